@@ -1,0 +1,343 @@
+//! The seam between the proactor and a kernel, real or simulated.
+//!
+//! Two object-safe traits. A [`Backend`] is shared by all threads: it opens objects, makes lanes,
+//! wakes a lane. A [`Lane`] belongs to one worker: it submits, cancels and waits. User types never
+//! show either.
+//!
+//! # The contract
+//!
+//! - **Submitting never blocks and never loses.** Once [`Lane::submit`] returned, exactly one
+//!   [`Completion`] with that token will come out of [`Lane::wait`], whatever happens (I1, I7). If
+//!   the kernel's queue is full the lane flushes it and tries again, or keeps the operation in a
+//!   queue of its own, in order. If the kernel refuses the operation, that refusal is its completion.
+//! - **Memory.** Whatever `op.ptr` points at stays valid and unmoved until the completion has been
+//!   handed out; the caller guarantees it (I4), the lane may rely on it.
+//! - **A cancel is a request, never dropped**, whatever is full. [`Lane::cancel`] has no result:
+//!   the truth comes in the operation's own completion, which is done, done in part, or
+//!   [`CANCELED`]. A token that is not (or no longer) in flight is ignored.
+//! - **Timers** are operations ([`Code::Timer`], the deadline in `op.offset`): result 0 at or after
+//!   the deadline, [`CANCELED`] if cancelled before. [`Lane::disarm`] takes one back silently: no
+//!   completion comes, unless it was handed out already; the caller ignores it by its generation.
+//! - **A wait** hands out a batch: it returns at once if anything is ready, else it sleeps until a
+//!   completion, a wake, the next timer or `until`. Every completion is handed out once. A wake from
+//!   any thread is never lost: a wake that comes before the wait makes that wait return.
+//! - **Closing**: [`Lane::close`] is called when nothing is in flight on the object any more and
+//!   nothing will be submitted to it again; the number may be reused from then on. It reports nothing.
+//! - **Teardown**: the worker cancels everything and waits until all completions have come; if the
+//!   lane can't deliver them the memory is leaked with a warning, never freed. Dropping a lane with
+//!   operations in flight must therefore not free what the kernel may touch, nor hang.
+//!
+//! Results are the kernel's: a count (or a new handle) from 0 up, or a negated error number in the
+//! numbering of the backend, which [`Backend::error`] turns into an [`io::Error`].
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::Location;
+use std::task::Waker;
+
+use crate::choice::EventId;
+
+#[cfg(feature = "check")]
+pub(crate) mod sim;
+#[cfg(target_os = "linux")]
+pub(crate) mod uring;
+
+/// The result of an operation that a cancel ended before it had any effect: `-ECANCELED`.
+/// (Backends with another numbering translate to this one.)
+pub(crate) const CANCELED: i32 = -125;
+
+/// Names one activation of one operation: slot, generation and tag in 64 bits, never a pointer.
+///
+/// From the top: 40 bits of generation, 20 of slot index, 4 of tag. With 40 bits a slot that
+/// is reused 10 million times a second wraps after 30 hours; it is retired before that
+/// (`op::slots`), so a token is never given twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub(crate) struct Token(pub(crate) u64);
+
+impl Token {
+    pub(crate) const INDEX_BITS: u32 = 20;
+    pub(crate) const TAG_BITS: u32 = 4;
+    pub(crate) const GENERATION_MAX: u64 = (1 << 40) - 1;
+
+    #[inline]
+    pub(crate) const fn new(index: u32, generation: u64, tag: Tag) -> Token {
+        Token((generation << (Self::INDEX_BITS + Self::TAG_BITS)) | ((index as u64) << Self::TAG_BITS) | tag as u64)
+    }
+
+    #[inline]
+    pub(crate) const fn index(self) -> u32 {
+        (self.0 >> Self::TAG_BITS) as u32 & ((1 << Self::INDEX_BITS) - 1)
+    }
+
+    #[inline]
+    pub(crate) const fn generation(self) -> u64 {
+        self.0 >> (Self::INDEX_BITS + Self::TAG_BITS)
+    }
+
+    #[inline]
+    pub(crate) const fn has_tag(self, tag: Tag) -> bool {
+        self.0 & ((1 << Self::TAG_BITS) - 1) == tag as u64
+    }
+
+    /// The same activation under another tag.
+    #[inline]
+    pub(crate) const fn with_tag(self, tag: Tag) -> Token {
+        Token(self.0 & !((1 << Self::TAG_BITS) - 1) | tag as u64)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}/{}", self.index(), self.generation(), self.0 & 15)
+    }
+}
+
+/// What a completion with a token is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Tag {
+    /// The operation in the slot.
+    Operation = 0,
+    /// The deadline that `.timeout(d)` armed for the operation in the slot.
+    Deadline = 1,
+    /// For the lane's own use (its cancels, closes and wakes). Never handed out.
+    Internal = 15,
+}
+
+/// A kernel's name for an open object: a file descriptor, a socket, a simulated handle.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(transparent)]
+pub(crate) struct Raw(pub(crate) i32);
+
+impl Raw {
+    /// For operations on no object.
+    pub(crate) const NONE: Raw = Raw(-1);
+}
+
+/// What an operation does. The fields of [`Op`] that it reads stand behind each.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub(crate) enum Code {
+    /// Completes with 0.
+    Nop,
+    /// At `offset` (nanoseconds of [`Backend::now`]) completes with 0.
+    Timer,
+    /// Stream `raw` into `ptr`, at most `len` bytes. 0 is the end, or an empty request.
+    Recv,
+    /// `ptr`, `len` bytes, into stream `raw`.
+    Send,
+    /// Like `Recv` into `len` [`Segment`]s at `ptr`.
+    RecvVectored,
+    /// Like `Send` from `len` [`Segment`]s at `ptr`.
+    SendVectored,
+    /// A connection that waits at listener `raw`: the result is its handle.
+    Accept,
+    /// Connects `raw` to the [`ConnectAddr`] at `ptr`.
+    Connect,
+    /// Shuts `raw` down: `flags` 0 read, 1 write, 2 both.
+    Shutdown,
+    /// File `raw` from `offset` into `ptr`, at most `len` bytes. 0 is the end, or an empty request.
+    ReadAt,
+    /// `ptr`, `len` bytes, into file `raw` at `offset`.
+    WriteAt,
+    /// Opens the path at `ptr` (`len` bytes, and a NUL behind them) with [`open_flags`] in `flags`
+    /// and the creation mode in `offset`: the result is its handle.
+    Open,
+    /// Data and metadata of file `raw` to the disk; `flags` 1: data only.
+    Sync,
+    /// The length of file `raw`, written as a u64 to byte [`LENGTH_OFFSET`] of the 256 bytes at `ptr`
+    /// (the layout of Linux' `struct statx`).
+    Length,
+}
+
+/// Where [`Code::Length`] leaves the length: `offsetof(struct statx, stx_size)`.
+pub(crate) const LENGTH_OFFSET: usize = 40;
+
+/// Bits of `Op::flags` for [`Code::Open`].
+pub(crate) mod open_flags {
+    pub(crate) const READ: u32 = 1;
+    pub(crate) const WRITE: u32 = 2;
+    pub(crate) const CREATE: u32 = 4;
+    pub(crate) const CREATE_NEW: u32 = 8;
+    pub(crate) const TRUNCATE: u32 = 16;
+}
+
+/// One piece of a vectored operation: the layout of `struct iovec`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Segment {
+    pub(crate) ptr: *mut u8,
+    pub(crate) len: usize,
+}
+
+/// Where [`Code::Connect`] connects to, with room for the form that the kernel wants it in.
+#[derive(Debug)]
+pub(crate) struct ConnectAddr {
+    pub(crate) addr: SocketAddr,
+    /// The lane's to use: as large and as aligned as a `sockaddr_in6` needs.
+    pub(crate) scratch: [u64; 4],
+}
+
+/// One operation, plain: what a driver turns into a submission entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Op {
+    pub(crate) code: Code,
+    pub(crate) raw: Raw,
+    pub(crate) len: u32,
+    pub(crate) flags: u32,
+    pub(crate) ptr: *mut u8,
+    pub(crate) offset: u64,
+}
+
+impl Op {
+    pub(crate) const fn new(code: Code, raw: Raw) -> Op {
+        Op { code, raw, len: 0, flags: 0, ptr: std::ptr::null_mut(), offset: 0 }
+    }
+}
+
+/// Who started an operation. Opaque to a real kernel; the simulated one names its events by it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// The event that this operation is.
+    pub(crate) event: EventId,
+    /// The event whose handler started it.
+    pub(crate) cause: EventId,
+    /// The initiating call in user code.
+    pub(crate) location: &'static Location<'static>,
+    /// The buffer is writable memory that the lane may poison while it is lent.
+    pub(crate) writable: bool,
+    /// The caller can take an immediate result (an `.await` that is polled for the first time).
+    pub(crate) may_be_ready: bool,
+}
+
+/// What [`Lane::submit`] says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Submitted {
+    /// The completion will come out of a wait.
+    Pending,
+    /// It is complete already, with this result; no completion will come out of a wait. Only if
+    /// [`Origin::may_be_ready`].
+    Ready(i32),
+}
+
+/// The terminal completion of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Completion {
+    pub(crate) token: Token,
+    /// A count or handle from 0 up, or a negated error number of the backend's numbering.
+    pub(crate) result: i32,
+}
+
+/// How long a wait may sleep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Until {
+    /// Not at all: hand out what is ready.
+    Now,
+    /// Until something happens.
+    Event,
+    /// Until something happens or this time (nanoseconds of [`Backend::now`]) comes.
+    Time(u64),
+}
+
+/// Why a wait came back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Waited {
+    /// There may be completions in the batch; `until` may have come; somebody may have called wake.
+    Returned,
+    /// The simulated kernel only: nothing is in the batch, and nothing can ever happen any more.
+    Stuck,
+}
+
+/// What the proactor tells the lane's trace.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Note {
+    /// Bytes that arrived for a result that nobody waited for.
+    DiscardedBytes(u64),
+    /// A handle that arrived for a result that nobody waited for; it is closed.
+    DiscardedHandle,
+    /// A handler that was dropped uninvoked at teardown, after its completion.
+    DroppedHandler,
+}
+
+/// How a listener is to be opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListenOptions {
+    pub(crate) backlog: u32,
+    pub(crate) reuse_address: bool,
+    pub(crate) reuse_port: bool,
+}
+
+/// One kernel, seen from all threads.
+pub(crate) trait Backend: Send + Sync {
+    /// A line for people: which kernel, which features.
+    fn describe(&self) -> String;
+
+    /// Makes the lane of worker number `index`. The thread that first calls [`Lane::wait`] or
+    /// [`Lane::submit`] owns it from then on; until then it may be moved.
+    fn lane(&self, index: usize) -> io::Result<Box<dyn Lane>>;
+
+    /// Makes the current or next wait of lane number `index` return. From any thread.
+    fn wake(&self, index: usize);
+
+    /// Nanoseconds since this backend was made: a clock that never goes back.
+    fn now(&self) -> u64;
+
+    /// The error behind a negative result (`code` is positive). Keeps the raw number where the platform has it.
+    fn error(&self, code: i32) -> io::Error;
+
+    /// Opens a listening TCP socket.
+    fn listen(&self, addr: SocketAddr, options: ListenOptions) -> io::Result<Raw>;
+
+    /// Opens a TCP socket that can be connected to `addr`.
+    fn stream(&self, addr: SocketAddr) -> io::Result<Raw>;
+
+    fn local_addr(&self, raw: Raw) -> io::Result<SocketAddr>;
+
+    fn peer_addr(&self, raw: Raw) -> io::Result<SocketAddr>;
+
+    fn set_nodelay(&self, raw: Raw, on: bool) -> io::Result<()>;
+
+    fn nodelay(&self, raw: Raw) -> io::Result<bool>;
+
+    /// Closes an object on which nothing is in flight, at once: for handles that never came to a
+    /// worker, and at teardown.
+    fn close(&self, raw: Raw);
+}
+
+/// One worker's side of a kernel.
+pub(crate) trait Lane: Send {
+    /// Starts an operation. See the contract above.
+    ///
+    /// # Safety
+    ///
+    /// What `op.ptr` points at (and what a [`Segment`] there points at) must stay valid, unmoved and
+    /// untouched by anyone else until the completion with `token` was handed out, or this returned
+    /// [`Submitted::Ready`] (I2, I4). `token` must not be in flight.
+    unsafe fn submit(&mut self, token: Token, op: &Op, origin: &Origin) -> Submitted;
+
+    /// Asks that the operation ends soon.
+    fn cancel(&mut self, token: Token);
+
+    /// Takes a [`Code::Timer`] back.
+    fn disarm(&mut self, token: Token);
+
+    /// Collects a batch of completions behind what `batch` holds. An error ends the worker.
+    fn wait(&mut self, batch: &mut Vec<Completion>, until: Until) -> io::Result<Waited>;
+
+    /// Closes an object. See the contract above.
+    fn close(&mut self, raw: Raw);
+
+    /// How many operations (timers too) have been submitted and not yet handed out.
+    fn in_flight(&self) -> usize;
+
+    /// Arranges that `waker` is woken, from any thread, as soon as a wait would return before
+    /// `until`, and at `until`. One call, one wake at most; a later call replaces it.
+    fn notify(&mut self, waker: &Waker, until: Until) -> io::Result<()>;
+
+    /// For the trace. Real kernels have none.
+    fn note(&mut self, note: Note) {
+        let _ = note;
+    }
+}

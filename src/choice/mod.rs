@@ -1,0 +1,188 @@
+//! The chooser seam: every freedom of the simulated kernel is one call of [`Chooser::choose`].
+//!
+//! The kernel names *where* it chooses ([`Site`]), *for whom* ([`Key`]: the event that the choice
+//! belongs to, stable when independent steps swap places) and *how many* alternatives there are.
+//! Alternative 0 is always the kind one: what a quiet, fast kernel would do. Any other is a
+//! *deviation*. Strategies (random, bounded search, replay) live behind the trait in
+//! `check`; this room knows nothing of them, nor of the kernel.
+
+use std::fmt;
+
+/// The name of an event: an operation, and through it the handler that its completion runs.
+///
+/// A 64-bit hash of (the event that submitted it, how many-th submission of that event it was), so
+/// it does not change when unrelated events swap places. The root of a run is [`EventId::ROOT`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventId(pub u64);
+
+impl EventId {
+    /// The code that runs before the first completion: a test's own body.
+    pub const ROOT: EventId = EventId(0x5bd1_e995_9d1b_54d3);
+
+    /// The id of the `nth` submission (from 0) made by this event.
+    #[inline]
+    #[must_use]
+    pub const fn child(self, nth: u32) -> EventId {
+        // One round of a multiply-xorshift mixer: cheap enough for every submission on a real
+        // kernel, and two equal ids among a run's few thousand events are practically excluded.
+        let mut x = (self.0 ^ (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        x ^= x >> 32;
+        EventId(x)
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0 >> 32)
+    }
+}
+
+/// Where the kernel chooses. The name is what people read in reports.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Site {
+    /// Which of several enabled steps comes next: a queued completion, a late effect, the clock.
+    NextStep,
+    /// Whether an operation has its effect at once or later.
+    EffectLate,
+    /// How much a receive transfers.
+    RecvSize,
+    /// How much a send transfers.
+    SendSize,
+    /// How much a file read transfers.
+    ReadSize,
+    /// How much a file write transfers.
+    WriteSize,
+    /// What becomes of an operation that is asked to cancel.
+    Cancel,
+    /// Whether a connection attempt is refused.
+    Connect,
+    /// Whether a connection is reset under an operation.
+    Reset,
+    /// Whether opening a file or reading it fails.
+    FileError,
+    /// Whether an `.await` is ready at its first poll.
+    ReadyAtFirstPoll,
+}
+
+impl Site {
+    /// Every site, in the order of their numbers.
+    pub const ALL: [Site; 11] = [
+        Site::NextStep,
+        Site::EffectLate,
+        Site::RecvSize,
+        Site::SendSize,
+        Site::ReadSize,
+        Site::WriteSize,
+        Site::Cancel,
+        Site::Connect,
+        Site::Reset,
+        Site::FileError,
+        Site::ReadyAtFirstPoll,
+    ];
+
+    /// The short name that a replay string and a report use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Site::NextStep => "next",
+            Site::EffectLate => "late",
+            Site::RecvSize => "recv",
+            Site::SendSize => "send",
+            Site::ReadSize => "read",
+            Site::WriteSize => "write",
+            Site::Cancel => "cancel",
+            Site::Connect => "connect",
+            Site::Reset => "reset",
+            Site::FileError => "file",
+            Site::ReadyAtFirstPoll => "ready",
+        }
+    }
+
+    /// The site with this short name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Site> {
+        Site::ALL.into_iter().find(|site| site.name() == name)
+    }
+
+    /// Whether its alternatives are an order of steps (the others are outcomes of one step).
+    #[must_use]
+    pub const fn is_order(self) -> bool {
+        matches!(self, Site::NextStep)
+    }
+}
+
+/// For whom the kernel chooses: the event, and how many-th choice of this site it is for the event.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Key {
+    /// The event that the choice belongs to. For [`Site::NextStep`] the event of alternative 0.
+    pub event: EventId,
+    /// Counts from 0.
+    pub occurrence: u32,
+}
+
+/// What the alternatives of one decision are called. Asked only when somebody wants to know.
+pub trait Alternatives {
+    /// For people: "short (1 of 64 bytes)", "0.2 before 0.1".
+    fn label(&self, index: usize) -> String;
+
+    /// For replay: a short word that names the same alternative in another run, even if it stands
+    /// at another place in the list: `1`, `half`, `refused`, or the id of the event that goes first.
+    fn word(&self, index: usize) -> String;
+
+    /// The event that goes first under this alternative ([`Site::NextStep`] only).
+    fn event(&self, index: usize) -> Option<EventId>;
+}
+
+/// Somebody who decides what the simulated kernel does next.
+///
+/// `Any`, so that a strategy can be taken back out of the kernel after a run and read.
+pub trait Chooser: std::any::Any + Send {
+    /// Picks one of `count` alternatives (at least 2): a number below `count`, 0 being the kind one.
+    fn choose(&mut self, site: Site, key: Key, count: usize, alternatives: &dyn Alternatives) -> usize;
+
+    /// True if every answer is 0, so that the kernel need not ask.
+    fn is_kind(&self) -> bool {
+        false
+    }
+}
+
+/// Always alternative 0: nothing fails, nothing is short, first come, first served.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kind;
+
+impl Chooser for Kind {
+    fn choose(&mut self, _: Site, _: Key, _: usize, _: &dyn Alternatives) -> usize {
+        0
+    }
+
+    fn is_kind(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_of_different_events_and_places_have_different_ids() {
+        let mut seen = std::collections::HashSet::new();
+        let mut event = EventId::ROOT;
+        for _ in 0..1_000 {
+            for nth in 0..10 {
+                assert!(seen.insert(event.child(nth)));
+            }
+            event = event.child(0);
+        }
+    }
+
+    #[test]
+    fn site_names_are_unique_and_lead_back() {
+        for site in Site::ALL {
+            assert_eq!(Site::from_name(site.name()), Some(site));
+            assert_eq!(Site::ALL[site as usize], site);
+        }
+    }
+}
