@@ -5,3 +5,4 @@ pub(crate) mod backend;
 pub mod choice;
 #[cfg(feature = "check")]
 pub mod sim;
+pub(crate) mod time;

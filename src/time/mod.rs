@@ -1,0 +1,4 @@
+//! Time: timers, deadlines, timeouts.
+
+#[cfg(target_os = "linux")]
+pub(crate) mod timers;
