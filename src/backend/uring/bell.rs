@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::ring::{Sqe, opcode};
 use crate::backend::{Tag, Token};
@@ -17,6 +18,11 @@ pub(super) struct Bell {
     state: AtomicU8,
     /// A blocking-mode eventfd: with O_NONBLOCK the ring's read would end with EAGAIN at once.
     event: OwnedFd,
+    /// An eventfd that is written to as well: the one that `notify` sleeps on.
+    ///
+    /// The ring would signal it for the read, but from within a write to another eventfd it does so
+    /// only the first time (seen on 6.18; the kernel defers such a signal, against recursion).
+    echo: OnceLock<Arc<OwnedFd>>,
 }
 
 /// Where the pending reads of all bells put their counts, which nobody wants to know. A static, so
@@ -40,18 +46,24 @@ impl Bell {
             }
             OwnedFd::from_raw_fd(fd)
         };
-        Ok(Bell { state: AtomicU8::new(AWAKE), event })
+        Ok(Bell { state: AtomicU8::new(AWAKE), event, echo: OnceLock::new() })
     }
 
     /// Makes the lane's current or next wait return. From any thread.
     pub(super) fn ring(&self) {
         // Release: what the caller did before is visible to the lane that takes the mark.
         if self.state.swap(RUNG, Ordering::AcqRel) == ASLEEP {
-            let one = 1_u64;
-            // SAFETY: eight bytes of a local are read (eventfd(2)). It can't fail or block: the
-            // counter would have to stand at 2^64 - 2, and every completed read sets it to 0.
-            unsafe { libc::write(self.event.as_raw_fd(), (&raw const one).cast(), 8) };
+            write_one(&self.event);
+            if let Some(echo) = self.echo.get() {
+                write_one(echo);
+            }
         }
+    }
+
+    /// From now on, writes to this eventfd whenever it writes to its own.
+    pub(super) fn echo_to(&self, event: Arc<OwnedFd>) {
+        // A lane has one notifier as long as it lives.
+        let _ = self.echo.set(event);
     }
 
     /// The lane, before a wait: was it rung? Takes the mark.
@@ -85,6 +97,14 @@ impl Bell {
             ..Sqe::new(opcode::READ, self.event.as_raw_fd(), LISTEN.0)
         }
     }
+}
+
+/// Makes an eventfd readable.
+pub(super) fn write_one(event: &OwnedFd) {
+    let one = 1_u64;
+    // SAFETY: eight bytes of a local are read (eventfd(2)). It neither blocks nor fails: the counter
+    // would have to stand at 2^64 - 2, and whoever sleeps on it sets it to 0.
+    unsafe { libc::write(event.as_raw_fd(), (&raw const one).cast(), 8) };
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@
 //! well, once each time that there was none.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use super::bell::write_one;
 
 /// The thread, from the lane's side. Dropping it ends the thread.
 pub(super) struct Notifier {
@@ -26,7 +28,7 @@ struct Shared {
     /// Written to whenever the request has changed.
     changed: OwnedFd,
     /// Written to by the kernel whenever the ring has something.
-    signal: OwnedFd,
+    signal: Arc<OwnedFd>,
 }
 
 #[derive(Default)]
@@ -42,7 +44,7 @@ impl Notifier {
         let shared = Arc::new(Shared {
             request: Mutex::default(),
             changed: eventfd()?,
-            signal: eventfd()?,
+            signal: Arc::new(eventfd()?),
         });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -51,9 +53,9 @@ impl Notifier {
         Ok(Notifier { shared, thread: Some(thread) })
     }
 
-    /// What to register with the ring.
-    pub(super) fn signal(&self) -> RawFd {
-        self.shared.signal.as_raw_fd()
+    /// What to register with the ring, and to ring for wakes.
+    pub(super) fn signal(&self) -> &Arc<OwnedFd> {
+        &self.shared.signal
     }
 
     /// Forgets what the ring signalled so far. To be called before the last look at the ring.
@@ -108,9 +110,7 @@ impl Drop for Notifier {
 impl Shared {
     fn change<T>(&self, change: impl FnOnce(&mut Request) -> T) -> T {
         let result = change(&mut self.request.lock().unwrap_or_else(PoisonError::into_inner));
-        let one = 1_u64;
-        // SAFETY: eight bytes of a local are read (eventfd(2)). A full counter is readable as well.
-        unsafe { libc::write(self.changed.as_raw_fd(), (&raw const one).cast(), 8) };
+        write_one(&self.changed);
         result
     }
 

@@ -1,6 +1,8 @@
 //! The seam's side of the driver: submit, cancel, wait.
 
 use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -118,8 +120,9 @@ impl<R: Ring + Send> Lane for Driver<R> {
             None => {
                 let notifier = Notifier::start()?;
                 self.ring
-                    .register(Register::Signal(notifier.signal()))
+                    .register(Register::Signal(notifier.signal().as_raw_fd()))
                     .map_err(io::Error::from_raw_os_error)?;
+                self.bell.echo_to(Arc::clone(notifier.signal()));
                 notifier
             }
         };

@@ -437,9 +437,7 @@ fn a_foreign_executor_is_woken_for_completions_wakes_and_deadlines() {
             Arc::new(Woken { thread: std::thread::current(), count: AtomicUsize::new(0) });
         let waker = Waker::from(Arc::clone(&woken));
         let mut expected = 0;
-        let step = std::cell::Cell::new(0);
         let mut sleep = |lane: &mut Driver<KernelRing>| {
-            step.set(step.get() + 1); eprintln!("sleep {}", step.get());
             expected += 1;
             while woken.count.load(Ordering::Acquire) < expected {
                 std::thread::park();
