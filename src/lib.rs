@@ -3,6 +3,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub(crate) mod backend;
+#[cfg(feature = "check")]
+pub mod check;
 pub mod choice;
 #[cfg(feature = "check")]
 pub mod sim;
