@@ -146,12 +146,12 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
         if run == 0 {
             if items > 0 {
                 done.cut.get_or_insert(Cut::Executions);
-                done.levels.push(LevelDone {
-                    run: 0,
-                    of: items,
-                    whole: false,
-                });
             }
+            done.levels.push(LevelDone {
+                run,
+                of: items,
+                whole: items == 0 && tree.is_whole(),
+            });
             break;
         }
         let deeper = tree.depth() < plan.deviations;

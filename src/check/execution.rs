@@ -92,6 +92,17 @@ pub(crate) struct Story {
     pub(crate) lines: Vec<Line>,
 }
 
+impl Story {
+    /// The event that completed last: whose handler ran when the story ended.
+    pub(crate) fn last_completion(&self) -> Option<EventId> {
+        self.lines
+            .iter()
+            .rev()
+            .find(|line| line.completion)
+            .map(|line| line.event)
+    }
+}
+
 /// One step of a [`Story`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -101,8 +112,10 @@ pub(crate) struct Line {
     pub(crate) event: EventId,
     /// The event that caused it.
     pub(crate) cause: EventId,
-    /// Whether this line is the submission that gave the event its name.
-    pub(crate) submission: bool,
+    /// If the line is the submission that named the event: how many-th of its cause it was, from 0.
+    pub(crate) submission: Option<u32>,
+    /// Whether it is the event's completion.
+    pub(crate) completion: bool,
     /// What it says.
     pub(crate) text: String,
     /// Where the initiating call stands.

@@ -1,15 +1,15 @@
 //! Toy programs that only choose: how many executions they have is known exactly.
 
-use super::execution::{Fault, Line, Outcome, Story, Subject};
+use super::execution::{Fault, Line, Outcome, Place, Story, Subject};
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
 use crate::sim::Invariant;
 
-/// Alternatives whose names are their numbers.
+/// Alternatives without names.
 pub(crate) struct Nameless;
 
 impl Alternatives for Nameless {
     fn label(&self, index: usize) -> String {
-        format!("outcome {index}")
+        index.to_string()
     }
 
     fn word(&self, index: usize) -> String {
@@ -21,13 +21,47 @@ impl Alternatives for Nameless {
     }
 }
 
+/// Outcomes of an operation.
+struct Outcomes<'a>(&'a [&'a str]);
+
+impl Alternatives for Outcomes<'_> {
+    fn label(&self, index: usize) -> String {
+        format!("outcome {}", self.0[index])
+    }
+
+    fn word(&self, index: usize) -> String {
+        self.0[index].to_owned()
+    }
+
+    fn event(&self, _: usize) -> Option<EventId> {
+        None
+    }
+}
+
+/// Operations that may complete next.
+struct Pending<'a>(&'a [EventId]);
+
+impl Alternatives for Pending<'_> {
+    fn label(&self, index: usize) -> String {
+        format!("{:?} before {:?}", self.0[index], self.0[0])
+    }
+
+    fn word(&self, index: usize) -> String {
+        format!("{:?}", self.0[index])
+    }
+
+    fn event(&self, index: usize) -> Option<EventId> {
+        Some(self.0[index])
+    }
+}
+
 /// What a toy's code may do.
 pub(crate) struct Toy<'a> {
     chooser: &'a mut dyn Chooser,
     digest: u64,
     fault: Option<Box<Fault>>,
     story: Story,
-    pub(crate) seed: u64,
+    asked: Vec<(Site, EventId)>,
 }
 
 impl Toy<'_> {
@@ -38,50 +72,84 @@ impl Toy<'_> {
             occurrence: 0,
         };
         let choice = self.chooser.choose(Site::RecvSize, key, count, &Nameless);
-        self.note(key.event, "kernel", format!("op {op} has outcome {choice}"));
+        self.note(key.event, "kernel", format!("outcome {choice}"));
         choice
     }
 
-    /// Runs the operations `0..count` in an order of the kernel's, and says in which.
+    /// The outcome of an operation, by name.
+    pub(crate) fn outcome_of(&mut self, event: EventId, words: &[&str]) -> usize {
+        let occurrence = self.asked(Site::RecvSize, event);
+        let key = Key { event, occurrence };
+        let choice = self
+            .chooser
+            .choose(Site::RecvSize, key, words.len(), &Outcomes(words));
+        self.note(event, "kernel", format!("outcome {}", words[choice]));
+        self.story.lines.last_mut().expect("noted").deviation = choice != 0;
+        choice
+    }
+
+    /// Completes the operations `0..count` in an order of the kernel's, and says in which.
     pub(crate) fn order(&mut self, count: u32) -> Vec<u32> {
-        struct Pending<'a>(&'a [u32]);
-        impl Alternatives for Pending<'_> {
-            fn label(&self, index: usize) -> String {
-                format!("op {} before op {}", self.0[index], self.0[0])
-            }
-            fn word(&self, index: usize) -> String {
-                format!("{:?}", EventId::ROOT.child(self.0[index]))
-            }
-            fn event(&self, index: usize) -> Option<EventId> {
-                Some(EventId::ROOT.child(self.0[index]))
-            }
-        }
-        let mut pending: Vec<u32> = (0..count).collect();
-        let mut asked = vec![0; count as usize];
+        let events: Vec<EventId> = (0..count).map(|op| EventId::ROOT.child(op)).collect();
+        let order = self.order_of(&events);
+        let number = |event| {
+            events
+                .iter()
+                .position(|it| *it == event)
+                .expect("one of them")
+        };
+        order
+            .into_iter()
+            .map(|event| number(event) as u32)
+            .collect()
+    }
+
+    /// Completes operations in an order of the kernel's, and says in which.
+    pub(crate) fn order_of(&mut self, events: &[EventId]) -> Vec<EventId> {
+        let mut pending = events.to_vec();
         let mut order = Vec::new();
         while !pending.is_empty() {
             let mut next = 0;
             if pending.len() > 1 {
-                let head = pending[0];
-                let occurrence = asked[head as usize];
-                asked[head as usize] += 1;
+                let event = pending[0];
                 let key = Key {
-                    event: EventId::ROOT.child(head),
-                    occurrence,
+                    event,
+                    occurrence: self.asked(Site::NextStep, event),
                 };
                 next = self
                     .chooser
                     .choose(Site::NextStep, key, pending.len(), &Pending(&pending));
             }
-            let op = pending.remove(next);
-            self.note(
-                EventId::ROOT.child(op),
-                "kernel",
-                format!("op {op} completes"),
-            );
-            order.push(op);
+            let event = pending.remove(next);
+            self.note(event, "kernel", "completes".to_owned());
+            let line = self.story.lines.last_mut().expect("noted");
+            line.completion = true;
+            line.deviation = next != 0;
+            order.push(event);
         }
         order
+    }
+
+    /// Counts the decisions of an event.
+    fn asked(&mut self, site: Site, event: EventId) -> u32 {
+        let before = self.asked.iter().filter(|it| **it == (site, event)).count();
+        self.asked.push((site, event));
+        before as u32
+    }
+
+    /// An operation: a name for an event.
+    pub(crate) fn submit(&mut self, cause: EventId, nth: u32, text: &str) -> EventId {
+        let event = cause.child(nth);
+        self.note(event, "handlers", text.to_owned());
+        let line = self.story.lines.last_mut().expect("noted");
+        line.submission = Some(nth);
+        line.cause = cause;
+        line.place = Some(Place {
+            file: "tests/toy.rs".to_owned(),
+            line: 10 + nth,
+            column: 9,
+        });
+        event
     }
 
     /// One thing that happened.
@@ -93,7 +161,8 @@ impl Toy<'_> {
             lane: lane.to_owned(),
             event,
             cause: EventId::ROOT,
-            submission: false,
+            submission: None,
+            completion: false,
             text,
             place: None,
             at: 0,
@@ -117,13 +186,13 @@ impl Toy<'_> {
 pub(crate) struct Program<F>(pub(crate) F);
 
 impl<F: Fn(&mut Toy<'_>) + Sync> Program<F> {
-    fn execute(&self, chooser: &mut dyn Chooser, seed: u64) -> (Outcome, Story) {
+    fn execute(&self, chooser: &mut dyn Chooser) -> (Outcome, Story) {
         let mut toy = Toy {
             chooser,
             digest: 0,
             fault: None,
             story: Story::default(),
-            seed,
+            asked: Vec::new(),
         };
         (self.0)(&mut toy);
         (
@@ -141,13 +210,13 @@ impl<F: Fn(&mut Toy<'_>) + Sync> Subject for Program<F> {
 
     fn bench(&self) {}
 
-    fn run<C: Chooser>(&self, (): &mut (), mut chooser: Box<C>, seed: u64) -> (Outcome, Box<C>) {
-        let (outcome, _) = self.execute(&mut *chooser, seed);
+    fn run<C: Chooser>(&self, (): &mut (), mut chooser: Box<C>, _seed: u64) -> (Outcome, Box<C>) {
+        let (outcome, _) = self.execute(&mut *chooser);
         (outcome, chooser)
     }
 
-    fn trace<C: Chooser>(&self, mut chooser: Box<C>, seed: u64) -> (Outcome, Box<C>, Story) {
-        let (outcome, story) = self.execute(&mut *chooser, seed);
+    fn trace<C: Chooser>(&self, mut chooser: Box<C>, _seed: u64) -> (Outcome, Box<C>, Story) {
+        let (outcome, story) = self.execute(&mut *chooser);
         (outcome, chooser, story)
     }
 }
