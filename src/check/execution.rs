@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::choice::{Chooser, EventId, Site};
-use crate::sim::Invariant;
+use crate::sim::{Invariant, Lane};
 
 /// Something that can be run again and again, its every freedom decided by a chooser.
 pub(crate) trait Subject: Sync {
@@ -106,10 +106,12 @@ impl Story {
 /// One step of a [`Story`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// Which column it stands in: `kernel`, `handlers`, `clock`.
-    pub(crate) lane: String,
+    /// Who acts.
+    pub(crate) lane: Lane,
     /// The step's event.
     pub(crate) event: EventId,
+    /// Its name for people: the path of submissions that leads to it.
+    pub(crate) name: String,
     /// The event that caused it.
     pub(crate) cause: EventId,
     /// If the line is the submission that named the event: how many-th of its cause it was, from 0.

@@ -9,10 +9,14 @@ use super::execution::{Line, Story};
 use super::replay::{Replay, Taken};
 use super::shrink::{Deviant, Shrunk};
 use super::summary::deviations;
-use crate::choice::{EventId, Site};
+use crate::choice::EventId;
+use crate::sim::Lane;
 
 /// Rows of the lanes that are shown at most; of a longer story the beginning is left out.
 const ROWS: usize = 80;
+
+/// Frames of the logical stack that are shown at most; of a deeper one the middle is left out.
+const FRAMES: usize = 16;
 
 /// What a report is made of.
 pub(crate) struct Case<'a> {
@@ -41,37 +45,37 @@ pub(crate) fn report(case: &Case<'_>) -> Report {
     let _ = verdict(&mut text, case);
     let deviations = words(case, &names);
     let _ = list(&mut text, case, &deviations);
-    let _ = lanes(&mut text, &case.shrunk.story, &names);
+    let _ = lanes(&mut text, &case.shrunk.story);
     let _ = stack(&mut text, case, &names);
     let _ = command(&mut text, case);
     Report { text, deviations }
 }
 
-/// `0.3.1`: the first submission of the third submission of the check's body.
+/// The events of a story by id.
 struct Names<'a> {
-    submissions: HashMap<EventId, (String, &'a Line)>,
+    names: HashMap<EventId, &'a str>,
+    submissions: HashMap<EventId, &'a Line>,
 }
 
 impl<'a> Names<'a> {
     fn of(story: &'a Story) -> Names<'a> {
         let mut names = Names {
+            names: HashMap::new(),
             submissions: HashMap::new(),
         };
         for line in &story.lines {
-            if let Some(nth) = line.submission {
-                let path = format!("{}.{}", names.path(line.cause), nth + 1);
-                names.submissions.entry(line.event).or_insert((path, line));
+            names.names.entry(line.event).or_insert(&line.name);
+            if line.submission.is_some() {
+                names.submissions.entry(line.event).or_insert(line);
             }
         }
         names
     }
 
     fn path(&self, event: EventId) -> String {
-        if event == EventId::ROOT {
-            return "0".to_owned();
-        }
-        match self.submissions.get(&event) {
-            Some((path, _)) => path.clone(),
+        match self.names.get(&event) {
+            _ if event == EventId::ROOT => "0".to_owned(),
+            Some(name) => (*name).to_owned(),
             None => format!("{event:?}"),
         }
     }
@@ -79,7 +83,7 @@ impl<'a> Names<'a> {
     /// `0.2 recv(c1, 64)`.
     fn what(&self, event: EventId) -> String {
         match self.submissions.get(&event) {
-            Some((path, line)) => format!("{path} {}", line.text),
+            Some(line) => format!("{} {}", line.name, line.text),
             None if event == EventId::ROOT => "0 the check's body".to_owned(),
             None => self.path(event),
         }
@@ -112,10 +116,16 @@ fn words(case: &Case<'_>, names: &Names<'_>) -> Vec<String> {
             ..
         } = &deviant.taken;
         match first {
-            Some(first) if deviant.named.at.site == Site::NextStep => {
-                format!("{} goes before {}", names.what(*first), names.what(*event))
+            // Steps that are no operation of their own, such as a late cancel, are only described.
+            Some(first) if names.names.contains_key(first) => {
+                format!(
+                    "{} before {}: {label}",
+                    names.path(*first),
+                    names.path(*event)
+                )
             }
-            _ => format!("{}: {label}", names.what(*event)),
+            Some(_) => label.clone(),
+            None => format!("{}: {label}", names.what(*event)),
         }
     };
     case.shrunk.deviations.iter().map(say).collect()
@@ -173,63 +183,38 @@ fn list(text: &mut String, case: &Case<'_>, said: &[String]) -> std::fmt::Result
 }
 
 /// The lanes side by side: who did what, from top to bottom.
-fn lanes(text: &mut String, story: &Story, names: &Names<'_>) -> std::fmt::Result {
+fn lanes(text: &mut String, story: &Story) -> std::fmt::Result {
     if story.lines.is_empty() {
         return Ok(());
     }
-    let mut lanes: Vec<&str> = Vec::new();
-    for line in &story.lines {
-        if !lanes.contains(&line.lane.as_str()) {
-            lanes.push(&line.lane);
-        }
-    }
-    let mut head = vec!["at".to_owned(), "event".to_owned()];
-    head.extend(lanes.iter().map(|lane| (*lane).to_owned()));
-    head.push("source".to_owned());
+    let head = ["at", "event", "handlers", "kernel", "source"];
+    let mut rows = vec![head.map(str::to_owned)];
     let hidden = story.lines.len().saturating_sub(ROWS);
-    let mut rows = vec![head];
     let mut before = None;
     for line in &story.lines[hidden..] {
-        let mut row = vec![String::new(); lanes.len() + 3];
+        let [mut at, mut handlers, mut kernel] = [const { String::new() }; 3];
         if before != Some(line.at) {
-            row[0] = format!("{:?}", Duration::from_nanos(line.at));
+            at = format!("{:?}", Duration::from_nanos(line.at));
             before = Some(line.at);
         }
-        row[1] = names.path(line.event);
-        let lane = lanes
-            .iter()
-            .position(|lane| *lane == line.lane)
-            .unwrap_or(0);
-        row[lane + 2] = if line.deviation {
-            format!("! {}", line.text)
-        } else {
-            line.text.replace('\n', " ")
-        };
-        if let Some(place) = &line.place {
-            row[lanes.len() + 2] = place.to_string();
+        let mark = if line.deviation { "! " } else { "" };
+        let cell = format!("{mark}{}", line.text.lines().next().unwrap_or(""));
+        match line.lane {
+            Lane::User => handlers = cell,
+            Lane::Kernel | Lane::Clock => kernel = cell,
         }
-        rows.push(row);
+        let place = line
+            .place
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        rows.push([at, line.name.clone(), handlers, kernel, place]);
     }
     writeln!(text, "\nWhat happened (! marks a deviation):")?;
     if hidden > 0 {
         writeln!(text, "  … {hidden} earlier steps")?;
     }
-    let widths: Vec<usize> = (0..lanes.len() + 3)
-        .map(|column| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            write!(line, "  {cell:width$}")?;
-        }
-        writeln!(text, "{}", line.trim_end())?;
-    }
-    Ok(())
+    table(text, &rows)
 }
 
 /// Who started the operation at which it was noticed, and who started that.
@@ -246,26 +231,41 @@ fn stack(text: &mut String, case: &Case<'_>, names: &Names<'_>) -> std::fmt::Res
     };
     writeln!(text, "\nHow it came to that, innermost first:")?;
     let mut frames = Vec::new();
-    while let Some((path, line)) = names.submissions.get(&event) {
+    while let Some(line) = names.submissions.get(&event) {
         let place = line
             .place
             .as_ref()
             .map(ToString::to_string)
             .unwrap_or_default();
-        frames.push((path.clone(), line.text.clone(), place));
+        frames.push([line.name.clone(), line.text.clone(), place]);
         event = line.cause;
     }
-    frames.push(("0".to_owned(), "the check's body".to_owned(), String::new()));
-    let width = |of: fn(&(String, String, String)) -> &String| {
-        frames
-            .iter()
-            .map(|frame| of(frame).chars().count())
+    if frames.len() > FRAMES {
+        let hidden = frames.len() - FRAMES;
+        let middle = FRAMES - FRAMES / 4;
+        let note = format!("… {hidden} more");
+        frames.splice(
+            middle..middle + hidden,
+            [["…".to_owned(), note, String::new()]],
+        );
+    }
+    frames.push(["0".to_owned(), "the check's body".to_owned(), String::new()]);
+    table(text, &frames)
+}
+
+/// Columns under each other, two blanks apart.
+fn table<const N: usize>(text: &mut String, rows: &[[String; N]]) -> std::fmt::Result {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
             .max()
             .unwrap_or(0)
-    };
-    let (paths, texts) = (width(|frame| &frame.0), width(|frame| &frame.1));
-    for (path, what, place) in &frames {
-        let line = format!("  {path:paths$}  {what:texts$}  {place}");
+    });
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            write!(line, "  {cell:width$}")?;
+        }
         writeln!(text, "{}", line.trim_end())?;
     }
     Ok(())

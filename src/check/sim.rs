@@ -10,7 +10,7 @@ use super::execution::{Fault, Line, Outcome, Place, Story, Subject};
 use super::panics::Inside;
 use super::random::seed_of;
 use crate::choice::{Chooser, EventId, Kind};
-use crate::sim::{Config, Invariant, Lane, TraceEvent, Violation, What, World};
+use crate::sim::{Config, EventNames, Invariant, TraceEvent, Violation, What, World};
 
 /// A simulated kernel with a proactor on it: all that a checked model may use of the outside world.
 pub struct Sim {
@@ -166,7 +166,9 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
             chooser,
         );
         let outcome = self.execute(&world, seed);
-        let lines = world.trace().iter().filter_map(line).collect();
+        let trace = world.trace();
+        let names = EventNames::of(&trace);
+        let lines = trace.iter().filter_map(|step| line(step, &names)).collect();
         (outcome, taken_back(&world), Story { lines })
     }
 }
@@ -181,7 +183,7 @@ fn taken_back<C: Chooser>(world: &World) -> Box<C> {
 }
 
 /// A step of the kernel as a line of a report; decisions only where they deviate.
-fn line(step: &TraceEvent) -> Option<Line> {
+fn line(step: &TraceEvent, names: &EventNames) -> Option<Line> {
     let deviation = match step.what {
         What::Decision {
             deviation: false, ..
@@ -195,17 +197,13 @@ fn line(step: &TraceEvent) -> Option<Line> {
         What::Submit { nth } => Some(nth),
         _ => None,
     };
-    let lane = match step.lane {
-        Lane::User => "handlers",
-        Lane::Kernel => "kernel",
-        Lane::Clock => "clock",
-    };
     // A place says who asked for something; on what comes of it, it would only repeat itself.
     let asks = submission.is_some() || matches!(step.what, What::CancelAsked | What::Close);
     let place = |location: &'static Location<'static>| Place::of(location);
     Some(Line {
-        lane: lane.to_owned(),
+        lane: step.lane,
         event: step.event,
+        name: names.get(step.event),
         cause: step.cause,
         submission,
         completion: matches!(step.what, What::Complete { .. }),

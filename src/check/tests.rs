@@ -5,7 +5,7 @@ use super::execution::Subject;
 use super::toys::{Program, Toy, faults};
 use super::{Checker, Failure, FailureKind, Summary};
 use crate::choice::EventId;
-use crate::sim::Invariant;
+use crate::sim::{Invariant, Lane};
 
 fn check<S: Subject>(checker: Checker, subject: &S) -> Result<Summary, Box<Failure>> {
     checker.check(subject, Wishes::default())
@@ -57,7 +57,7 @@ fn a_report_tells_the_shortest_story_and_how_to_repeat_it() {
         "",
         "2 deviations from a kind kernel, none can be left out:",
         "  1. 0.1 recv(c1 client, 64): outcome 1",
-        "  2. 0.2 sleep(1ms) goes before 0.1 recv(c1 client, 64)",
+        "  2. 0.2 before 0.1: 29e1ec36 before 4a04d121",
         "  Without any one of them it passes.",
         "",
         "What happened (! marks a deviation):",
@@ -223,9 +223,9 @@ fn variables_win_over_the_builder() {
 fn a_program_that_differs_from_one_run_to_the_next_is_told_where() {
     let runs = std::sync::atomic::AtomicU32::new(0);
     let toy = Program(|toy: &mut Toy<'_>| {
-        toy.note(EventId::ROOT, "kernel", "the first step".to_owned());
+        toy.note(EventId::ROOT, Lane::Kernel, "the first step".to_owned());
         let run = runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        toy.note(EventId::ROOT, "kernel", format!("after {run} runs"));
+        toy.note(EventId::ROOT, Lane::Kernel, format!("after {run} runs"));
     });
     let failure = check(Checker::new().name("toy"), &toy).expect_err("it differs");
     assert_eq!(failure.kind(), FailureKind::NonDeterministic);

@@ -2,7 +2,7 @@
 
 use super::execution::{Fault, Line, Outcome, Place, Story, Subject};
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
-use crate::sim::Invariant;
+use crate::sim::{Invariant, Lane};
 
 /// Alternatives without names.
 pub(crate) struct Nameless;
@@ -72,7 +72,7 @@ impl Toy<'_> {
             occurrence: 0,
         };
         let choice = self.chooser.choose(Site::RecvSize, key, count, &Nameless);
-        self.note(key.event, "kernel", format!("outcome {choice}"));
+        self.note(key.event, Lane::Kernel, format!("outcome {choice}"));
         choice
     }
 
@@ -83,7 +83,7 @@ impl Toy<'_> {
         let choice = self
             .chooser
             .choose(Site::RecvSize, key, words.len(), &Outcomes(words));
-        self.note(event, "kernel", format!("outcome {}", words[choice]));
+        self.note(event, Lane::Kernel, format!("outcome {}", words[choice]));
         self.story.lines.last_mut().expect("noted").deviation = choice != 0;
         choice
     }
@@ -121,7 +121,7 @@ impl Toy<'_> {
                     .choose(Site::NextStep, key, pending.len(), &Pending(&pending));
             }
             let event = pending.remove(next);
-            self.note(event, "kernel", "completes".to_owned());
+            self.note(event, Lane::Kernel, "completes".to_owned());
             let line = self.story.lines.last_mut().expect("noted");
             line.completion = true;
             line.deviation = next != 0;
@@ -140,10 +140,12 @@ impl Toy<'_> {
     /// An operation: a name for an event.
     pub(crate) fn submit(&mut self, cause: EventId, nth: u32, text: &str) -> EventId {
         let event = cause.child(nth);
-        self.note(event, "handlers", text.to_owned());
+        let name = format!("{}.{}", self.name(cause), nth + 1);
+        self.note(event, Lane::User, text.to_owned());
         let line = self.story.lines.last_mut().expect("noted");
         line.submission = Some(nth);
         line.cause = cause;
+        line.name = name;
         line.place = Some(Place {
             file: "tests/toy.rs".to_owned(),
             line: 10 + nth,
@@ -153,13 +155,14 @@ impl Toy<'_> {
     }
 
     /// One thing that happened.
-    pub(crate) fn note(&mut self, event: EventId, lane: &str, text: String) {
+    pub(crate) fn note(&mut self, event: EventId, lane: Lane, text: String) {
         for byte in text.bytes() {
             self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
         }
         self.story.lines.push(Line {
-            lane: lane.to_owned(),
+            lane,
             event,
+            name: self.name(event),
             cause: EventId::ROOT,
             submission: None,
             completion: false,
@@ -168,6 +171,11 @@ impl Toy<'_> {
             at: 0,
             deviation: false,
         });
+    }
+
+    fn name(&self, event: EventId) -> String {
+        let line = self.story.lines.iter().find(|line| line.event == event);
+        line.map_or("0".to_owned(), |line| line.name.clone())
     }
 
     /// Breaks an invariant.
