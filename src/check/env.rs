@@ -1,15 +1,5 @@
 //! The environment variables that a check listens to.
-//!
-//! | variable | meaning |
-//! |---|---|
-//! | `PROACTOR_REPLAY` | repeat the one execution that a failure report names, and nothing else |
-//! | `PROACTOR_SEED` | the seed of the random executions: a number, or `0x` and hex digits |
-//! | `PROACTOR_EXECUTIONS` | the budget of executions, at least 1 |
-//! | `PROACTOR_DEVIATIONS` | the bound of the deviation-bounded search, from 0 |
-//! | `PROACTOR_THREADS` | how many threads run executions, at least 1 |
-//! | `PROACTOR_SECONDS` | the budget of time, at least 1; what was run then depends on the machine |
-//!
-//! They win over what the test says: whoever sets one wants it now, for these tests.
+//! They are listed in the documentation of [`super`].
 
 use super::replay::Replay;
 

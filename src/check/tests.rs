@@ -298,3 +298,108 @@ fn the_answer_is_the_same_on_any_number_of_threads() {
     };
     assert_eq!(text(1), text(3));
 }
+
+/// Models on the simulated kernel, without a proactor.
+mod models {
+    use super::super::{Checker, FailureKind, check};
+    use crate::sim::{Invariant, Violation};
+
+    #[test]
+    fn a_model_that_panics_in_its_setup_fails_with_the_message_and_the_place() {
+        let failure = Checker::new()
+            .name("setup")
+            .run(|_| todo!("the rest of the server"))
+            .expect_err("it panics");
+        assert_eq!(failure.kind(), FailureKind::Broken);
+        assert_eq!(failure.invariant(), Some(Invariant::Panic));
+        assert_eq!(
+            failure.message(),
+            Some("not yet implemented: the rest of the server")
+        );
+        let text = failure.to_string();
+        assert!(text.contains("src/check/tests.rs:"), "{text}");
+        assert!(text.contains("It fails without any deviation"), "{text}");
+    }
+
+    #[test]
+    fn what_the_kernel_saw_first_is_not_hidden_by_a_later_panic() {
+        let failure = Checker::new()
+            .run(|sim| {
+                sim.world().report(Violation {
+                    invariant: Invariant::Always,
+                    message: "the first".to_owned(),
+                    event: crate::choice::EventId::ROOT,
+                    location: None,
+                });
+                panic!("the second");
+            })
+            .expect_err("it fails");
+        assert_eq!(failure.invariant(), Some(Invariant::Always));
+        assert_eq!(failure.message(), Some("the first"));
+    }
+
+    #[test]
+    fn a_check_inside_a_check_is_refused_with_advice() {
+        let failure = Checker::new()
+            .run(|_| check(|_| ()))
+            .expect_err("it is refused");
+        let message = failure.message().expect("a panic");
+        assert!(
+            message.contains("it stands inside another check's model"),
+            "{message}"
+        );
+        assert!(message.contains("give it a test of its own"), "{message}");
+    }
+
+    #[test]
+    fn a_model_sees_its_files_and_nothing_of_the_execution_before() {
+        let summary = Checker::new()
+            .threads(1)
+            .executions(20)
+            .run(|sim| {
+                assert_eq!(sim.read_file("/a/b"), None);
+                assert_eq!(sim.now(), 0);
+                sim.dir("/a");
+                sim.file("/a/b", b"c");
+                assert_eq!(sim.read_file("/a/b").as_deref(), Some(&b"c"[..]));
+            })
+            .expect("it passes");
+        assert_eq!(summary.executions(), 20);
+        assert!(summary.to_string().contains("nothing to decide"));
+    }
+
+    #[test]
+    fn random_numbers_of_a_model_are_the_same_in_every_execution_of_a_seed() {
+        use rand::Rng;
+        let drawn = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let numbers = drawn.clone();
+        Checker::new()
+            .random(false)
+            .run(move |sim| {
+                let pair = (sim.rng().next_u64(), sim.rng().next_u64());
+                numbers.lock().expect("no panic").push(pair);
+            })
+            .expect("it passes");
+        let drawn = drawn.lock().expect("no panic");
+        assert!(drawn.len() >= 2 && drawn.iter().all(|pair| *pair == drawn[0]));
+        assert_ne!(drawn[0].0, drawn[0].1);
+    }
+
+    #[test]
+    #[should_panic = "fails: panic (no handler panics)"]
+    fn check_panics_with_the_report() {
+        check(|_| panic!("on purpose"));
+    }
+
+    #[test]
+    fn a_model_that_reads_the_clock_of_the_machine_is_not_deterministic() {
+        let runs = std::sync::atomic::AtomicU32::new(0);
+        let failure = Checker::new()
+            .run(move |_| {
+                let run = runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                assert!(run != 1, "the second run differs");
+            })
+            .expect_err("it differs");
+        assert_eq!(failure.kind(), FailureKind::NonDeterministic);
+    }
+}
