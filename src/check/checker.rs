@@ -12,6 +12,7 @@ use super::report::{Case, report};
 use super::shrink::shrink;
 use super::sim::{Model, Sim};
 use super::summary::{Summary, deviations, grouped};
+use crate::op::home::Entered;
 use crate::sim::Config;
 
 /// A check whose bounds and budgets are chosen.
@@ -163,6 +164,12 @@ impl Checker {
             return refuse(
                 "it stands inside another check's model. Executions would be explored inside an \
                  execution: give it a test of its own.",
+            );
+        }
+        if Entered::is_inside() {
+            return refuse(
+                "it stands in a handler or a task of a running proactor, which would wait for all \
+                 its executions. Call it from a test's own body.",
             );
         }
         if let Some(replay) = wishes.replay {

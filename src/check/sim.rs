@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::panic::Location;
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -9,11 +10,14 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::execution::{Fault, Line, Outcome, Place, Story, Subject};
 use super::panics::Inside;
 use super::random::seed_of;
+use crate::Proactor;
 use crate::choice::{Chooser, EventId, Kind};
 use crate::sim::{Config, EventNames, Invariant, TraceEvent, Violation, What, World};
 
 /// A simulated kernel with a proactor on it: all that a checked model may use of the outside world.
 pub struct Sim {
+    // Dropped first: its teardown drains through the kernel.
+    proactor: Proactor,
     world: World,
     seed: u64,
     generators: Cell<u64>,
@@ -21,17 +25,28 @@ pub struct Sim {
 
 impl Sim {
     fn new(world: &World, seed: u64) -> Sim {
+        let proactor = match Proactor::builder().simulated(world).build() {
+            Ok(proactor) => proactor,
+            Err(error) => panic!("no proactor could be made on the simulated kernel: {error}"),
+        };
         Sim {
+            proactor,
             world: world.clone(),
             seed,
             generators: Cell::new(0),
         }
     }
 
-    /// Nanoseconds since the start, by the simulated clock.
+    /// The proactor on the simulated kernel. It is torn down when the model returns.
     #[must_use]
-    pub fn now(&self) -> u64 {
-        self.world.now()
+    pub fn proactor(&self) -> &Proactor {
+        &self.proactor
+    }
+
+    /// The time since the start, by the simulated clock.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_nanos(self.world.now())
     }
 
     /// Puts a file into the simulated file system, with the directories above it.
