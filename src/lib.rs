@@ -64,6 +64,8 @@
 
 pub(crate) mod backend;
 mod buf;
+#[cfg(feature = "check")]
+pub mod check;
 pub mod choice;
 pub mod compose;
 pub mod fs;
@@ -78,6 +80,8 @@ mod task;
 pub mod time;
 mod worker;
 
+#[cfg(feature = "check")]
+pub use check::check;
 pub use buf::{IoBuf, IoBufMut, Slice};
 pub use op::{Cancel, Kind, Operation, is_canceled};
 pub use proactor::{Builder, Drive, Handle, Proactor, Stats, WorkGuard};

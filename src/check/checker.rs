@@ -1,0 +1,402 @@
+//! [`Checker`]: a check with other bounds and budgets than the usual ones.
+
+use std::time::{Duration, Instant};
+
+use super::campaign::{Done, Found, Plan, search};
+use super::env::Wishes;
+use super::execution::{Fault, Script, Subject};
+use super::failure::{Failure, FailureKind};
+use super::panics;
+use super::replay::{Fate, Keyed, Naming, Replay};
+use super::report::{Case, report};
+use super::shrink::shrink;
+use super::sim::{Model, Sim};
+use super::summary::{Summary, deviations, grouped};
+use crate::op::home::Entered;
+use crate::sim::Config;
+
+/// A check whose bounds and budgets are chosen.
+///
+/// ```
+/// use proactor::check::Checker;
+///
+/// let summary = Checker::new()
+///     .executions(1_000)
+///     .deviations(3)
+///     .run(|sim| sim.file("/etc/motd", b"hello"))
+///     .expect("nothing can fail here");
+/// println!("{summary}");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a checker does nothing until it is `run`"]
+pub struct Checker {
+    name: Option<String>,
+    executions: u64,
+    deviations: usize,
+    random: bool,
+    seed: u64,
+    threads: Option<usize>,
+    time: Option<Duration>,
+    memory: usize,
+    config: Config,
+}
+
+impl Default for Checker {
+    fn default() -> Checker {
+        Checker::new()
+    }
+}
+
+impl Checker {
+    /// What [`check`](super::check) does: 10,000 executions, at most 2 deviations in the bounded
+    /// search, the rest random, on all cores.
+    pub fn new() -> Checker {
+        Checker {
+            name: None,
+            executions: 10_000,
+            deviations: 2,
+            random: true,
+            seed: 0,
+            threads: None,
+            time: None,
+            memory: 256 << 20,
+            config: Config::default(),
+        }
+    }
+
+    /// A name for reports. A replay of one named check is ignored by those of other names, so give
+    /// names where a test holds several checks.
+    pub fn name(mut self, name: &str) -> Checker {
+        // It stands in replay strings, between single quotes.
+        let clean = |c: char| {
+            if c.is_alphanumeric() || "-_.:/".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        };
+        self.name = Some(name.chars().map(clean).collect());
+        self
+    }
+
+    /// How many executions may be spent, at least 1. Where random ones follow, they get half of them
+    /// and what the bounded search leaves.
+    pub fn executions(mut self, executions: u64) -> Checker {
+        self.executions = executions;
+        self
+    }
+
+    /// The bound of the deviation-bounded search.
+    pub fn deviations(mut self, deviations: usize) -> Checker {
+        self.deviations = deviations;
+        self
+    }
+
+    /// Whether random executions follow the bounded search. They do unless told otherwise.
+    pub fn random(mut self, random: bool) -> Checker {
+        self.random = random;
+        self
+    }
+
+    /// The seed of the random executions and of [`Sim::rng`]. 0 unless told otherwise, so that a
+    /// test does the same each time.
+    pub fn seed(mut self, seed: u64) -> Checker {
+        self.seed = seed;
+        self
+    }
+
+    /// How often at most the kernel lets one operation suffer a fault.
+    pub fn faults_per_operation(mut self, faults: u32) -> Checker {
+        self.config.faults_per_operation = faults;
+        self
+    }
+
+    /// How many threads run executions, at least 1. The answer does not depend on it.
+    pub fn threads(mut self, threads: usize) -> Checker {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Ends the campaign after that time, finished or not. How far it comes then depends on the
+    /// machine.
+    pub fn time(mut self, time: Duration) -> Checker {
+        self.time = Some(time);
+        self
+    }
+
+    /// How many bytes the bounded search may keep. 256 MiB unless told otherwise.
+    pub fn memory(mut self, bytes: usize) -> Checker {
+        self.memory = bytes;
+        self
+    }
+
+    /// What the simulated kernel is made with.
+    pub fn config(mut self, config: Config) -> Checker {
+        self.config = config;
+        self
+    }
+
+    /// Checks the model. The environment variables of the [module](super) win over what was said
+    /// here.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] if an execution breaks an invariant or panics, if the model does not do the same
+    /// twice, if a replay is stale, or if the check can't be run as asked for.
+    pub fn run<F>(self, model: F) -> Result<Summary, Box<Failure>>
+    where
+        F: Fn(&Sim) + Send + Sync + 'static,
+    {
+        let wishes = Wishes::read().map_err(|why| Failure::refused(self.name.as_deref(), &why))?;
+        let model = Model::new(self.config.clone(), model);
+        self.check(&model, wishes)
+    }
+
+    /// Everything, for any subject and any wishes.
+    pub(crate) fn check<S: Subject>(
+        mut self,
+        subject: &S,
+        wishes: Wishes,
+    ) -> Result<Summary, Box<Failure>> {
+        let name = self.name.clone();
+        let refuse = |why: &str| Err(Failure::refused(name.as_deref(), why));
+        if panics::is_inside() {
+            return refuse(
+                "it stands inside another check's model. Executions would be explored inside an \
+                 execution: give it a test of its own.",
+            );
+        }
+        if Entered::is_inside() {
+            return refuse(
+                "it stands in a handler or a task of a running proactor, which would wait for all \
+                 its executions. Call it from a test's own body.",
+            );
+        }
+        if let Some(replay) = wishes.replay {
+            if replay.name.is_some() && replay.name != self.name {
+                let said = "not run: PROACTOR_REPLAY is set, and meant for the check";
+                let said = format!("{said} `{}`", replay.name.unwrap_or_default());
+                return Ok(self.summary(Done::default(), Some(said)));
+            }
+            return self.replay(subject, &replay);
+        }
+        self.seed = wishes.seed.unwrap_or(self.seed);
+        self.executions = wishes.executions.unwrap_or(self.executions);
+        if let Some(bound) = wishes.deviations {
+            self.deviations = usize::try_from(bound).unwrap_or(usize::MAX);
+        }
+        if let Some(threads) = wishes.threads {
+            self.threads = Some(usize::try_from(threads).unwrap_or(usize::MAX));
+        }
+        self.time = wishes.seconds.map(Duration::from_secs).or(self.time);
+        if self.executions == 0 {
+            return refuse(
+                "a budget of 0 executions checks nothing: `executions` must be at least 1.",
+            );
+        }
+        if self.threads == Some(0) {
+            return refuse("0 threads run nothing: `threads` must be at least 1, or left out.");
+        }
+        if self.time == Some(Duration::ZERO) {
+            return refuse("no time at all checks nothing: give `time` some, or leave it out.");
+        }
+        if self.deviations == 0 && !self.random {
+            return refuse(
+                "with 0 deviations and without random executions it would look at a single \
+                 execution, the kind one: raise `deviations`, or leave `random` on.",
+            );
+        }
+        self.campaign(subject)
+    }
+
+    fn campaign<S: Subject>(self, subject: &S) -> Result<Summary, Box<Failure>> {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let plan = Plan {
+            executions: self.executions,
+            deviations: self.deviations,
+            random: self.random,
+            seed: self.seed,
+            threads: self.threads.unwrap_or_else(cores),
+            deadline: self.time.map(|time| Instant::now() + time),
+            memory: self.memory,
+        };
+        let (done, found) = search(subject, &plan);
+        match found {
+            None => Ok(self.summary(done, None)),
+            Some(Found::Difference(why)) => Err(self.not_deterministic(&why)),
+            Some(Found::Fault {
+                script,
+                fault,
+                number,
+            }) => Err(self.explain(subject, &done, &script, &fault, number)),
+        }
+    }
+
+    fn summary(self, done: Done, replayed: Option<String>) -> Summary {
+        Summary {
+            name: self.name,
+            done,
+            bound: self.deviations,
+            seed: self.seed,
+            replayed,
+        }
+    }
+
+    fn not_deterministic(&self, why: &str) -> Box<Failure> {
+        let advice = "Under the same decisions of the kernel the model did not do the same. Look for a \
+                      clock, a random number, the order of a HashMap, a static that an execution \
+                      leaves changed, another thread: take the time and random numbers from `Sim`, \
+                      and make all state inside the model.";
+        Failure::plain(
+            FailureKind::NonDeterministic,
+            self.name.as_deref(),
+            "fails: the model is not deterministic",
+            &format!("{why}\n{advice}"),
+        )
+    }
+
+    /// Shrinks a failure and tells it.
+    fn explain<S: Subject>(
+        &self,
+        subject: &S,
+        done: &Done,
+        script: &Script,
+        fault: &Fault,
+        number: u64,
+    ) -> Box<Failure> {
+        let naming = Box::new(Naming::new(&script.deviations));
+        let (again, naming) = subject.run(&mut subject.bench(), naming, script.seed);
+        let shrunk = match again.fault {
+            Some(again) if again.same_kind(fault) => {
+                shrink(subject, script.seed, naming.named, fault)
+            }
+            _ => None,
+        };
+        let Some(shrunk) = shrunk else {
+            return self.not_deterministic(&format!(
+                "Execution {number} failed with {}: {}\nRun again, it did not.",
+                fault.invariant,
+                fault.message.lines().next().unwrap_or("")
+            ));
+        };
+        let found = format!(
+            "Found by execution {}, {}; shrunk from {} in {} more.",
+            grouped(number),
+            if done.random > 0 {
+                "a random one".to_owned()
+            } else {
+                format!(
+                    "the search's {}",
+                    ordinal(
+                        done.levels.last().map_or(1, |level| level.run),
+                        script.deviations.len()
+                    )
+                )
+            },
+            deviations(script.deviations.len()),
+            grouped(shrunk.executions)
+        );
+        self.tell(script.seed, &shrunk, &found, None, number)
+    }
+
+    fn tell(
+        &self,
+        seed: u64,
+        shrunk: &super::shrink::Shrunk,
+        found: &str,
+        stale: Option<&str>,
+        number: u64,
+    ) -> Box<Failure> {
+        let deviations = shrunk
+            .deviations
+            .iter()
+            .map(|deviant| deviant.named.clone())
+            .collect();
+        let replay = Replay {
+            name: self.name.clone(),
+            seed,
+            deviations,
+        };
+        let thread = std::thread::current();
+        // Tests run on threads of their name; where they run on the main one it is unknown.
+        let test = thread.name().filter(|name| *name != "main");
+        let name = self.name.as_deref().or(test);
+        let case = Case {
+            name,
+            test,
+            shrunk,
+            replay: &replay,
+            found,
+            stale,
+        };
+        let report = report(&case);
+        Box::new(Failure {
+            kind: FailureKind::Broken,
+            report: report.text,
+            fault: Some(shrunk.fault.clone()),
+            deviations: report.deviations,
+            replay: Some(replay.to_string()),
+            executions: number,
+        })
+    }
+
+    /// Repeats one execution.
+    fn replay<S: Subject>(self, subject: &S, replay: &Replay) -> Result<Summary, Box<Failure>> {
+        let keyed = Box::new(Keyed::new(&replay.deviations));
+        let (outcome, keyed) = subject.run(&mut subject.bench(), keyed, replay.seed);
+        let stale = stale(replay, keyed.fates());
+        match (outcome.fault, stale) {
+            (None, None) => {
+                let said = format!(
+                    "replayed the execution of PROACTOR_REPLAY, with all of its {}",
+                    deviations(replay.deviations.len())
+                );
+                Ok(self.summary(Done::default(), Some(said)))
+            }
+            (None, Some(stale)) => Err(Failure::plain(
+                FailureKind::Stale,
+                self.name.as_deref(),
+                "replays a stale PROACTOR_REPLAY, which passes",
+                &format!(
+                    "{stale}\nThe code has changed since, so this says nothing: unset the variable to check anew."
+                ),
+            )),
+            (Some(fault), stale) => {
+                let shrunk = shrink(subject, replay.seed, replay.deviations.clone(), &fault);
+                match shrunk {
+                    Some(shrunk) => {
+                        let found = "Found by replaying PROACTOR_REPLAY.";
+                        Err(self.tell(replay.seed, &shrunk, found, stale.as_deref(), 1))
+                    }
+                    None => Err(self.not_deterministic(&format!(
+                        "The replay failed with {}: {}\nRun again, it did not.",
+                        fault.invariant,
+                        fault.message.lines().next().unwrap_or("")
+                    ))),
+                }
+            }
+        }
+    }
+}
+
+/// Says which deviations of a replay no longer exist.
+fn stale(replay: &Replay, fates: &[Fate]) -> Option<String> {
+    let gone: Vec<String> = replay
+        .deviations
+        .iter()
+        .zip(fates)
+        .filter_map(|(deviation, fate)| match fate {
+            Fate::Taken(_) => None,
+            Fate::KeyGone => Some(format!("  {deviation}: that decision never came up")),
+            Fate::WordGone(words) => {
+                let words = words.join(", ");
+                Some(format!("  {deviation}: that decision offered only {words}"))
+            }
+        })
+        .collect();
+    (!gone.is_empty()).then(|| format!("Stale, left out:\n{}", gone.join("\n")))
+}
+
+fn ordinal(run: u64, count: usize) -> String {
+    format!("number {} with {}", grouped(run), deviations(count))
+}

@@ -1,0 +1,136 @@
+//! The environment variables that a check listens to.
+//! They are listed in the documentation of [`super`].
+
+use super::replay::Replay;
+
+/// What the variables say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    pub(crate) replay: Option<Replay>,
+    pub(crate) seed: Option<u64>,
+    pub(crate) executions: Option<u64>,
+    pub(crate) deviations: Option<u64>,
+    pub(crate) threads: Option<u64>,
+    pub(crate) seconds: Option<u64>,
+}
+
+impl Wishes {
+    /// Reads the variables of this process.
+    pub(crate) fn read() -> Result<Wishes, String> {
+        Wishes::parse(|name| std::env::var_os(name).map(|it| it.to_string_lossy().into_owned()))
+    }
+
+    fn parse(variable: impl Fn(&str) -> Option<String>) -> Result<Wishes, String> {
+        // A variable that is set to nothing counts as not set: that is how shells clear one.
+        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let number = |name: &str, least: u64| {
+            let Some(value) = variable(name) else {
+                return Ok(None);
+            };
+            match whole(&value) {
+                Some(number) if number >= least => Ok(Some(number)),
+                Some(_) => Err(format!(
+                    "{name}={value} is too small: at least {least}, or unset it"
+                )),
+                None => Err(format!(
+                    "{name}={value} is no whole number: correct it, or unset it"
+                )),
+            }
+        };
+        let replay = match variable("PROACTOR_REPLAY") {
+            None => None,
+            Some(text) => Some(text.parse::<Replay>().map_err(|malformed| {
+                format!(
+                    "PROACTOR_REPLAY can't be read {malformed}\n\
+                     Copy the whole line from the failure report, in single quotes; or unset the \
+                     variable to check from scratch."
+                )
+            })?),
+        };
+        Ok(Wishes {
+            replay,
+            seed: number("PROACTOR_SEED", 0)?,
+            executions: number("PROACTOR_EXECUTIONS", 1)?,
+            deviations: number("PROACTOR_DEVIATIONS", 0)?,
+            threads: number("PROACTOR_THREADS", 1)?,
+            seconds: number("PROACTOR_SECONDS", 1)?,
+        })
+    }
+}
+
+fn whole(text: &str) -> Option<u64> {
+    let digits = text.trim().replace('_', "");
+    match digits.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => digits.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(variables: &[(&str, &str)]) -> Result<Wishes, String> {
+        Wishes::parse(|name| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn every_variable_is_read() {
+        assert_eq!(parse(&[]), Ok(Wishes::default()));
+        let wishes = parse(&[
+            ("PROACTOR_REPLAY", "1;x256pp:0000000000000007"),
+            ("PROACTOR_SEED", "0x2a"),
+            ("PROACTOR_EXECUTIONS", "100_000"),
+            ("PROACTOR_DEVIATIONS", "0"),
+            ("PROACTOR_THREADS", "2"),
+            ("PROACTOR_SECONDS", ""),
+        ]);
+        let replay = Replay {
+            name: None,
+            seed: 7,
+            deviations: Vec::new(),
+        };
+        assert_eq!(
+            wishes,
+            Ok(Wishes {
+                replay: Some(replay),
+                seed: Some(42),
+                executions: Some(100_000),
+                deviations: Some(0),
+                threads: Some(2),
+                seconds: None,
+            })
+        );
+    }
+
+    #[test]
+    fn a_variable_that_can_not_be_read_says_what_to_do() {
+        for (name, value, said) in [
+            (
+                "PROACTOR_EXECUTIONS",
+                "0",
+                "PROACTOR_EXECUTIONS=0 is too small: at least 1, or unset it",
+            ),
+            (
+                "PROACTOR_THREADS",
+                "two",
+                "PROACTOR_THREADS=two is no whole number",
+            ),
+            ("PROACTOR_SEED", "-1", "PROACTOR_SEED=-1 is no whole number"),
+            (
+                "PROACTOR_REPLAY",
+                "1;x256pp",
+                "PROACTOR_REPLAY can't be read at character 3, `x256pp`",
+            ),
+            ("PROACTOR_REPLAY", "1;x256pp", "Copy the whole line"),
+        ] {
+            let error = parse(&[(name, value)]).expect_err(name);
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! One execution: what is run, what comes out of it, and what the strategies count on the way.
+//!
+//! Strategies know nothing of proactors or kernels. They drive a [`Subject`], something that can be
+//! run under a [`Chooser`] as often as they like: a model on the simulated kernel, or one of the toy
+//! programs of the tests, whose number of executions is known exactly.
+
+use std::fmt;
+
+use crate::choice::{Chooser, EventId, Site};
+use crate::sim::{Invariant, Lane};
+
+/// Something that can be run again and again, its every freedom decided by a chooser.
+pub(crate) trait Subject: Sync {
+    /// What one thread keeps between two executions (the kernel and its memory).
+    type Bench;
+
+    /// A new bench, for a thread that begins.
+    fn bench(&self) -> Self::Bench;
+
+    /// One execution. `seed` is what the program's own random numbers start from. The chooser comes
+    /// back, so that its memory serves the next execution.
+    fn run<C: Chooser>(
+        &self,
+        bench: &mut Self::Bench,
+        chooser: Box<C>,
+        seed: u64,
+    ) -> (Outcome, Box<C>);
+
+    /// The same with everything written down that a report shows. Slow.
+    fn trace<C: Chooser>(&self, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>, Story);
+}
+
+/// What one execution came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// A hash over all steps of the kernel: equal decisions give equal digests.
+    pub(crate) digest: u64,
+    /// The first thing that went wrong.
+    pub(crate) fault: Option<Box<Fault>>,
+}
+
+/// What went wrong in an execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// What was broken.
+    pub(crate) invariant: Invariant,
+    /// What happened, for people.
+    pub(crate) message: String,
+    /// Where in the source.
+    pub(crate) place: Option<Place>,
+    /// The event at which it was noticed.
+    pub(crate) event: Option<EventId>,
+}
+
+impl Fault {
+    /// Whether two faults are of one kind: what shrinking must keep. The message is left out, it
+    /// often holds numbers that change from one execution to the next.
+    pub(crate) fn same_kind(&self, other: &Fault) -> bool {
+        self.invariant == other.invariant && self.place == other.place
+    }
+}
+
+/// A place in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+impl Place {
+    pub(crate) fn of(location: &std::panic::Location<'_>) -> Place {
+        Place {
+            file: location.file().to_owned(),
+            line: location.line(),
+            column: location.column(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Windows' paths read the same as others: reports are compared as text.
+        let file = self.file.replace('\\', "/");
+        write!(f, "{file}:{}:{}", self.line, self.column)
+    }
+}
+
+/// What happened in an execution, ready to be shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Story {
+    pub(crate) lines: Vec<Line>,
+}
+
+impl Story {
+    /// The event that completed last: whose handler ran when the story ended.
+    pub(crate) fn last_completion(&self) -> Option<EventId> {
+        self.lines
+            .iter()
+            .rev()
+            .find(|line| line.completion)
+            .map(|line| line.event)
+    }
+}
+
+/// One step of a [`Story`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// Who acts.
+    pub(crate) lane: Lane,
+    /// The step's event.
+    pub(crate) event: EventId,
+    /// Its name for people: the path of submissions that leads to it.
+    pub(crate) name: String,
+    /// The event that caused it.
+    pub(crate) cause: EventId,
+    /// If the line is the submission that named the event: how many-th of its cause it was, from 0.
+    pub(crate) submission: Option<u32>,
+    /// Whether it is the event's completion.
+    pub(crate) completion: bool,
+    /// What it says.
+    pub(crate) text: String,
+    /// Where the initiating call stands.
+    pub(crate) place: Option<Place>,
+    /// Virtual nanoseconds since the start.
+    pub(crate) at: u64,
+    /// Whether the kernel departed from the kind behaviour here.
+    pub(crate) deviation: bool,
+}
+
+/// How often each kind of decision was offered, and how often a deviation was taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) offered: [u64; Site::ALL.len()],
+    pub(crate) taken: [u64; Site::ALL.len()],
+}
+
+impl Tally {
+    #[inline]
+    pub(crate) fn count(&mut self, site: Site, choice: usize) -> usize {
+        self.offered[site as usize] += 1;
+        self.taken[site as usize] += u64::from(choice != 0);
+        choice
+    }
+
+    pub(crate) fn add(&mut self, other: &Tally) {
+        for (mine, theirs) in self.offered.iter_mut().zip(other.offered) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.taken.iter_mut().zip(other.taken) {
+            *mine += theirs;
+        }
+    }
+}
+
+/// One deviation by its place in an execution: good for this very program only (a replay string
+/// names events instead, see [`super::replay`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deviation {
+    /// Which decision of the execution, from 0.
+    pub(crate) position: u32,
+    /// Which alternative, from 1.
+    pub(crate) alternative: u32,
+}
+
+/// An execution by place: what a search hands over when it found a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Script {
+    pub(crate) seed: u64,
+    pub(crate) deviations: Vec<Deviation>,
+}

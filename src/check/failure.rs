@@ -1,0 +1,106 @@
+//! What a check hands back when it does not pass.
+
+use std::fmt;
+
+use super::execution::Fault;
+use crate::sim::Invariant;
+
+/// Why a check does not pass. Its [`Display`](fmt::Display) is the whole report.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub(crate) kind: FailureKind,
+    pub(crate) report: String,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) deviations: Vec<String>,
+    pub(crate) replay: Option<String>,
+    pub(crate) executions: u64,
+}
+
+/// What sort of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// An execution breaks an invariant, or panics.
+    Broken,
+    /// The model does not do the same twice under the same decisions.
+    NonDeterministic,
+    /// A replay passes, but parts of it no longer exist: it says nothing about the old failure.
+    Stale,
+    /// The check was not run: something about how it was asked for is wrong.
+    Refused,
+}
+
+impl Failure {
+    pub(crate) fn refused(name: Option<&str>, why: &str) -> Box<Failure> {
+        Failure::plain(FailureKind::Refused, name, "can't run", why)
+    }
+
+    /// A failure that is told in a paragraph.
+    pub(crate) fn plain(
+        kind: FailureKind,
+        name: Option<&str>,
+        verdict: &str,
+        why: &str,
+    ) -> Box<Failure> {
+        let mut report = match name {
+            Some(name) => format!("proactor: check `{name}` {verdict}"),
+            None => format!("proactor: the check {verdict}"),
+        };
+        for line in why.lines() {
+            report.push_str("\n  ");
+            report.push_str(line);
+        }
+        Box::new(Failure {
+            kind,
+            report,
+            fault: None,
+            deviations: Vec::new(),
+            replay: None,
+            executions: 0,
+        })
+    }
+
+    /// What sort of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// The invariant that is broken.
+    #[must_use]
+    pub fn invariant(&self) -> Option<Invariant> {
+        self.fault.as_ref().map(|fault| fault.invariant)
+    }
+
+    /// How it is broken, or the message of the panic.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.fault.as_ref().map(|fault| fault.message.as_str())
+    }
+
+    /// What the kernel did unkindly, in words: all of it is needed for this failure.
+    #[must_use]
+    pub fn deviations(&self) -> &[String] {
+        &self.deviations
+    }
+
+    /// The value of `PROACTOR_REPLAY` that repeats it.
+    #[must_use]
+    pub fn replay(&self) -> Option<&str> {
+        self.replay.as_deref()
+    }
+
+    /// How many executions it took to find, shrinking apart.
+    #[must_use]
+    pub fn executions(&self) -> u64 {
+        self.executions
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,106 @@
+//! The checker: runs a test on the simulated kernel thousands of times, each time deciding otherwise
+//! what a real kernel would be free to decide, and tells the shortest story of what breaks.
+//!
+//! A *model* is an ordinary closure over a [`Sim`], in an ordinary `#[test]`. It builds everything
+//! it needs, runs the proactor, and asserts what it likes; invariants I1 to I9 are watched by
+//! themselves.
+//!
+//! ```
+//! # fn serve(_: &proactor::check::Sim) {}
+//! // #[test]
+//! fn survives_whatever_the_kernel_may_do() {
+//!     proactor::check(|sim| {
+//!         sim.file("/index.html", b"hello");
+//!         serve(sim); // open files, accept, read, write, run the proactor to its end
+//!         assert_eq!(sim.read_file("/index.html").as_deref(), Some(&b"hello"[..]));
+//!     });
+//! }
+//! # survives_whatever_the_kernel_may_do();
+//! ```
+//!
+//! # What is run
+//!
+//! 1. The *kind* execution, in which nothing fails, nothing is short and all come in order; twice, to
+//!    see that the model is deterministic.
+//! 2. Every execution with 1 *deviation* from it, then with 2, and so on up to the bound: a short
+//!    read, a completion that overtakes another, a reset. The first failure has the fewest.
+//! 3. Random executions, until the budget is spent.
+//!
+//! The [`Summary`] says in words what was proved that way and what was not. A [`Failure`] is shrunk
+//! to deviations that are all needed and told with its lanes, its logical stack and the command that
+//! repeats it.
+//!
+//! # What a model must keep to
+//!
+//! - It is run many times, on several threads: it makes its state inside. What it shares between
+//!   executions (a counter, say) it must not let its behaviour depend on.
+//! - Time and random numbers come from [`Sim::now`] and [`Sim::rng`]. Threads, sockets and clocks of
+//!   the real system are not under the checker's control.
+//! - Its panics are failures. They are silent until the report.
+//!
+//! # Variables
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `PROACTOR_REPLAY` | repeat the one execution that a failure report names, and nothing else |
+//! | `PROACTOR_SEED` | the seed of the random executions: a number, or `0x` and hex digits |
+//! | `PROACTOR_EXECUTIONS` | the budget of executions, at least 1 |
+//! | `PROACTOR_DEVIATIONS` | the bound of the deviation-bounded search, from 0 |
+//! | `PROACTOR_THREADS` | how many threads run executions, at least 1 |
+//! | `PROACTOR_SECONDS` | the budget of time, at least 1; how much is run then depends on the machine |
+//!
+//! They win over what the test says: whoever sets one wants it now, for these tests.
+//!
+//! # How it is built
+//!
+//! A strategy is a [`Chooser`](crate::choice::Chooser) in a file of its own: `bounded`, `random`,
+//! `replay`. They know nothing of proactors, only of something that can be run again (`execution`).
+//! `campaign` puts them in order, `crew` shares their executions out among threads, `shrink` and
+//! `report` tell what they find.
+
+mod bounded;
+mod campaign;
+mod checker;
+mod crew;
+mod env;
+mod execution;
+mod failure;
+mod panics;
+mod random;
+mod replay;
+mod report;
+mod shrink;
+mod sim;
+mod summary;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod toys;
+
+pub use checker::Checker;
+pub use failure::{Failure, FailureKind};
+pub use sim::Sim;
+pub use summary::Summary;
+
+/// Checks a model with the usual bounds. For others see [`Checker`].
+///
+/// # Panics
+///
+/// If the model fails, with the report.
+///
+/// ```should_panic
+/// proactor::check(|sim| {
+///     assert!(sim.read_file("/etc/motd").is_some(), "there is no such file");
+/// });
+/// ```
+#[track_caller]
+pub fn check<F>(model: F)
+where
+    F: Fn(&Sim) + Send + Sync + 'static,
+{
+    match Checker::new().run(model) {
+        // Tests that pass are silent unless `--nocapture` is given.
+        Ok(summary) => eprintln!("{summary}"),
+        Err(failure) => panic!("{failure}"),
+    }
+}

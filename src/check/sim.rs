@@ -1,0 +1,230 @@
+//! [`Sim`], what a model gets: a proactor on a simulated kernel, and the kernel's outside.
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::execution::{Fault, Line, Outcome, Place, Story, Subject};
+use super::panics::Inside;
+use super::random::seed_of;
+use crate::Proactor;
+use crate::choice::{Chooser, EventId, Kind};
+use crate::sim::{Config, EventNames, Invariant, TraceEvent, Violation, What, World};
+
+/// A simulated kernel with a proactor on it: all that a checked model may use of the outside world.
+pub struct Sim {
+    // Dropped first: its teardown drains through the kernel.
+    proactor: Proactor,
+    world: World,
+    seed: u64,
+    generators: Cell<u64>,
+}
+
+impl Sim {
+    fn new(world: &World, seed: u64) -> Sim {
+        let proactor = match Proactor::builder().simulated(world).build() {
+            Ok(proactor) => proactor,
+            Err(error) => panic!("no proactor could be made on the simulated kernel: {error}"),
+        };
+        Sim {
+            proactor,
+            world: world.clone(),
+            seed,
+            generators: Cell::new(0),
+        }
+    }
+
+    /// The proactor on the simulated kernel. It is torn down when the model returns.
+    #[must_use]
+    pub fn proactor(&self) -> &Proactor {
+        &self.proactor
+    }
+
+    /// The time since the start, by the simulated clock.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_nanos(self.world.now())
+    }
+
+    /// Puts a file into the simulated file system, with the directories above it.
+    pub fn file(&self, path: &str, bytes: &[u8]) {
+        self.world.add_file(path, bytes);
+    }
+
+    /// What a file holds now.
+    #[must_use]
+    pub fn read_file(&self, path: &str) -> Option<Vec<u8>> {
+        self.world.file(path)
+    }
+
+    /// Puts a directory there.
+    pub fn dir(&self, path: &str) {
+        self.world.add_dir(path);
+    }
+
+    /// From now on this path may not be opened: permission denied.
+    pub fn deny(&self, path: &str) {
+        self.world.deny(path);
+    }
+
+    /// A random generator for the model's own data. The first call, the second and so on each give
+    /// another one, and the same one whenever the execution is repeated.
+    pub fn rng(&self) -> impl rand::Rng + Clone + Send + use<> {
+        let nth = self.generators.get();
+        self.generators.set(nth + 1);
+        Xoshiro256PlusPlus::seed_from_u64(seed_of(!self.seed, nth))
+    }
+
+    /// The simulated kernel itself.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+}
+
+impl std::fmt::Debug for Sim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sim")
+            .field("now", &self.now())
+            .field("seed", &self.seed)
+            .finish()
+    }
+}
+
+/// A model on a simulated kernel, as something to run again and again.
+pub(crate) struct Model<F> {
+    config: Config,
+    model: F,
+}
+
+impl<F: Fn(&Sim) + Send + Sync> Model<F> {
+    pub(crate) fn new(config: Config, model: F) -> Model<F> {
+        Model {
+            config: Config {
+                trace: false,
+                ..config
+            },
+            model,
+        }
+    }
+
+    /// One execution from the start to the last breath of the kernel. `world` is fresh.
+    fn execute(&self, world: &World, seed: u64) -> Outcome {
+        let inside = Inside::enter();
+        let mut panicked = None;
+        // What the kernel found first caused whatever panics later: it wins.
+        let blame = |panic| if world.failed() { None } else { Some(panic) };
+        let end = inside.catch(|| {
+            let sim = Sim::new(world, seed);
+            if let Err(panic) = inside.catch(|| (self.model)(&sim)) {
+                panicked = blame(panic);
+                if let Some(panic) = &panicked {
+                    // From here on the kernel chooses nothing and lets everything end.
+                    world.report(Violation {
+                        invariant: Invariant::Panic,
+                        message: panic.message.clone(),
+                        event: EventId::ROOT,
+                        location: None,
+                    });
+                }
+            }
+        });
+        if let Err(panic) = end {
+            panicked = panicked.or_else(|| blame(panic));
+        }
+        if panicked.is_none() {
+            world.finish();
+        }
+        let fault = match panicked {
+            Some(panic) => Some(Fault {
+                invariant: Invariant::Panic,
+                message: panic.message,
+                place: panic.place,
+                event: None,
+            }),
+            None => world.violation().map(|violation| Fault {
+                invariant: violation.invariant,
+                place: violation.location.map(Place::of),
+                event: Some(violation.event),
+                message: violation.message,
+            }),
+        };
+        Outcome {
+            digest: world.digest(),
+            fault: fault.map(Box::new),
+        }
+    }
+}
+
+impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
+    type Bench = World;
+
+    fn bench(&self) -> World {
+        World::new(self.config.clone(), Box::new(Kind))
+    }
+
+    fn run<C: Chooser>(&self, world: &mut World, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>) {
+        world.reset(self.config.clone(), chooser);
+        let outcome = self.execute(world, seed);
+        (outcome, taken_back(world))
+    }
+
+    fn trace<C: Chooser>(&self, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>, Story) {
+        let world = World::new(
+            Config {
+                trace: true,
+                ..self.config.clone()
+            },
+            chooser,
+        );
+        let outcome = self.execute(&world, seed);
+        let trace = world.trace();
+        let names = EventNames::of(&trace);
+        let lines = trace.iter().filter_map(|step| line(step, &names)).collect();
+        (outcome, taken_back(&world), Story { lines })
+    }
+}
+
+/// The chooser that the kernel was given.
+fn taken_back<C: Chooser>(world: &World) -> Box<C> {
+    let chooser: Box<dyn std::any::Any> = world.take_chooser();
+    match chooser.downcast() {
+        Ok(chooser) => chooser,
+        Err(_) => panic!("the model took the chooser out of its kernel, or reset it: it must not"),
+    }
+}
+
+/// A step of the kernel as a line of a report; decisions only where they deviate.
+fn line(step: &TraceEvent, names: &EventNames) -> Option<Line> {
+    let deviation = match step.what {
+        What::Decision {
+            deviation: false, ..
+        } => return None,
+        What::Decision {
+            deviation: true, ..
+        } => true,
+        _ => false,
+    };
+    let submission = match step.what {
+        What::Submit { nth } => Some(nth),
+        _ => None,
+    };
+    // A place says who asked for something; on what comes of it, it would only repeat itself.
+    let asks = submission.is_some() || matches!(step.what, What::CancelAsked | What::Close);
+    let place = |location: &'static Location<'static>| Place::of(location);
+    Some(Line {
+        lane: step.lane,
+        event: step.event,
+        name: names.get(step.event),
+        cause: step.cause,
+        submission,
+        completion: matches!(step.what, What::Complete { .. }),
+        text: step.text.clone(),
+        place: step.location.filter(|_| asks).map(place),
+        at: step.at,
+        deviation,
+    })
+}

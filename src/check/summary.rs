@@ -1,0 +1,309 @@
+//! What a check that found nothing has shown, in words: what was proved up to which bound, what was
+//! only sampled, and what was not looked at.
+
+use std::fmt;
+
+use super::campaign::{Cut, Done};
+use crate::choice::Site;
+
+/// What a check has shown. Its [`Display`](fmt::Display) says it in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    pub(crate) name: Option<String>,
+    pub(crate) done: Done,
+    /// The bound that was asked for.
+    pub(crate) bound: usize,
+    pub(crate) seed: u64,
+    /// Instead of a campaign.
+    pub(crate) replayed: Option<String>,
+}
+
+impl Summary {
+    /// How many executions were run: none of them failed.
+    #[must_use]
+    pub fn executions(&self) -> u64 {
+        self.done.executions()
+    }
+
+    /// How many executions have exactly `deviations` deviations and were run.
+    #[must_use]
+    pub fn executions_with(&self, deviations: usize) -> u64 {
+        self.done
+            .levels
+            .get(deviations)
+            .map_or(0, |level| level.run)
+    }
+
+    /// How many of the executions were random ones.
+    #[must_use]
+    pub fn random_executions(&self) -> u64 {
+        self.done.random
+    }
+
+    /// The greatest `n` such that *every* execution with at most `n` deviations was run.
+    #[must_use]
+    pub fn proved(&self) -> Option<usize> {
+        self.done
+            .levels
+            .iter()
+            .take_while(|level| level.whole)
+            .count()
+            .checked_sub(1)
+    }
+
+    /// How often a decision of this kind was offered, and how often the kernel deviated there.
+    #[must_use]
+    pub fn coverage(&self, site: Site) -> (u64, u64) {
+        (
+            self.done.tally.offered[site as usize],
+            self.done.tally.taken[site as usize],
+        )
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "proactor: check `{name}` passes")?,
+            None => write!(f, "proactor: the check passes")?,
+        }
+        if let Some(replayed) = &self.replayed {
+            return write!(f, "\n  {replayed}");
+        }
+        if let Some(bound) = self.proved() {
+            let run: u64 = self.done.levels[..=bound]
+                .iter()
+                .map(|level| level.run)
+                .sum();
+            let exhausted = self.done.levels[bound].run == 0;
+            match (bound, run) {
+                (0, _) => write!(f, "\n  proved   the execution without any deviation")?,
+                (_, 1) => write!(f, "\n  proved   the one execution that there is")?,
+                _ if exhausted => write!(
+                    f,
+                    "\n  proved   every execution that there is: {}, none fails",
+                    grouped(run)
+                )?,
+                _ => write!(
+                    f,
+                    "\n  proved   every execution with at most {}: {}, none fails",
+                    deviations(bound),
+                    grouped(run)
+                )?,
+            }
+        }
+        for (bound, level) in self
+            .done
+            .levels
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| !it.whole)
+        {
+            if level.run > 0 {
+                let of = if level.of > level.run {
+                    format!(" of {}", grouped(level.of))
+                } else {
+                    String::new()
+                };
+                write!(
+                    f,
+                    "\n  sampled  {}{of} executions with {}, the first ones, none fails",
+                    grouped(level.run),
+                    deviations(bound)
+                )?;
+            }
+        }
+        if self.done.random > 0 {
+            write!(
+                f,
+                "\n  sampled  {} random executions (seed {:#x}), none fails",
+                grouped(self.done.random),
+                self.seed
+            )?;
+        }
+        self.not_covered(f)?;
+        self.freedoms(f)
+    }
+}
+
+impl Summary {
+    fn not_covered(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.done.cut {
+            None => return Ok(()),
+            Some(Cut::Executions) => "the budget of executions ended: raise `executions`",
+            Some(Cut::Time) => "the time was up",
+            Some(Cut::Memory) => "the memory for the search was full",
+        };
+        let next = self.proved().map_or(0, |bound| bound + 1);
+        if next > self.bound {
+            return write!(
+                f,
+                "\n  not      all random executions that the budget allows ({why})"
+            );
+        }
+        write!(
+            f,
+            "\n  not      all executions with {} ({why})",
+            deviations(next)
+        )
+    }
+
+    /// One line a kind of decision: offered, taken.
+    fn freedoms(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let offered: Vec<Site> = Site::ALL
+            .into_iter()
+            .filter(|site| self.coverage(*site).0 > 0)
+            .collect();
+        if offered.is_empty() {
+            return write!(
+                f,
+                "\n  note     the kernel had nothing to decide: this check says no more than one run"
+            );
+        }
+        let words = offered.iter().map(|site| {
+            let (_, taken) = self.coverage(*site);
+            let never = if taken == 0 { ", never taken" } else { "" };
+            format!("{} ({}{never})", site.name(), freedom(*site))
+        });
+        let mut line = String::new();
+        for (index, word) in words.enumerate() {
+            let lead = if index == 0 {
+                "\n  over     "
+            } else {
+                ",\n           "
+            };
+            line.push_str(lead);
+            line.push_str(&word);
+        }
+        f.write_str(&line)
+    }
+}
+
+/// The outcome classes of a decision, in words: what "every execution" ranges over.
+fn freedom(site: Site) -> &'static str {
+    match site {
+        Site::NextStep => "which completion, effect or timer comes next",
+        Site::EffectLate => "whether the effect is at once or late",
+        Site::RecvSize | Site::SendSize | Site::ReadSize | Site::WriteSize => "full, 1, half, n-1",
+        Site::Cancel => "each outcome of a cancel",
+        Site::Connect => "connected, refused",
+        Site::Reset => "no, reset",
+        Site::FileError => "no, each error",
+        Site::ReadyAtFirstPoll => "ready at first poll or not",
+    }
+}
+
+pub(crate) fn deviations(count: usize) -> String {
+    match count {
+        0 => "no deviation".to_owned(),
+        1 => "1 deviation".to_owned(),
+        n => format!("{n} deviations"),
+    }
+}
+
+/// `48213` as `48,213`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::campaign::{Plan, search};
+    use super::super::toys::faults;
+    use super::*;
+
+    fn summary(plan: &Plan, ops: u32) -> String {
+        let (done, found) = search(&faults(ops, 4), plan);
+        assert!(found.is_none());
+        let name = Some("toy".to_owned());
+        Summary {
+            name,
+            done,
+            bound: plan.deviations,
+            seed: plan.seed,
+            replayed: None,
+        }
+        .to_string()
+    }
+
+    fn plan() -> Plan {
+        Plan {
+            executions: 10_000,
+            deviations: 2,
+            random: true,
+            seed: 42,
+            threads: 1,
+            deadline: None,
+            memory: 1 << 20,
+        }
+    }
+
+    #[test]
+    fn it_says_what_was_proved_and_what_was_sampled() {
+        assert_eq!(
+            summary(&plan(), 10),
+            "proactor: check `toy` passes\n  \
+               proved   every execution with at most 2 deviations: 436, none fails\n  \
+               sampled  9,564 random executions (seed 0x2a), none fails\n  \
+               over     recv (full, 1, half, n-1)"
+        );
+    }
+
+    #[test]
+    fn it_says_what_was_not_looked_at() {
+        assert_eq!(
+            summary(
+                &Plan {
+                    executions: 200,
+                    ..plan()
+                },
+                10
+            ),
+            "proactor: check `toy` passes\n  \
+               proved   every execution with at most 1 deviation: 31, none fails\n  \
+               sampled  69 of 405 executions with 2 deviations, the first ones, none fails\n  \
+               sampled  100 random executions (seed 0x2a), none fails\n  \
+               not      all executions with 2 deviations (the budget of executions ended: raise `executions`)\n  \
+               over     recv (full, 1, half, n-1)"
+        );
+        assert_eq!(
+            summary(
+                &Plan {
+                    random: false,
+                    memory: 1_000,
+                    ..plan()
+                },
+                10
+            )
+            .lines()
+            .nth(3),
+            Some(
+                "  not      all executions with 2 deviations (the memory for the search was full)"
+            )
+        );
+    }
+
+    #[test]
+    fn it_warns_of_a_check_without_decisions() {
+        let text = summary(
+            &Plan {
+                random: false,
+                ..plan()
+            },
+            0,
+        );
+        assert!(
+            text.contains("proved   the one execution that there is"),
+            "{text}"
+        );
+        assert!(text.contains("nothing to decide"), "{text}");
+    }
+}
