@@ -3,9 +3,9 @@
 //! The frequent operations come out of a table, without a branch on what they are; the others
 //! out of a match.
 
-use std::cell::UnsafeCell;
 use std::net::SocketAddr;
 
+use super::headers::Headers;
 use super::ring::{Sqe, opcode};
 use crate::backend::{Code, ConnectAddr, Op, Token, open_flags};
 
@@ -239,46 +239,6 @@ unsafe fn write_address(to: *mut ConnectAddr) -> (u64, u64) {
     }
 }
 
-/// Message headers for vectored sends, one more than the submission queue has room for.
-///
-/// The kernel copies a header when it takes the entry (IORING_FEAT_SUBMIT_STABLE), so a header is
-/// free again once its entry has left the queue. They are used in turn, and one is used up only by
-/// an entry that was pushed: the entries in the queue use at most all the others.
-pub(super) struct Headers {
-    all: Box<[UnsafeCell<libc::msghdr>]>,
-    next: usize,
-}
-
-impl Headers {
-    pub(super) fn new(queue: u32) -> Headers {
-        // SAFETY: a msghdr of zeros is a valid, empty one.
-        let empty = || UnsafeCell::new(unsafe { std::mem::zeroed() });
-        Headers {
-            all: (0..=queue).map(|_| empty()).collect(),
-            next: 0,
-        }
-    }
-
-    /// Writes the next header, and returns its address.
-    fn fill(&self, segments: u64, count: u32) -> u64 {
-        let header = self.all[self.next].get();
-        // SAFETY: this header belongs to no entry that the kernel has yet to take (see above), so
-        // nobody reads it (I4); `Segment` has the layout of iovec.
-        unsafe {
-            (*header).msg_iov = segments as *mut libc::iovec;
-            (*header).msg_iovlen = count as _;
-        }
-        header as u64
-    }
-
-    /// The entry was pushed: its header is in use.
-    pub(super) fn used(&mut self, sqe: &Sqe) {
-        if sqe.opcode == opcode::SENDMSG {
-            self.next = (self.next + 1) % self.all.len();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,22 +341,5 @@ mod tests {
             };
             assert_eq!(read.as_socket(), Some(addr));
         }
-    }
-
-    #[test]
-    fn a_header_is_reused_only_after_all_others() {
-        let mut headers = Headers::new(2);
-        let op = Op::new(Code::SendVectored, Raw(3));
-        let mut seen = Vec::new();
-        for _ in 0..3 {
-            // SAFETY: the header is not read.
-            let sqe = unsafe { any(TOKEN, &op, &headers) }.unwrap();
-            assert!(!seen.contains(&sqe.address));
-            seen.push(sqe.address);
-            headers.used(&sqe);
-        }
-        // SAFETY: as above.
-        let again = unsafe { any(TOKEN, &op, &headers) }.unwrap();
-        assert_eq!(again.address, seen[0]);
     }
 }

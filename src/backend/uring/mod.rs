@@ -19,6 +19,7 @@ mod driver;
 mod encode;
 #[cfg(test)]
 mod fake;
+mod headers;
 mod kernel;
 mod notify;
 mod refused;
