@@ -59,7 +59,11 @@ impl Timers {
         }
         debug_assert_eq!(self.places[place], NOWHERE, "{token:?} is armed already");
         self.armed += 1;
-        let timer = Timer { deadline, order: self.armed, token };
+        let timer = Timer {
+            deadline,
+            order: self.armed,
+            token,
+        };
         self.heap.push(timer);
         self.sift_up(self.heap.len() - 1, timer);
     }
@@ -149,7 +153,9 @@ mod tests {
     }
 
     fn drain(timers: &mut Timers, now: u64) -> Vec<u32> {
-        std::iter::from_fn(|| timers.pop_due(now)).map(Token::index).collect()
+        std::iter::from_fn(|| timers.pop_due(now))
+            .map(Token::index)
+            .collect()
     }
 
     #[test]
@@ -228,7 +234,10 @@ mod tests {
                     }
                 }
                 assert_eq!(timers.len(), naive.len());
-                assert_eq!(timers.first(), naive.iter().map(|(deadline, _)| *deadline).min());
+                assert_eq!(
+                    timers.first(),
+                    naive.iter().map(|(deadline, _)| *deadline).min()
+                );
             }
         }
     }

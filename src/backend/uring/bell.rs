@@ -46,7 +46,11 @@ impl Bell {
             }
             OwnedFd::from_raw_fd(fd)
         };
-        Ok(Bell { state: AtomicU8::new(AWAKE), event, echo: OnceLock::new() })
+        Ok(Bell {
+            state: AtomicU8::new(AWAKE),
+            event,
+            echo: OnceLock::new(),
+        })
     }
 
     /// Makes the lane's current or next wait return. From any thread.
@@ -76,7 +80,10 @@ impl Bell {
     /// The lane, about to sleep. False if it has been rung: then it must not.
     #[inline]
     pub(super) fn doze(&self) -> bool {
-        match self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire) {
+        match self
+            .state
+            .compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire)
+        {
             Ok(_) => true,
             Err(state) => state == ASLEEP,
         }
@@ -112,7 +119,11 @@ mod tests {
     use super::*;
 
     fn written(bell: &Bell) -> bool {
-        let mut poll = libc::pollfd { fd: bell.event.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: bell.event.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         // SAFETY: poll(2) reads and writes the one entry.
         unsafe { libc::poll(&mut poll, 1, 0) == 1 }
     }

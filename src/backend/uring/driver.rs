@@ -18,7 +18,8 @@ use std::thread::ThreadId;
 
 use super::bell::{Bell, LISTEN};
 use super::close_now;
-use super::encode::{self, Headers};
+use super::encode;
+use super::headers::Headers;
 use super::notify::Notifier;
 use super::ring::{Cqe, Enter, Register, Ring, Sqe};
 use crate::backend::{CANCELED, Code, Completion, Op, Raw, Tag, Token, Until};
@@ -61,8 +62,11 @@ struct Active {
     canceled: bool,
 }
 
-const NOTHING: Active =
-    Active { token: LISTEN, op: Op::new(Code::Nop, Raw::NONE), canceled: false };
+const NOTHING: Active = Active {
+    token: LISTEN,
+    op: Op::new(Code::Nop, Raw::NONE),
+    canceled: false,
+};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Waiting {
@@ -109,7 +113,9 @@ impl<R: Ring> Driver<R> {
     /// Takes the ring into use, on the thread that calls this first.
     fn start(&mut self) -> io::Result<()> {
         if self.owner.is_none() {
-            self.ring.register(Register::Enable).map_err(io::Error::from_raw_os_error)?;
+            self.ring
+                .register(Register::Enable)
+                .map_err(io::Error::from_raw_os_error)?;
             // Only saves time; a thread has but a few of these to give.
             let _ = self.ring.register(Register::Descriptor);
             self.owner = Some(std::thread::current().id());
@@ -120,18 +126,22 @@ impl<R: Ring> Driver<R> {
     /// Keeps what must be known of an operation until its completion.
     #[inline]
     fn remember(&mut self, token: Token, op: &Op) {
-        let active = Active { token, op: *op, canceled: false };
+        // In place: the detour of a value over the stack costs more than all the rest.
         match self.active.get_mut(token.index() as usize) {
-            Some(place) => *place = active,
-            None => self.remember_more(active),
+            Some(place) => {
+                place.token = token;
+                place.op = *op;
+                place.canceled = false;
+            }
+            None => self.remember_more(token, op),
         }
     }
 
     #[cold]
-    fn remember_more(&mut self, active: Active) {
-        let index = active.token.index() as usize;
-        self.active.resize((index + 1).next_power_of_two().max(64), NOTHING);
-        self.active[index] = active;
+    fn remember_more(&mut self, token: Token, op: &Op) {
+        let slots = (token.index() as usize + 1).next_power_of_two();
+        self.active.resize(slots.max(64), NOTHING);
+        self.remember(token, op);
     }
 
     /// Puts something into the submission queue, at the end of all that waits for it.
@@ -252,12 +262,20 @@ impl<R: Ring> Driver<R> {
         loop {
             let before = batch.len();
             let mut own = Ok(());
-            let Driver { ring, active, again, .. } = self;
+            let Driver {
+                ring,
+                active,
+                again,
+                ..
+            } = self;
             let mut rang = false;
             ring.reap(|cqe| {
                 let token = Token(cqe.user_data);
                 if token.has_tag(Tag::Operation) && cqe.result >= 0 {
-                    batch.push(Completion { token, result: cqe.result });
+                    batch.push(Completion {
+                        token,
+                        result: cqe.result,
+                    });
                 } else {
                     special(cqe, active, again, batch, &mut rang, &mut own);
                 }

@@ -3,9 +3,9 @@
 //! The frequent operations come out of a table, without a branch on what they are; the others
 //! out of a match.
 
-use std::cell::UnsafeCell;
 use std::net::SocketAddr;
 
+use super::headers::Headers;
 use super::ring::{Sqe, opcode};
 use crate::backend::{Code, ConnectAddr, Op, Token, open_flags};
 
@@ -20,17 +20,40 @@ struct Shape {
     min_len: u32,
 }
 
-const RARE: Shape = Shape { opcode: u8::MAX, op_flags: 0, offset_mask: 0, min_len: 0 };
+const RARE: Shape = Shape {
+    opcode: u8::MAX,
+    op_flags: 0,
+    offset_mask: 0,
+    min_len: 0,
+};
 
 static SHAPES: [Shape; 14] = {
     let mut shapes = [RARE; 14];
-    shapes[Code::Nop as usize] = Shape { opcode: opcode::NOP, ..RARE };
-    shapes[Code::Recv as usize] = Shape { opcode: opcode::RECV, min_len: 1, ..RARE };
+    shapes[Code::Nop as usize] = Shape {
+        opcode: opcode::NOP,
+        ..RARE
+    };
+    shapes[Code::Recv as usize] = Shape {
+        opcode: opcode::RECV,
+        min_len: 1,
+        ..RARE
+    };
     // A library can't rely on SIGPIPE being ignored: a broken pipe is a result, never a signal.
-    shapes[Code::Send as usize] =
-        Shape { opcode: opcode::SEND, op_flags: libc::MSG_NOSIGNAL as u32, ..RARE };
-    shapes[Code::ReadAt as usize] = Shape { opcode: opcode::READ, offset_mask: u64::MAX, ..RARE };
-    shapes[Code::WriteAt as usize] = Shape { opcode: opcode::WRITE, offset_mask: u64::MAX, ..RARE };
+    shapes[Code::Send as usize] = Shape {
+        opcode: opcode::SEND,
+        op_flags: libc::MSG_NOSIGNAL as u32,
+        ..RARE
+    };
+    shapes[Code::ReadAt as usize] = Shape {
+        opcode: opcode::READ,
+        offset_mask: u64::MAX,
+        ..RARE
+    };
+    shapes[Code::WriteAt as usize] = Shape {
+        opcode: opcode::WRITE,
+        offset_mask: u64::MAX,
+        ..RARE
+    };
     shapes
 };
 
@@ -43,7 +66,11 @@ pub(super) fn frequent(token: Token, op: &Op) -> Option<Sqe> {
     }
     // Offset -1 means the file's own position to the kernel (io_uring_enter(2)). It is no offset of
     // ours; any other negative one is refused with EINVAL.
-    let offset = if op.offset == u64::MAX { 1 << 63 } else { op.offset };
+    let offset = if op.offset == u64::MAX {
+        1 << 63
+    } else {
+        op.offset
+    };
     Some(Sqe {
         offset: offset & shape.offset_mask,
         address: op.ptr as u64,
@@ -69,7 +96,11 @@ pub(super) unsafe fn any(token: Token, op: &Op, headers: &Headers) -> Result<Sqe
         Code::Nop | Code::Recv => new(opcode::NOP),
         // No RECVMSG: it writes back to its header when it completes. READV on a socket raises no
         // signal, and the kernel copies the list of segments when it takes the entry.
-        Code::RecvVectored => Sqe { address, len: op.len.min(MAX_SEGMENTS), ..new(opcode::READV) },
+        Code::RecvVectored => Sqe {
+            address,
+            len: op.len.min(MAX_SEGMENTS),
+            ..new(opcode::READV)
+        },
         // No WRITEV: it raises SIGPIPE. The kernel copies the header when it takes the entry.
         Code::SendVectored => Sqe {
             address: headers.fill(address, op.len.min(MAX_SEGMENTS)),
@@ -77,14 +108,24 @@ pub(super) unsafe fn any(token: Token, op: &Op, headers: &Headers) -> Result<Sqe
             op_flags: libc::MSG_NOSIGNAL as u32,
             ..new(opcode::SENDMSG)
         },
-        Code::Accept => Sqe { op_flags: libc::SOCK_CLOEXEC as u32, ..new(opcode::ACCEPT) },
+        Code::Accept => Sqe {
+            op_flags: libc::SOCK_CLOEXEC as u32,
+            ..new(opcode::ACCEPT)
+        },
         Code::Connect => {
             // SAFETY: `op.ptr` is a `ConnectAddr` that is lent to us until the completion, and
             // whose scratch is ours (I2). The kernel has not seen it yet.
             let (address, len) = unsafe { write_address(op.ptr.cast()) };
-            Sqe { address, offset: len, ..new(opcode::CONNECT) }
+            Sqe {
+                address,
+                offset: len,
+                ..new(opcode::CONNECT)
+            }
         }
-        Code::Shutdown => Sqe { len: op.flags, ..new(opcode::SHUTDOWN) },
+        Code::Shutdown => Sqe {
+            len: op.flags,
+            ..new(opcode::SHUTDOWN)
+        },
         Code::Open => Sqe {
             fd: libc::AT_FDCWD,
             address,
@@ -92,7 +133,10 @@ pub(super) unsafe fn any(token: Token, op: &Op, headers: &Headers) -> Result<Sqe
             op_flags: open_flags_of(op.flags)?,
             ..new(opcode::OPENAT)
         },
-        Code::Sync => Sqe { op_flags: op.flags & FSYNC_DATASYNC, ..new(opcode::FSYNC) },
+        Code::Sync => Sqe {
+            op_flags: op.flags & FSYNC_DATASYNC,
+            ..new(opcode::FSYNC)
+        },
         Code::Length => Sqe {
             address: c"".as_ptr() as u64,
             offset: address,
@@ -107,7 +151,10 @@ pub(super) unsafe fn any(token: Token, op: &Op, headers: &Headers) -> Result<Sqe
 
 /// A request to end the operation with this token.
 pub(super) const fn cancel(target: Token) -> Sqe {
-    Sqe { address: target.0, ..Sqe::new(opcode::ASYNC_CANCEL, -1, CANCEL.0) }
+    Sqe {
+        address: target.0,
+        ..Sqe::new(opcode::ASYNC_CANCEL, -1, CANCEL.0)
+    }
 }
 
 /// A request to close a descriptor.
@@ -161,63 +208,34 @@ unsafe fn write_address(to: *mut ConnectAddr) -> (u64, u64) {
         let scratch = &raw mut (*to).scratch;
         let len = match (*to).addr {
             SocketAddr::V4(addr) => {
-                scratch.cast::<libc::sockaddr_in>().write(libc::sockaddr_in {
-                    sin_family: libc::AF_INET as libc::sa_family_t,
-                    sin_port: addr.port().to_be(),
-                    sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(addr.ip().octets()) },
-                    sin_zero: [0; 8],
-                });
+                scratch
+                    .cast::<libc::sockaddr_in>()
+                    .write(libc::sockaddr_in {
+                        sin_family: libc::AF_INET as libc::sa_family_t,
+                        sin_port: addr.port().to_be(),
+                        sin_addr: libc::in_addr {
+                            s_addr: u32::from_ne_bytes(addr.ip().octets()),
+                        },
+                        sin_zero: [0; 8],
+                    });
                 size_of::<libc::sockaddr_in>()
             }
             SocketAddr::V6(addr) => {
-                scratch.cast::<libc::sockaddr_in6>().write(libc::sockaddr_in6 {
-                    sin6_family: libc::AF_INET6 as libc::sa_family_t,
-                    sin6_port: addr.port().to_be(),
-                    sin6_flowinfo: addr.flowinfo(),
-                    sin6_addr: libc::in6_addr { s6_addr: addr.ip().octets() },
-                    sin6_scope_id: addr.scope_id(),
-                });
+                scratch
+                    .cast::<libc::sockaddr_in6>()
+                    .write(libc::sockaddr_in6 {
+                        sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                        sin6_port: addr.port().to_be(),
+                        sin6_flowinfo: addr.flowinfo(),
+                        sin6_addr: libc::in6_addr {
+                            s6_addr: addr.ip().octets(),
+                        },
+                        sin6_scope_id: addr.scope_id(),
+                    });
                 size_of::<libc::sockaddr_in6>()
             }
         };
         (scratch as u64, len as u64)
-    }
-}
-
-/// Message headers for vectored sends, one more than the submission queue has room for.
-///
-/// The kernel copies a header when it takes the entry (IORING_FEAT_SUBMIT_STABLE), so a header is
-/// free again once its entry has left the queue. They are used in turn, and one is used up only by
-/// an entry that was pushed: the entries in the queue use at most all the others.
-pub(super) struct Headers {
-    all: Box<[UnsafeCell<libc::msghdr>]>,
-    next: usize,
-}
-
-impl Headers {
-    pub(super) fn new(queue: u32) -> Headers {
-        // SAFETY: a msghdr of zeros is a valid, empty one.
-        let empty = || UnsafeCell::new(unsafe { std::mem::zeroed() });
-        Headers { all: (0..=queue).map(|_| empty()).collect(), next: 0 }
-    }
-
-    /// Writes the next header, and returns its address.
-    fn fill(&self, segments: u64, count: u32) -> u64 {
-        let header = self.all[self.next].get();
-        // SAFETY: this header belongs to no entry that the kernel has yet to take (see above), so
-        // nobody reads it (I4); `Segment` has the layout of iovec.
-        unsafe {
-            (*header).msg_iov = segments as *mut libc::iovec;
-            (*header).msg_iovlen = count as _;
-        }
-        header as u64
-    }
-
-    /// The entry was pushed: its header is in use.
-    pub(super) fn used(&mut self, sqe: &Sqe) {
-        if sqe.opcode == opcode::SENDMSG {
-            self.next = (self.next + 1) % self.all.len();
-        }
     }
 }
 
@@ -235,23 +253,49 @@ mod tests {
 
     #[test]
     fn an_empty_receive_does_not_wait_for_data() {
-        assert_eq!(encode(&Op::new(Code::Recv, Raw(3))).unwrap().opcode, opcode::NOP);
-        assert_eq!(frequent(TOKEN, &Op { len: 1, ..Op::new(Code::Recv, Raw(3)) }).unwrap().opcode, opcode::RECV);
+        assert_eq!(
+            encode(&Op::new(Code::Recv, Raw(3))).unwrap().opcode,
+            opcode::NOP
+        );
+        assert_eq!(
+            frequent(
+                TOKEN,
+                &Op {
+                    len: 1,
+                    ..Op::new(Code::Recv, Raw(3))
+                }
+            )
+            .unwrap()
+            .opcode,
+            opcode::RECV
+        );
     }
 
     #[test]
     fn no_send_raises_a_signal() {
         for code in [Code::Send, Code::SendVectored] {
-            let sqe = encode(&Op { len: 1, ..Op::new(code, Raw(3)) }).unwrap();
+            let sqe = encode(&Op {
+                len: 1,
+                ..Op::new(code, Raw(3))
+            })
+            .unwrap();
             assert_eq!(sqe.op_flags, libc::MSG_NOSIGNAL as u32, "{code:?}");
         }
     }
 
     #[test]
     fn the_last_offset_is_no_file_position() {
-        let sqe = encode(&Op { offset: u64::MAX, ..Op::new(Code::ReadAt, Raw(3)) }).unwrap();
+        let sqe = encode(&Op {
+            offset: u64::MAX,
+            ..Op::new(Code::ReadAt, Raw(3))
+        })
+        .unwrap();
         assert_eq!(sqe.offset as i64, i64::MIN);
-        let sqe = encode(&Op { offset: 9, ..Op::new(Code::WriteAt, Raw(3)) }).unwrap();
+        let sqe = encode(&Op {
+            offset: 9,
+            ..Op::new(Code::WriteAt, Raw(3))
+        })
+        .unwrap();
         assert_eq!(sqe.offset, 9);
     }
 
@@ -259,7 +303,12 @@ mod tests {
     fn opening_for_nothing_is_refused() {
         assert_eq!(encode(&Op::new(Code::Open, Raw::NONE)), Err(-libc::EINVAL));
         let all = open_flags::READ | open_flags::WRITE | open_flags::CREATE | open_flags::TRUNCATE;
-        let sqe = encode(&Op { flags: all, offset: 0o600, ..Op::new(Code::Open, Raw::NONE) }).unwrap();
+        let sqe = encode(&Op {
+            flags: all,
+            offset: 0o600,
+            ..Op::new(Code::Open, Raw::NONE)
+        })
+        .unwrap();
         let expected = libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC;
         assert_eq!((sqe.op_flags, sqe.len), (expected as u32, 0o600));
     }
@@ -268,13 +317,23 @@ mod tests {
     fn addresses_take_the_kernels_form() {
         for text in ["127.0.0.1:80", "[fe80::1%7]:443"] {
             let addr: SocketAddr = text.parse().unwrap();
-            let mut to = ConnectAddr { addr, scratch: [0; 4] };
-            let op = Op { ptr: (&raw mut to).cast(), ..Op::new(Code::Connect, Raw(3)) };
+            let mut to = ConnectAddr {
+                addr,
+                scratch: [0; 4],
+            };
+            let op = Op {
+                ptr: (&raw mut to).cast(),
+                ..Op::new(Code::Connect, Raw(3))
+            };
             let sqe = encode(&op).unwrap();
             // SAFETY: the scratch holds an address of that length.
             let ((), read) = unsafe {
                 socket2::SockAddr::try_init(|storage, len| {
-                    std::ptr::copy_nonoverlapping(sqe.address as *const u8, storage.cast(), sqe.offset as usize);
+                    std::ptr::copy_nonoverlapping(
+                        sqe.address as *const u8,
+                        storage.cast(),
+                        sqe.offset as usize,
+                    );
                     *len = sqe.offset as libc::socklen_t;
                     Ok(())
                 })
@@ -282,21 +341,5 @@ mod tests {
             };
             assert_eq!(read.as_socket(), Some(addr));
         }
-    }
-
-    #[test]
-    fn a_header_is_reused_only_after_all_others() {
-        let mut headers = Headers::new(2);
-        let op = Op::new(Code::SendVectored, Raw(3));
-        let mut seen = Vec::new();
-        for _ in 0..3 {
-            // SAFETY: the header is not read.
-            let sqe = unsafe { any(TOKEN, &op, &headers) }.unwrap();
-            assert!(!seen.contains(&sqe.address));
-            seen.push(sqe.address);
-            headers.used(&sqe);
-        }
-        // SAFETY: as above.
-        assert_eq!(unsafe { any(TOKEN, &op, &headers) }.unwrap().address, seen[0]);
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{
-    Builder, CompletionQueue, EnterFlags, IoUring, Probe, SubmissionQueue, Submitter, cqueue, squeue,
+    Builder, CompletionQueue, EnterFlags, IoUring, Probe, SubmissionQueue, Submitter, cqueue,
+    squeue,
 };
 
 use super::clock::Clock;
@@ -99,8 +100,13 @@ impl KernelRing {
         let ring = Box::into_raw(Box::new(ring));
         // SAFETY: `ring` is a valid Box that only `drop` frees, after the views; there is one view
         // of each queue, and nobody asks `ring` for another.
-        let (submissions, completions, submitter) =
-            unsafe { ((*ring).submission_shared(), (*ring).completion_shared(), (*ring).submitter()) };
+        let (submissions, completions, submitter) = unsafe {
+            (
+                (*ring).submission_shared(),
+                (*ring).completion_shared(),
+                (*ring).submitter(),
+            )
+        };
         Ok(KernelRing {
             submissions: ManuallyDrop::new(submissions),
             completions: ManuallyDrop::new(completions),
@@ -120,7 +126,10 @@ impl KernelRing {
         let params = unsafe { &*self.ring }.params();
         let features = [
             (params.is_feature_nodrop(), "IORING_FEAT_NODROP (5.5)"),
-            (params.is_feature_submit_stable(), "IORING_FEAT_SUBMIT_STABLE (5.5)"),
+            (
+                params.is_feature_submit_stable(),
+                "IORING_FEAT_SUBMIT_STABLE (5.5)",
+            ),
             (params.is_feature_fast_poll(), "IORING_FEAT_FAST_POLL (5.7)"),
             (params.is_feature_ext_arg(), "IORING_FEAT_EXT_ARG (5.11)"),
         ];
@@ -128,8 +137,13 @@ impl KernelRing {
             return Err(Refused::Missing(name));
         }
         let mut probe = Probe::new();
-        self.submitter.register_probe(&mut probe).map_err(Refused::from_setup)?;
-        match opcode::ALL.iter().find(|(code, _)| !probe.is_supported(*code)) {
+        self.submitter
+            .register_probe(&mut probe)
+            .map_err(Refused::from_setup)?;
+        match opcode::ALL
+            .iter()
+            .find(|(code, _)| !probe.is_supported(*code))
+        {
             Some((_, name)) => Err(Refused::Missing(name)),
             None => Ok(()),
         }
@@ -154,7 +168,9 @@ impl KernelRing {
 
 fn builder(level: Level, size: Size) -> Builder {
     let mut builder = IoUring::builder();
-    builder.setup_cqsize(size.completions.max(size.submissions)).setup_clamp();
+    builder
+        .setup_cqsize(size.completions.max(size.submissions))
+        .setup_clamp();
     if level >= Level::SubmitAll {
         builder.setup_submit_all();
     }
@@ -208,7 +224,10 @@ impl Ring for KernelRing {
         let plain = |want, flags| {
             // SAFETY: there is no argument. The entries up to the tail are whole, and what they
             // point at lives (I4).
-            unsafe { self.submitter.enter::<libc::sigset_t>(to_submit, want, flags, None) }
+            unsafe {
+                self.submitter
+                    .enter::<libc::sigset_t>(to_submit, want, flags, None)
+            }
         };
         let taken = match how {
             Enter::Flush => plain(0, 0),
@@ -233,7 +252,10 @@ impl Ring for KernelRing {
         loop {
             let filled = self.completions.fill(&mut entries);
             for entry in filled.iter() {
-                each(Cqe { user_data: entry.user_data(), result: entry.result() });
+                each(Cqe {
+                    user_data: entry.user_data(),
+                    result: entry.result(),
+                });
             }
             if filled.len() < 64 {
                 break;

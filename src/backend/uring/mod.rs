@@ -19,6 +19,7 @@ mod driver;
 mod encode;
 #[cfg(test)]
 mod fake;
+mod headers;
 mod kernel;
 mod notify;
 mod refused;
@@ -50,7 +51,10 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { submissions: 256, completions: 4096 }
+        Options {
+            submissions: 256,
+            completions: 4096,
+        }
     }
 }
 
@@ -91,10 +95,26 @@ impl Uring {
 
     /// A backend at exactly this level.
     fn at(level: Level, options: Options) -> io::Result<Uring> {
-        let size = Size { submissions: options.submissions.max(1), completions: options.completions };
+        let size = Size {
+            submissions: options.submissions.max(1),
+            completions: options.completions,
+        };
         let clock = Clock::start();
-        KernelRing::new(level, Size { submissions: 1, completions: 2 }, clock)?.probe()?;
-        Ok(Uring { level, size, clock, bells: RwLock::default() })
+        KernelRing::new(
+            level,
+            Size {
+                submissions: 1,
+                completions: 2,
+            },
+            clock,
+        )?
+        .probe()?;
+        Ok(Uring {
+            level,
+            size,
+            clock,
+            bells: RwLock::default(),
+        })
     }
 
     fn driver(&self, index: usize) -> io::Result<Driver<KernelRing>> {
@@ -123,7 +143,8 @@ fn tcp(addr: SocketAddr) -> io::Result<Socket> {
 }
 
 fn socket_addr(addr: socket2::SockAddr) -> io::Result<SocketAddr> {
-    addr.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
+    addr.as_socket()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))
 }
 
 impl Backend for Uring {

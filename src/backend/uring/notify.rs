@@ -50,7 +50,10 @@ impl Notifier {
         let thread = std::thread::Builder::new()
             .name("proactor-notify".to_owned())
             .spawn(move || theirs.serve())?;
-        Ok(Notifier { shared, thread: Some(thread) })
+        Ok(Notifier {
+            shared,
+            thread: Some(thread),
+        })
     }
 
     /// What to register with the ring, and to ring for wakes.
@@ -127,7 +130,12 @@ impl Shared {
             let ready = self.sleep(armed, deadline);
             if ready || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 // May be a newer one than the one that was slept for: a wake too many at worst.
-                let waker = self.request.lock().unwrap_or_else(PoisonError::into_inner).waker.take();
+                let waker = self
+                    .request
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .waker
+                    .take();
                 if let Some(waker) = waker {
                     waker.wake();
                 }
@@ -137,7 +145,11 @@ impl Shared {
 
     /// Sleeps until the request changed, the ring is ready (true), or the deadline.
     fn sleep(&self, armed: bool, deadline: Option<Instant>) -> bool {
-        let poll = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let poll = |fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
         // A negative descriptor is passed over (poll(2)).
         let signal = if armed { self.signal.as_raw_fd() } else { -1 };
         let mut polls = [poll(self.changed.as_raw_fd()), poll(signal)];
@@ -146,7 +158,9 @@ impl Shared {
             tv_sec: left.as_secs() as libc::time_t,
             tv_nsec: left.subsec_nanos() as libc::c_long,
         });
-        let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let timeout = timeout
+            .as_ref()
+            .map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: the entries and the time are locals that outlive the call; no signal mask.
         unsafe { libc::ppoll(polls.as_mut_ptr(), 2, timeout, std::ptr::null()) };
         if polls[0].revents != 0 {

@@ -29,7 +29,9 @@ impl Refused {
             Some(libc::ENOSYS) => Refused::NotThere,
             Some(libc::EPERM | libc::EACCES) => {
                 let sysctl = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
-                Refused::Forbidden { disabled: sysctl.ok().and_then(|text| text.trim().parse().ok()) }
+                Refused::Forbidden {
+                    disabled: sysctl.ok().and_then(|text| text.trim().parse().ok()),
+                }
             }
             Some(libc::ENOMEM) => Refused::NoMemory,
             // Even the plainest ring was refused.
@@ -101,7 +103,12 @@ mod tests {
             // What the sysctl of this machine says decides which of the remedies it is.
             assert!(number == libc::EPERM || text.contains(remedy), "{text}");
         }
-        for (disabled, word) in [(Some(2), "is 2"), (Some(1), "group"), (Some(0), "seccomp"), (None, "seccomp")] {
+        for (disabled, word) in [
+            (Some(2), "is 2"),
+            (Some(1), "group"),
+            (Some(0), "seccomp"),
+            (None, "seccomp"),
+        ] {
             assert!(Refused::Forbidden { disabled }.to_string().contains(word));
         }
     }

@@ -35,7 +35,10 @@ impl<R: Ring + Send> Lane for Driver<R> {
 
     fn cancel(&mut self, token: Token) {
         if self.timers.disarm(token) {
-            self.ready.push(Completion { token, result: CANCELED });
+            self.ready.push(Completion {
+                token,
+                result: CANCELED,
+            });
             return;
         }
         match self.active.get_mut(token.index() as usize) {
@@ -46,7 +49,10 @@ impl<R: Ring + Send> Lane for Driver<R> {
         if let Some(at) = self.waiting.iter().position(|what| *what == waits) {
             // The kernel has not seen it: nothing has happened, and nothing will.
             self.waiting.remove(at);
-            self.ready.push(Completion { token, result: CANCELED });
+            self.ready.push(Completion {
+                token,
+                result: CANCELED,
+            });
         } else {
             self.place_cancel(token);
         }

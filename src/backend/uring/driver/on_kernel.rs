@@ -15,7 +15,10 @@ use crate::backend::{
 };
 use crate::choice::EventId;
 
-const SMALL: Options = Options { submissions: 8, completions: 16 };
+const SMALL: Options = Options {
+    submissions: 8,
+    completions: 16,
+};
 
 /// Runs the body at every level. Says so where io_uring, or a level, is refused.
 fn at_every_level(body: impl Fn(&Uring, &mut Driver<KernelRing>)) {
@@ -55,7 +58,10 @@ fn submit(lane: &mut impl Lane, index: u32, op: Op) {
 fn one(lane: &mut impl Lane) -> (u32, i32) {
     let mut batch = Vec::new();
     while batch.is_empty() {
-        assert_eq!(lane.wait(&mut batch, Until::Event).unwrap(), Waited::Returned);
+        assert_eq!(
+            lane.wait(&mut batch, Until::Event).unwrap(),
+            Waited::Returned
+        );
     }
     assert_eq!(batch.len(), 1, "{batch:?}");
     (batch[0].token.index(), batch[0].result)
@@ -67,12 +73,22 @@ fn run(lane: &mut impl Lane, op: Op) -> i32 {
 }
 
 fn bytes(code: Code, raw: Raw, buffer: &mut [u8]) -> Op {
-    Op { ptr: buffer.as_mut_ptr(), len: buffer.len() as u32, ..Op::new(code, raw) }
+    Op {
+        ptr: buffer.as_mut_ptr(),
+        len: buffer.len() as u32,
+        ..Op::new(code, raw)
+    }
 }
 
 fn listener(uring: &Uring) -> (Raw, SocketAddr) {
-    let options = ListenOptions { backlog: 8, reuse_address: true, reuse_port: false };
-    let raw = uring.listen("127.0.0.1:0".parse().unwrap(), options).unwrap();
+    let options = ListenOptions {
+        backlog: 8,
+        reuse_address: true,
+        reuse_port: false,
+    };
+    let raw = uring
+        .listen("127.0.0.1:0".parse().unwrap(), options)
+        .unwrap();
     (raw, uring.local_addr(raw).unwrap())
 }
 
@@ -115,9 +131,19 @@ fn a_connect_leads_to_an_accept_and_a_vectored_send_to_a_vectored_receive() {
     at_every_level(|uring, lane| {
         let (listening, addr) = listener(uring);
         let far = uring.stream(addr).unwrap();
-        let mut to = ConnectAddr { addr, scratch: [0; 4] };
+        let mut to = ConnectAddr {
+            addr,
+            scratch: [0; 4],
+        };
         submit(lane, 1, Op::new(Code::Accept, listening));
-        submit(lane, 2, Op { ptr: (&raw mut to).cast(), ..Op::new(Code::Connect, far) });
+        submit(
+            lane,
+            2,
+            Op {
+                ptr: (&raw mut to).cast(),
+                ..Op::new(Code::Connect, far)
+            },
+        );
         let mut near = Raw::NONE;
         for _ in 0..2 {
             match one_of(lane) {
@@ -131,7 +157,10 @@ fn a_connect_leads_to_an_accept_and_a_vectored_send_to_a_vectored_receive() {
 
         let (mut one, mut two) = (*b"forty", *b"-two");
         let pieces = |one: &mut [u8], two: &mut [u8]| {
-            [one, two].map(|piece| Segment { ptr: piece.as_mut_ptr(), len: piece.len() })
+            [one, two].map(|piece| Segment {
+                ptr: piece.as_mut_ptr(),
+                len: piece.len(),
+            })
         };
         let mut out = pieces(&mut one, &mut two);
         let vectored = |code, raw, pieces: &mut [Segment; 2]| Op {
@@ -146,10 +175,22 @@ fn a_connect_leads_to_an_accept_and_a_vectored_send_to_a_vectored_receive() {
         assert_eq!((&three, &four[..6]), (b"for", &b"ty-two"[..]));
 
         // The peer is told the end, and sending to one that is gone is a result, not a signal.
-        assert_eq!(run(lane, Op { flags: 1, ..Op::new(Code::Shutdown, near) }), 0);
+        assert_eq!(
+            run(
+                lane,
+                Op {
+                    flags: 1,
+                    ..Op::new(Code::Shutdown, near)
+                }
+            ),
+            0
+        );
         assert_eq!(run(lane, bytes(Code::Recv, far, &mut three)), 0);
         assert_eq!(run(lane, bytes(Code::Send, near, &mut three)), -libc::EPIPE);
-        assert_eq!(run(lane, vectored(Code::SendVectored, near, &mut out)), -libc::EPIPE);
+        assert_eq!(
+            run(lane, vectored(Code::SendVectored, near, &mut out)),
+            -libc::EPIPE
+        );
         for raw in [listening, near, far] {
             lane.close(raw);
         }
@@ -173,9 +214,21 @@ fn a_connection_that_nobody_accepts_is_refused() {
         let (listening, addr) = listener(uring);
         uring.close(listening);
         let far = uring.stream(addr).unwrap();
-        let mut to = ConnectAddr { addr, scratch: [0; 4] };
-        let result = run(lane, Op { ptr: (&raw mut to).cast(), ..Op::new(Code::Connect, far) });
-        assert_eq!(uring.error(-result).kind(), io::ErrorKind::ConnectionRefused);
+        let mut to = ConnectAddr {
+            addr,
+            scratch: [0; 4],
+        };
+        let result = run(
+            lane,
+            Op {
+                ptr: (&raw mut to).cast(),
+                ..Op::new(Code::Connect, far)
+            },
+        );
+        assert_eq!(
+            uring.error(-result).kind(),
+            io::ErrorKind::ConnectionRefused
+        );
         uring.close(far);
     });
 }
@@ -239,7 +292,10 @@ fn ten_thousand_operations_go_through_an_eight_entry_ring() {
             lane.wait(&mut batch, Until::Event).unwrap();
             for completion in batch.drain(..) {
                 assert_eq!(completion.result, 0);
-                assert!(!std::mem::replace(&mut seen[completion.token.index() as usize], true));
+                assert!(!std::mem::replace(
+                    &mut seen[completion.token.index() as usize],
+                    true
+                ));
             }
         }
         assert!(seen.iter().all(|seen| *seen));
@@ -252,13 +308,27 @@ fn a_thousand_timers_fire_in_order_and_none_early() {
         let start = uring.now();
         let deadline = |index: u32| start + u64::from(index * 7919 % 1_000) * 20_000;
         for index in 0..1_000 {
-            submit(lane, index, Op { offset: deadline(index), ..Op::new(Code::Timer, Raw::NONE) });
+            submit(
+                lane,
+                index,
+                Op {
+                    offset: deadline(index),
+                    ..Op::new(Code::Timer, Raw::NONE)
+                },
+            );
         }
         for index in (0..1_000).step_by(2) {
             lane.disarm(token(index));
         }
         // One that is canceled; its completion comes like any other.
-        submit(lane, 2_000, Op { offset: u64::MAX, ..Op::new(Code::Timer, Raw::NONE) });
+        submit(
+            lane,
+            2_000,
+            Op {
+                offset: u64::MAX,
+                ..Op::new(Code::Timer, Raw::NONE)
+            },
+        );
         lane.cancel(token(2_000));
         let (mut batch, mut last, mut fired) = (Vec::new(), 0, 0);
         while lane.in_flight() > 0 {
@@ -313,10 +383,22 @@ fn files_are_created_written_measured_and_read() {
         let mut text = *b"0123456789";
         let at = |offset, op| Op { offset, ..op };
         assert_eq!(run(lane, at(5, bytes(Code::WriteAt, file, &mut text))), 10);
-        assert_eq!(run(lane, Op { flags: 1, ..Op::new(Code::Sync, file) }), 0);
+        assert_eq!(
+            run(
+                lane,
+                Op {
+                    flags: 1,
+                    ..Op::new(Code::Sync, file)
+                }
+            ),
+            0
+        );
         assert_eq!(run(lane, Op::new(Code::Sync, file)), 0);
         let mut statx = [0_u64; 32];
-        let length = Op { ptr: statx.as_mut_ptr().cast(), ..Op::new(Code::Length, file) };
+        let length = Op {
+            ptr: statx.as_mut_ptr().cast(),
+            ..Op::new(Code::Length, file)
+        };
         assert_eq!(run(lane, length), 0);
         assert_eq!(statx[LENGTH_OFFSET / 8], 15);
         let mut buffer = [1; 8];
@@ -433,8 +515,10 @@ impl Wake for Woken {
 #[test]
 fn a_foreign_executor_is_woken_for_completions_wakes_and_deadlines() {
     at_every_level(|uring, lane| {
-        let woken =
-            Arc::new(Woken { thread: std::thread::current(), count: AtomicUsize::new(0) });
+        let woken = Arc::new(Woken {
+            thread: std::thread::current(),
+            count: AtomicUsize::new(0),
+        });
         let waker = Waker::from(Arc::clone(&woken));
         let mut expected = 0;
         let mut sleep = |lane: &mut Driver<KernelRing>| {
@@ -453,15 +537,34 @@ fn a_foreign_executor_is_woken_for_completions_wakes_and_deadlines() {
             lane.notify(&waker, Until::Event).unwrap();
             peer.write_all(&[round]).unwrap();
             let batch = sleep(lane);
-            assert_eq!(batch, [Completion { token: token(1), result: 1 }]);
+            assert_eq!(
+                batch,
+                [Completion {
+                    token: token(1),
+                    result: 1
+                }]
+            );
             // Its own deadline, and a timer's.
             let soon = uring.now() + 100_000;
             lane.notify(&waker, Until::Time(soon)).unwrap();
             assert!(sleep(lane).is_empty() && uring.now() >= soon);
             let soon = uring.now() + 100_000;
-            submit(lane, 2, Op { offset: soon, ..Op::new(Code::Timer, Raw::NONE) });
+            submit(
+                lane,
+                2,
+                Op {
+                    offset: soon,
+                    ..Op::new(Code::Timer, Raw::NONE)
+                },
+            );
             lane.notify(&waker, Until::Event).unwrap();
-            assert_eq!(sleep(lane), [Completion { token: token(2), result: 0 }]);
+            assert_eq!(
+                sleep(lane),
+                [Completion {
+                    token: token(2),
+                    result: 0
+                }]
+            );
             // A wake from elsewhere, before and after.
             lane.notify(&waker, Until::Event).unwrap();
             std::thread::scope(|scope| {
@@ -483,4 +586,28 @@ fn a_foreign_executor_is_woken_for_completions_wakes_and_deadlines() {
 #[test]
 fn each_level_says_what_it_is() {
     at_every_level(|uring, _| assert!(uring.describe().starts_with("io_uring (")));
+}
+
+/// Not a test but a measure: run it under `valgrind --tool=callgrind` with two values of ROUNDS, and
+/// divide the difference of the instructions by that of the operations, 32 a round.
+#[test]
+#[ignore = "a measure, to be run under callgrind"]
+fn nops_in_batches_of_32() {
+    let rounds = std::env::var("ROUNDS").map_or(1_000, |rounds| rounds.parse().unwrap());
+    let uring = Uring::new(Options::default()).unwrap();
+    let mut lane = uring.lane(0).unwrap();
+    let mut batch = Vec::new();
+    let origin = origin();
+    for _ in 0..rounds {
+        for index in 0..32 {
+            let op = std::hint::black_box(Op::new(Code::Nop, Raw::NONE));
+            // SAFETY: it points at nothing.
+            unsafe { lane.submit(token(index), &op, &origin) };
+        }
+        while lane.in_flight() > 0 {
+            lane.wait(&mut batch, Until::Event).unwrap();
+        }
+        assert_eq!(std::hint::black_box(&batch).len(), 32);
+        batch.clear();
+    }
 }
