@@ -13,6 +13,8 @@ mod queue;
 pub(crate) mod steps;
 mod stream;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod violation;
 mod world;
