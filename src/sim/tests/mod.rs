@@ -2,6 +2,7 @@
 
 mod cancel;
 mod files;
+mod memory;
 mod oracles;
 mod soak;
 mod speed;
@@ -86,7 +87,7 @@ impl Chooser for Random {
 pub(super) struct Hand {
     pub(super) world: World,
     lent: HashMap<u32, Vec<u8>>,
-    addrs: Vec<Box<SocketAddr>>,
+    addrs: HashMap<u32, Box<SocketAddr>>,
     next: u32,
 }
 
@@ -105,7 +106,7 @@ impl Hand {
         Hand {
             world: World::new(config, Box::new(chooser)),
             lent: HashMap::new(),
-            addrs: Vec::new(),
+            addrs: HashMap::new(),
             next: 0,
         }
     }
@@ -222,7 +223,7 @@ impl Hand {
             cause: EventId::ROOT,
             location: Location::caller(),
         };
-        self.addrs.push(addr);
+        self.addrs.insert(id, addr);
         // SAFETY: the address stays boxed in `addrs`.
         self.world
             .with(|kernel| unsafe { kernel.submit(id, &request) });

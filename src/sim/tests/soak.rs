@@ -12,10 +12,7 @@ fn conversation(hand: &mut Hand, message: &[u8]) -> (Vec<u8>, i32) {
     let (mut server, mut sent, mut got, mut end) = (None, 0, Vec::new(), None);
     let (mut send, mut recv, mut timer) = (None, None, Some(hand.timer(50)));
     let (mut connected, mut cancelled) = (false, 0);
-    loop {
-        let Stepped::Completion(token, result) = hand.step(Until::Event) else {
-            break;
-        };
+    while let Stepped::Completion(token, result) = hand.step(Until::Event) {
         let id = token as u32;
         if id == connect {
             connected = result == 0;

@@ -21,7 +21,7 @@ fn ping(pairs: usize, rounds: usize, config: Config, chooser: impl Chooser) -> f
             vectored: false,
             writable: true,
             may_be_ready: false,
-            handle: if id % 2 == 0 { client } else { server },
+            handle: [client, server][id % 2],
             len: 64,
             flags: 0,
             ptr: buffers[id].as_mut_ptr(),
