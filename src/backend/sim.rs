@@ -230,14 +230,11 @@ fn request(token: Token, op: &Op, origin: &Origin) -> Request {
 impl Lane for SimLane {
     unsafe fn submit(&mut self, token: Token, op: &Op, origin: &Origin) -> Submitted {
         let request = request(token, op, origin);
-        // SAFETY: the seam's contract is the kernel's.
-        match self
-            .world
-            .with(|kernel| unsafe { kernel.submit(place(token), &request) })
-        {
-            Some(result) => Submitted::Ready(result),
-            None => Submitted::Pending,
-        }
+        let submitted = self.world.with(|kernel| {
+            // SAFETY: the seam's contract is the kernel's.
+            unsafe { kernel.submit(place(token), &request) }
+        });
+        submitted.map_or(Submitted::Pending, Submitted::Ready)
     }
 
     fn cancel(&mut self, token: Token) {
@@ -324,5 +321,274 @@ impl Drop for SimLane {
     fn drop(&mut self) {
         // On another thread there is nothing to give back: the world is as good as lost then.
         let _ = self.world.enter(|kernel| kernel.lane_taken = false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::super::{Segment, open_flags};
+    use super::*;
+    use crate::choice::{EventId, Kind};
+    use crate::sim::Config;
+
+    struct Count(AtomicUsize);
+
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    struct Rig {
+        world: World,
+        backend: SimBackend,
+        lane: Box<dyn Lane>,
+        submitted: u32,
+    }
+
+    impl Rig {
+        fn new() -> Rig {
+            let world = World::new(
+                Config {
+                    trace: true,
+                    ..Config::default()
+                },
+                Box::new(Kind),
+            );
+            let backend = SimBackend::new(&world);
+            let lane = backend.lane(0).unwrap();
+            Rig {
+                world,
+                backend,
+                lane,
+                submitted: 0,
+            }
+        }
+
+        /// # Safety
+        ///
+        /// As [`Lane::submit`].
+        unsafe fn submit(&mut self, op: &Op) -> Token {
+            let token = Token::new(self.submitted, 7, Tag::Operation);
+            let origin = Origin {
+                event: EventId::ROOT.child(self.submitted),
+                cause: EventId::ROOT,
+                location: Location::caller(),
+                writable: true,
+                may_be_ready: false,
+            };
+            self.submitted += 1;
+            // SAFETY: the caller's promise.
+            let submitted = unsafe { self.lane.submit(token, op, &origin) };
+            assert_eq!(submitted, Submitted::Pending);
+            token
+        }
+
+        fn next(&mut self) -> Completion {
+            let mut batch = Vec::new();
+            assert_eq!(
+                self.lane.wait(&mut batch, Until::Event).unwrap(),
+                Waited::Returned
+            );
+            assert_eq!(batch.len(), 1, "one completion a wait");
+            batch[0]
+        }
+    }
+
+    #[test]
+    fn a_conversation_through_the_seam() {
+        let mut rig = Rig::new();
+        let options = ListenOptions {
+            backlog: 4,
+            reuse_address: true,
+            reuse_port: false,
+        };
+        let listener = rig
+            .backend
+            .listen("127.0.0.1:0".parse().unwrap(), options)
+            .unwrap();
+        let addr = rig.backend.local_addr(listener).unwrap();
+        let taken = rig.backend.listen(addr, options).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        let client = rig.backend.stream(addr).unwrap();
+        let mut to = ConnectAddr {
+            addr,
+            scratch: [0; 4],
+        };
+        let (mut a, mut b, mut c) = (*b"hello ", *b"world", [0u8; 20]);
+        let mut pieces = [
+            Segment {
+                ptr: a.as_mut_ptr(),
+                len: 6,
+            },
+            Segment {
+                ptr: b.as_mut_ptr(),
+                len: 5,
+            },
+        ];
+        let mut path = b"/f\0".to_vec();
+        let mut stat = vec![0u8; 256];
+        // SAFETY: everything that is lent lives to the end of the test, and is left alone while it is lent.
+        unsafe {
+            rig.submit(&Op {
+                ptr: (&raw mut to).cast(),
+                ..Op::new(Code::Connect, client)
+            });
+            rig.submit(&Op::new(Code::Accept, listener));
+            assert_eq!(rig.next().result, 0);
+            let server = Raw(rig.next().result);
+            assert_eq!(
+                rig.backend.peer_addr(client).unwrap(),
+                rig.backend.local_addr(server).unwrap()
+            );
+            let send = Op {
+                ptr: pieces.as_mut_ptr().cast(),
+                len: 2,
+                ..Op::new(Code::SendVectored, client)
+            };
+            rig.submit(&send);
+            rig.submit(&Op {
+                ptr: c.as_mut_ptr(),
+                len: 20,
+                ..Op::new(Code::Recv, server)
+            });
+            assert_eq!((rig.next().result, rig.next().result), (11, 11));
+            let flags = open_flags::READ | open_flags::WRITE | open_flags::CREATE;
+            rig.submit(&Op {
+                ptr: path.as_mut_ptr(),
+                len: 2,
+                flags,
+                ..Op::new(Code::Open, Raw::NONE)
+            });
+            let file = Raw(rig.next().result);
+            rig.submit(&Op {
+                ptr: c.as_mut_ptr(),
+                len: 11,
+                offset: 3,
+                ..Op::new(Code::WriteAt, file)
+            });
+            rig.submit(&Op {
+                ptr: stat.as_mut_ptr(),
+                ..Op::new(Code::Length, file)
+            });
+            assert_eq!((rig.next().result, rig.next().result), (11, 0));
+            [listener, client, server]
+                .into_iter()
+                .for_each(|raw| rig.backend.close(raw));
+            // As the last handle dropped on another thread would.
+            let backend = &rig.backend;
+            std::thread::scope(|scope| scope.spawn(move || backend.close(file)).join().unwrap());
+        }
+        assert_eq!(c[..11], *b"hello world");
+        assert_eq!(stat[LENGTH_OFFSET..LENGTH_OFFSET + 8], 14u64.to_ne_bytes());
+        assert_eq!(rig.world.file("/f").unwrap(), b"\0\0\0hello world");
+        rig.world.finish();
+        assert!(
+            rig.world.violation().is_none(),
+            "{:?}",
+            rig.world.violation()
+        );
+    }
+
+    #[test]
+    fn waits_wakes_timers_and_being_stuck() {
+        let mut rig = Rig::new();
+        let mut batch = Vec::new();
+        assert_eq!(
+            rig.lane.wait(&mut batch, Until::Now).unwrap(),
+            Waited::Returned
+        );
+        assert_eq!(
+            rig.lane.wait(&mut batch, Until::Event).unwrap(),
+            Waited::Stuck
+        );
+        assert!(!rig.world.failed(), "nothing waits: nothing is stuck");
+        rig.backend.wake(0);
+        assert_eq!(
+            rig.lane.wait(&mut batch, Until::Event).unwrap(),
+            Waited::Returned
+        );
+        assert_eq!(
+            rig.lane.wait(&mut batch, Until::Time(500)).unwrap(),
+            Waited::Returned
+        );
+        assert_eq!((batch.len(), rig.backend.now()), (0, 500));
+
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        rig.lane.notify(&waker, Until::Event).unwrap();
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        rig.backend.wake(0);
+        rig.backend.wake(0);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1, "one call, one wake");
+
+        // SAFETY: a timer lends nothing.
+        let timer = unsafe {
+            rig.submit(&Op {
+                offset: 900,
+                ..Op::new(Code::Timer, Raw::NONE)
+            })
+        };
+        rig.lane.cancel(Token::new(
+            timer.index(),
+            timer.generation() - 1,
+            Tag::Operation,
+        ));
+        assert_eq!(rig.lane.in_flight(), 1);
+        rig.lane.notify(&waker, Until::Event).unwrap();
+        assert_eq!(
+            count.0.load(Ordering::Relaxed),
+            2,
+            "time can move: that is a step"
+        );
+        batch.clear();
+        assert_eq!(
+            rig.lane.wait(&mut batch, Until::Now).unwrap(),
+            Waited::Returned
+        );
+        assert!(batch.is_empty(), "the wake was before this wait");
+        assert_eq!(
+            rig.next(),
+            Completion {
+                token: timer,
+                result: 0
+            }
+        );
+        // SAFETY: a timer lends nothing.
+        let timer = unsafe {
+            rig.submit(&Op {
+                offset: 1_000,
+                ..Op::new(Code::Timer, Raw::NONE)
+            })
+        };
+        rig.lane.disarm(timer);
+        assert_eq!(rig.lane.in_flight(), 0);
+    }
+
+    #[test]
+    fn one_lane_at_a_time_on_the_thread_of_the_world() {
+        let rig = Rig::new();
+        assert_eq!(
+            rig.backend.lane(1).err().unwrap().kind(),
+            io::ErrorKind::Unsupported
+        );
+        let Rig {
+            world,
+            backend,
+            lane,
+            ..
+        } = rig;
+        drop(lane);
+        let mut lane = backend.lane(0).unwrap();
+        let message = std::thread::spawn(move || {
+            lane.wait(&mut Vec::new(), Until::Now)
+                .unwrap_err()
+                .to_string()
+        });
+        assert!(message.join().unwrap().contains("belongs to thread"));
+        drop(world);
     }
 }

@@ -102,12 +102,8 @@ mod tests {
 
     #[test]
     fn deadlines_come_out_in_order_whatever_is_taken_back() {
-        let mut ops: Vec<Op> = (0..200)
-            .map(|n| Op {
-                order: n,
-                ..Op::free()
-            })
-            .collect();
+        let mut ops = vec![Op::free(); 200];
+        (0..).zip(&mut ops).for_each(|(order, op)| op.order = order);
         let mut timers = Timers::default();
         let deadline = |id: u32| u64::from(id) * 7919 % 101;
         (0..200).for_each(|id| timers.push(&mut ops, id, deadline(id)));

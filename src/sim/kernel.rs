@@ -127,7 +127,6 @@ pub(super) struct Op {
     printed: bool,
     /// A cancel was asked for and waits to be processed.
     pub(super) cancel_pending: bool,
-    may_be_ready: bool,
     /// How often each site was chosen for it.
     seen: [u8; Site::ALL.len()],
 }
@@ -156,7 +155,6 @@ impl Op {
             poison: None,
             printed: false,
             cancel_pending: false,
-            may_be_ready: false,
             seen: [0; Site::ALL.len()],
         }
     }
@@ -278,7 +276,8 @@ impl Kernel {
         let old = self.decider.reset(chooser);
         self.recorder.reset(config.trace);
         if self.in_flight > 0 {
-            self.m.ops.iter_mut().for_each(|op| op.state = State::Free);
+            // Also its places in the timer heap and in a listener's lines, which are emptied below.
+            self.m.ops.fill(Op::free());
         }
         self.m.handles.clear();
         self.m.tcp.clear();
@@ -376,7 +375,6 @@ impl Kernel {
         op.poison = None;
         op.printed = false;
         op.cancel_pending = false;
-        op.may_be_ready = request.may_be_ready;
         op.seen = [0; Site::ALL.len()];
         self.submissions += 1;
         self.in_flight += 1;

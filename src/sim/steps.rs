@@ -266,7 +266,7 @@ impl Kernel {
 
     /// I8: the end of a run. Everything that was opened must be closed, everything started must have ended.
     pub(super) fn account(&mut self) {
-        if self.verdict.is_some() {
+        if self.verdict.is_some() || self.in_flight() == 0 && self.m.handles.open() == 0 {
             return;
         }
         let mut message = "left over at the end:".to_owned();

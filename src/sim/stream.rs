@@ -373,12 +373,16 @@ impl Kernel {
     /// An operation that waits on a connection without need.
     #[inline]
     fn woken(&self, conn: usize) -> Option<u32> {
-        for direction in &self.m.tcp.conns[conn].directions {
+        let directions = &self.m.tcp.conns[conn].directions;
+        // Receives first: the error of a reset is theirs, and an end that hides one is rarer.
+        for direction in directions {
             if let Some(id) = direction.recvs.first()
                 && self.recv_possible(&self.m.ops[id as usize])
             {
                 return Some(id);
             }
+        }
+        for direction in directions {
             if let Some(id) = direction.sends.first()
                 && self.send_possible(&self.m.ops[id as usize])
             {
