@@ -5,27 +5,34 @@
 //! A step that starts nothing ends the connection: dropping it closes the stream.
 
 use std::io::ErrorKind;
+use std::mem;
 use std::net::Shutdown;
 
+use proactor::buf::IoBuf;
 use proactor::fs::File;
 use proactor::time::Instant;
 
-use crate::exchange::{Connection, Rest, Taken, time_left};
+use crate::exchange::{Body, Connection, Reply, Taken, time_left};
 use crate::request::Request;
 use crate::response::{Persistence, Status};
+
+/// Serves requests, one after the other, until the connection has to end.
+pub(crate) fn serve(connection: Connection) {
+    Box::new(connection).next_request();
+}
 
 impl Connection {
     /// Serves the next request: one that is here already (a client may send many at once), or one
     /// that is still to come. Requests are answered in their order, one at a time.
-    pub(crate) fn next_request(mut self: Box<Self>) {
+    fn next_request(mut self: Box<Self>) {
         match self.take_request() {
             Taken::Complete(request) => {
                 let deadline = self.proactor.now() + self.site.limits.receive;
                 self.skip_body(request, deadline);
             }
             Taken::Refused { status, head_only } => {
-                let rest = self.refuse(status, head_only, Persistence::Close);
-                self.send(rest, 0);
+                let reply = self.refuse(status, head_only, Persistence::Close);
+                self.send(reply, 0);
             }
             Taken::Incomplete(patience) => {
                 let guest = self.input.is_empty().then(|| self.guest.clone());
@@ -53,8 +60,8 @@ impl Connection {
     /// Nothing came in time. Who has sent a part of a head gets an answer.
     fn late(mut self: Box<Self>) {
         if !self.input.is_empty() {
-            let rest = self.refuse(Status::RequestTimeout, false, Persistence::Close);
-            self.send(rest, 0);
+            let reply = self.refuse(Status::RequestTimeout, false, Persistence::Close);
+            self.send(reply, 0);
         }
     }
 
@@ -83,15 +90,15 @@ impl Connection {
                 File::open(&self.proactor, path).then(move |result| match result {
                     Ok(file) => self.measure(request, file),
                     Err(error) => {
-                        let rest = self.refuse_file(&request, &error);
-                        self.send(rest, 0);
+                        let reply = self.refuse_file(&request, &error);
+                        self.send(reply, 0);
                     }
                 });
             }
             Err(status) => {
                 let persistence = self.persistence(&request);
-                let rest = self.refuse(*status, request.head_only, persistence);
-                self.send(rest, 0);
+                let reply = self.refuse(*status, request.head_only, persistence);
+                self.send(reply, 0);
             }
         }
     }
@@ -99,83 +106,67 @@ impl Connection {
     fn measure(mut self: Box<Self>, request: Request, file: File) {
         file.len().then(move |result| match result {
             Ok(total) => {
-                let rest = self.begin_file(&request, file, total);
-                self.read_first(request, rest);
+                let body = self.begin_file(&request, file, total);
+                self.read_first(request, body);
             }
             Err(error) => {
                 drop(file);
-                let rest = self.refuse_file(&request, &error);
-                self.send(rest, 0);
+                let reply = self.refuse_file(&request, &error);
+                self.send(reply, 0);
             }
         });
     }
 
     /// Reads the first piece of the file behind the head of the response. Nothing of that has been
     /// sent yet, so a file that can't be read is still answered as such.
-    fn read_first(mut self: Box<Self>, request: Request, mut rest: Rest) {
+    fn read_first(mut self: Box<Self>, request: Request, body: Body) {
         let head = self.output.len();
-        let output = self.free_output(rest.left);
-        let read = rest.file.read_at(output, rest.offset);
+        let output = self.free_output(&body);
+        let read = body.file.read_at(output, body.offset);
         read.then(move |(result, output)| {
             self.output = output.into_inner();
-            match result {
-                Ok(read) if self.take_piece(head, read, &mut rest) => self.send(rest, 0),
-                Ok(_) => {
-                    let error = ErrorKind::UnexpectedEof.into();
-                    let rest = self.refuse_file(&request, &error);
-                    self.send(rest, 0);
-                }
-                Err(error) => {
-                    let rest = self.refuse_file(&request, &error);
-                    self.send(rest, 0);
-                }
-            }
+            let reply = result.and_then(|read| self.take_piece(head, read, body));
+            let reply = reply.unwrap_or_else(|error| self.refuse_file(&request, &error));
+            self.send(reply, 0);
         });
     }
 
     /// Reads another piece of the file.
-    fn read_next(mut self: Box<Self>, mut rest: Rest) {
+    fn read_next(mut self: Box<Self>, body: Body) {
         self.output.clear();
-        let output = self.free_output(rest.left);
-        let read = rest.file.read_at(output, rest.offset);
+        let output = self.free_output(&body);
+        let read = body.file.read_at(output, body.offset);
         read.then(move |(result, output)| {
             self.output = output.into_inner();
-            if let Ok(read) = result
-                && self.take_piece(0, read, &mut rest)
-            {
-                self.send(rest, 0);
+            if let Ok(reply) = result.and_then(|read| self.take_piece(0, read, body)) {
+                self.send(reply, 0);
             }
             // Else the head has promised more than there is. Only closing the connection tells
             // the client (RFC 9112, 8).
         });
     }
 
-    /// Sends the output from byte `from` on, and then the rest.
-    fn send(mut self: Box<Self>, rest: Rest, from: usize) {
-        let output = std::mem::take(&mut self.output).slice(from..);
+    /// Sends the output from byte `from` on.
+    fn send(mut self: Box<Self>, reply: Reply, from: usize) {
+        let output = mem::take(&mut self.output).slice(from..);
         let write = self.stream.write(output).timeout(self.site.limits.stall);
         write.then(move |(result, output)| {
             self.output = output.into_inner();
             match result {
-                Ok(sent @ 1..) if from + sent < self.output.len() => self.send(rest, from + sent),
-                Ok(1..) if rest.left > 0 => self.read_next(rest),
-                Ok(1..) => self.sent(rest),
+                Ok(sent @ 1..) if from + sent < self.output.len() => self.send(reply, from + sent),
+                Ok(1..) => self.sent(reply),
                 // The client is gone, or takes nothing any more.
                 Ok(0) | Err(_) => {}
             }
         });
     }
 
-    /// The response is out.
-    fn sent(self: Box<Self>, rest: Rest) {
-        let Rest {
-            file, keep_alive, ..
-        } = rest;
-        drop(file);
-        if keep_alive {
-            self.next_request();
-        } else {
-            self.say_goodbye();
+    /// The output is out.
+    fn sent(self: Box<Self>, reply: Reply) {
+        match reply.body {
+            Some(body) => self.read_next(body),
+            None if reply.keep_alive => self.next_request(),
+            None => self.say_goodbye(),
         }
     }
 

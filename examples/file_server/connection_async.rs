@@ -4,18 +4,25 @@
 //! Returning ends the connection: dropping it closes the stream.
 
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::net::Shutdown;
 
+use proactor::buf::IoBuf;
 use proactor::fs::File;
 
-use crate::exchange::{Connection, Rest, Taken, time_left};
+use crate::exchange::{Body, Connection, Reply, Taken, time_left};
 use crate::request::Request;
 use crate::response::{Persistence, Status};
 
 /// Serves requests, one after the other, until the connection has to end.
-pub(crate) async fn serve(mut connection: Connection) {
-    while let Some(rest) = next_response(&mut connection).await {
-        let Ok(keep_alive) = send(&mut connection, rest).await else {
+pub(crate) fn serve(connection: Connection) {
+    // The task ends by itself: nobody has to wait for it.
+    drop(connection.proactor.spawn(serve_requests(connection)));
+}
+
+async fn serve_requests(mut connection: Connection) {
+    while let Some(reply) = next_reply(&mut connection).await {
+        let Ok(keep_alive) = send(&mut connection, reply).await else {
             return;
         };
         if !keep_alive {
@@ -25,7 +32,7 @@ pub(crate) async fn serve(mut connection: Connection) {
 }
 
 /// Receives a request and prepares the answer. None: there is nobody to answer.
-async fn next_response(connection: &mut Connection) -> Option<Rest> {
+async fn next_reply(connection: &mut Connection) -> Option<Reply> {
     let mut request = loop {
         match connection.take_request() {
             Taken::Complete(request) => break request,
@@ -46,7 +53,9 @@ async fn next_response(connection: &mut Connection) -> Option<Rest> {
                 connection.input = input.into_inner();
                 match result {
                     Ok(1..) => {}
-                    Err(error) if error.kind() == ErrorKind::TimedOut && !connection.input.is_empty() => {
+                    Err(error)
+                        if error.kind() == ErrorKind::TimedOut && !connection.input.is_empty() =>
+                    {
                         let status = Status::RequestTimeout;
                         return Some(connection.refuse(status, false, Persistence::Close));
                     }
@@ -65,14 +74,13 @@ async fn next_response(connection: &mut Connection) -> Option<Rest> {
         let Ok(1..) = result else { return None };
     }
 
-    match begin_file(connection, &request).await {
-        Ok(rest) => Some(rest),
-        Err(error) => Some(connection.refuse_file(&request, &error)),
-    }
+    let reply = begin_reply(connection, &request).await;
+    Some(reply.unwrap_or_else(|error| connection.refuse_file(&request, &error)))
 }
 
-/// Opens the file that a request wants, and reads the first piece of it behind the head.
-async fn begin_file(connection: &mut Connection, request: &Request) -> io::Result<Rest> {
+/// Opens the file that a request wants, and reads the first piece of it behind the head. An error
+/// can still be answered as such.
+async fn begin_reply(connection: &mut Connection, request: &Request) -> io::Result<Reply> {
     let wanted = match &request.wanted {
         Ok(wanted) => wanted,
         Err(status) => {
@@ -83,45 +91,45 @@ async fn begin_file(connection: &mut Connection, request: &Request) -> io::Resul
     let path = connection.site.locate(&wanted.target);
     let file = File::open(&connection.proactor, path).await?;
     let total = file.len().await?;
-    let mut rest = connection.begin_file(request, file, total);
+    let body = connection.begin_file(request, file, total);
+    read_piece(connection, body).await
+}
+
+/// Reads a piece of the file behind what the output holds.
+async fn read_piece(connection: &mut Connection, body: Body) -> io::Result<Reply> {
     let head = connection.output.len();
-    read_piece(connection, head, &mut rest).await?;
-    Ok(rest)
-}
-
-/// Reads a piece of the file behind the `head` bytes that the output holds.
-async fn read_piece(connection: &mut Connection, head: usize, rest: &mut Rest) -> io::Result<()> {
-    let output = connection.free_output(rest.left);
-    let (result, output) = rest.file.read_at(output, rest.offset).await;
+    let output = connection.free_output(&body);
+    let (result, output) = body.file.read_at(output, body.offset).await;
     connection.output = output.into_inner();
-    if connection.take_piece(head, result?, rest) {
-        Ok(())
-    } else {
-        Err(ErrorKind::UnexpectedEof.into())
+    result.and_then(|read| connection.take_piece(head, read, body))
+}
+
+/// Sends a whole reply. Says whether another request may follow. After an error the client can't
+/// tell what it has got: only closing the connection tells it (RFC 9112, 8).
+async fn send(connection: &mut Connection, mut reply: Reply) -> io::Result<bool> {
+    loop {
+        send_output(connection).await?;
+        let Some(body) = reply.body else {
+            return Ok(reply.keep_alive);
+        };
+        connection.output.clear();
+        reply = read_piece(connection, body).await?;
     }
 }
 
-/// Sends the output and then the rest. Says whether another request may follow. After an error the
-/// client can't tell what it has got: only closing the connection tells it (RFC 9112, 8).
-async fn send(connection: &mut Connection, mut rest: Rest) -> io::Result<bool> {
-    loop {
-        let mut from = 0;
-        while from < connection.output.len() {
-            let output = std::mem::take(&mut connection.output).slice(from..);
-            let write = connection.stream.write(output);
-            let (result, output) = write.timeout(connection.site.limits.stall).await;
-            connection.output = output.into_inner();
-            match result? {
-                0 => return Err(ErrorKind::WriteZero.into()),
-                sent => from += sent,
-            }
+async fn send_output(connection: &mut Connection) -> io::Result<()> {
+    let mut from = 0;
+    while from < connection.output.len() {
+        let output = mem::take(&mut connection.output).slice(from..);
+        let write = connection.stream.write(output);
+        let (result, output) = write.timeout(connection.site.limits.stall).await;
+        connection.output = output.into_inner();
+        match result? {
+            0 => return Err(ErrorKind::WriteZero.into()),
+            sent => from += sent,
         }
-        if rest.left == 0 {
-            return Ok(rest.keep_alive);
-        }
-        connection.output.clear();
-        read_piece(connection, 0, &mut rest).await?;
     }
+    Ok(())
 }
 
 /// Ends the connection without losing the last response, as in `connection.rs`.

@@ -1,16 +1,17 @@
 //! What a connection is and what it decides, without the I/O: the part that both styles share.
 //! `connection.rs` and `connection_async.rs` hold the operations, and nothing else.
 
+use std::io::{self, ErrorKind};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use proactor::Handle;
 use proactor::buf::{IoBuf, Slice};
 use proactor::fs::File;
 use proactor::net::TcpStream;
 use proactor::time::Instant;
-use proactor::Handle;
 
 use crate::request::{self, Parsed, Request, Target};
 use crate::response::{self, Part, Persistence, Status};
@@ -97,13 +98,19 @@ pub(crate) struct Connection {
     pub(crate) head_deadline: Option<Instant>,
 }
 
-/// What is to be sent after `Connection::output`.
+/// What is still to be read of a file, and to be sent.
 #[derive(Debug)]
-pub(crate) struct Rest {
-    pub(crate) file: Option<File>,
+pub(crate) struct Body {
+    pub(crate) file: File,
     pub(crate) offset: u64,
     pub(crate) left: u64,
-    /// Whether another request may follow.
+    pub(crate) keep_alive: bool,
+}
+
+/// What comes after `Connection::output` is sent: a piece of a file, or another request, or the end.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) body: Option<Body>,
     pub(crate) keep_alive: bool,
 }
 
@@ -113,7 +120,10 @@ pub(crate) enum Taken {
     /// Not a whole head: receive more, for so long.
     Incomplete(Duration),
     /// A head that took too long, or that can't be understood.
-    Refused { status: Status, head_only: bool },
+    Refused {
+        status: Status,
+        head_only: bool,
+    },
     Complete(Request),
 }
 
@@ -165,7 +175,10 @@ impl Connection {
 
     /// Throws body away that is in the input already. True once all of it is gone.
     pub(crate) fn discard_body(&mut self, request: &mut Request) -> bool {
-        let here = self.input.len().min(usize::try_from(request.body).unwrap_or(usize::MAX));
+        let here = self
+            .input
+            .len()
+            .min(usize::try_from(request.body).unwrap_or(usize::MAX));
         self.input.drain(..here);
         request.body -= here as u64;
         request.body == 0
@@ -179,28 +192,33 @@ impl Connection {
     }
 
     /// Prepares a response without a file.
-    pub(crate) fn refuse(&mut self, status: Status, head_only: bool, persistence: Persistence) -> Rest {
+    pub(crate) fn refuse(
+        &mut self,
+        status: Status,
+        head_only: bool,
+        persistence: Persistence,
+    ) -> Reply {
         self.output.clear();
         response::refusal(&mut self.output, status, head_only, persistence);
-        Rest::nothing(persistence)
+        Reply::complete(persistence)
     }
 
     /// Prepares the response for a file that could not be opened, measured or read.
-    pub(crate) fn refuse_file(&mut self, request: &Request, error: &std::io::Error) -> Rest {
+    pub(crate) fn refuse_file(&mut self, request: &Request, error: &io::Error) -> Reply {
         let persistence = self.persistence(request);
         match &request.wanted {
             Ok(wanted) if is_directory(error) && !wanted.target.directory => {
                 self.output.clear();
                 let (target, head_only) = (&wanted.target, request.head_only);
                 response::redirect(&mut self.output, target, head_only, persistence);
-                Rest::nothing(persistence)
+                Reply::complete(persistence)
             }
             _ => self.refuse(Status::of_error(error), request.head_only, persistence),
         }
     }
 
-    /// Prepares the head of a response that carries a file, and says what is to follow it.
-    pub(crate) fn begin_file(&mut self, request: &Request, file: File, total: u64) -> Rest {
+    /// Prepares the head of a response that carries a file of `total` bytes.
+    pub(crate) fn begin_file(&mut self, request: &Request, file: File, total: u64) -> Body {
         let Ok(wanted) = &request.wanted else {
             unreachable!("a request that is refused opens no file");
         };
@@ -209,8 +227,8 @@ impl Connection {
         let path = self.site.locate(&wanted.target);
         self.output.clear();
         response::file_head(&mut self.output, &path, part, persistence);
-        Rest {
-            file: Some(file),
+        Body {
+            file,
             offset: part.offset,
             left: if request.head_only { 0 } else { part.length },
             keep_alive: persistence != Persistence::Close,
@@ -221,24 +239,35 @@ impl Connection {
     ///
     /// It has room for a byte even when none is left to send: the first read is also what tells a
     /// file from a directory, and one that can be read from one that can't.
-    pub(crate) fn free_output(&mut self, left: u64) -> Slice<Vec<u8>> {
+    pub(crate) fn free_output(&mut self, body: &Body) -> Slice<Vec<u8>> {
         let chunk = self.site.limits.chunk as u64;
         let mut output = mem::take(&mut self.output);
         let used = output.len();
-        let room = left.clamp(1, chunk) as usize;
+        let room = body.left.clamp(1, chunk) as usize;
         output.reserve(room);
         output.slice(used..used + room)
     }
 
-    /// Takes note of `read` bytes that stand in the output behind `head`. False if the file ended
-    /// before all that was promised of it: somebody has cut it meanwhile.
-    pub(crate) fn take_piece(&mut self, head: usize, read: usize, rest: &mut Rest) -> bool {
-        let whole = read > 0 || rest.left == 0;
-        let piece = rest.left.min(read as u64);
+    /// Takes note of `read` bytes of a file that stand in the output behind `head`. When they are the
+    /// last ones the file is closed.
+    pub(crate) fn take_piece(
+        &mut self,
+        head: usize,
+        read: usize,
+        mut body: Body,
+    ) -> io::Result<Reply> {
+        let piece = body.left.min(read as u64);
         self.output.truncate(head + piece as usize);
-        rest.offset += piece;
-        rest.left -= piece;
-        whole
+        if piece == 0 && body.left > 0 {
+            // Somebody has cut it since it was measured.
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        body.offset += piece;
+        body.left -= piece;
+        Ok(Reply {
+            keep_alive: body.keep_alive,
+            body: (body.left > 0).then_some(body),
+        })
     }
 
     /// What to tell the client about the connection.
@@ -253,12 +282,11 @@ impl Connection {
     }
 }
 
-impl Rest {
-    fn nothing(persistence: Persistence) -> Rest {
-        Rest {
-            file: None,
-            offset: 0,
-            left: 0,
+impl Reply {
+    /// All of it is in the output.
+    fn complete(persistence: Persistence) -> Reply {
+        Reply {
+            body: None,
             keep_alive: persistence != Persistence::Close,
         }
     }
@@ -270,6 +298,6 @@ pub(crate) fn time_left(now: Instant, deadline: Instant) -> Option<Duration> {
     (!left.is_zero()).then_some(left)
 }
 
-fn is_directory(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::IsADirectory
+fn is_directory(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::IsADirectory
 }

@@ -30,7 +30,7 @@ use proactor::net::TcpListener;
 use proactor::{Proactor, signal};
 
 use exchange::Site;
-use server::{Server, Style};
+use server::{Serve, Server};
 
 const USAGE: &str = "usage: file_server ROOT [--addr 127.0.0.1:8080] [--style callback|async]";
 
@@ -40,7 +40,7 @@ const GRACE: Duration = Duration::from_secs(10);
 struct Arguments {
     root: PathBuf,
     addr: String,
-    style: Style,
+    serve: Serve,
 }
 
 fn main() -> ExitCode {
@@ -65,17 +65,24 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let Arguments { root, addr, style } = arguments;
+    let Arguments { root, addr, serve } = arguments;
     let proactor = Proactor::new()?;
     let listener = TcpListener::bind(&proactor, addr.as_str())
         .map_err(|error| format!("can't listen at {addr}: {error}"))?;
-    println!("http://{}/ serves {}", listener.local_addr()?, root.display());
+    println!(
+        "http://{}/ serves {}",
+        listener.local_addr()?,
+        root.display()
+    );
 
-    let server = Server::start(&proactor, listener, Site::new(root), style);
+    let server = Server::start(&proactor, listener, Site::new(root), serve);
     let handle = proactor.handle();
     signal::ctrl_c(&proactor).then(move |result| {
         match result {
-            Ok(()) => eprintln!("finishing responses in flight, at most {} s", GRACE.as_secs()),
+            Ok(()) => eprintln!(
+                "finishing responses in flight, at most {} s",
+                GRACE.as_secs()
+            ),
             Err(error) => eprintln!("file_server: can't wait for ctrl-c: {error}"),
         }
         server.stop();
@@ -91,7 +98,7 @@ fn serve(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
 fn parse(arguments: impl IntoIterator<Item = PathBuf>) -> Result<Option<Arguments>, String> {
     let mut root = None;
     let mut addr = String::from("127.0.0.1:8080");
-    let mut style = Style::Callback;
+    let mut serve: Serve = connection::serve;
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         // A path that is not UTF-8 is no option.
@@ -102,9 +109,9 @@ fn parse(arguments: impl IntoIterator<Item = PathBuf>) -> Result<Option<Argument
                 addr = value.to_string_lossy().into_owned();
             }
             "--style" => {
-                style = match arguments.next().as_deref().and_then(|style| style.to_str()) {
-                    Some("callback") => Style::Callback,
-                    Some("async") => Style::Async,
+                serve = match arguments.next().as_deref().and_then(|style| style.to_str()) {
+                    Some("callback") => connection::serve,
+                    Some("async") => connection_async::serve,
                     _ => return Err("--style is callback or async".into()),
                 }
             }
@@ -115,7 +122,7 @@ fn parse(arguments: impl IntoIterator<Item = PathBuf>) -> Result<Option<Argument
     }
     let root = root.ok_or("ROOT is missing: the directory to serve")?;
     match root.metadata() {
-        Ok(metadata) if metadata.is_dir() => Ok(Some(Arguments { root, addr, style })),
+        Ok(metadata) if metadata.is_dir() => Ok(Some(Arguments { root, addr, serve })),
         Ok(_) => Err(format!("{} is not a directory", root.display())),
         Err(error) => {
             let why = io::Error::from(error.kind());

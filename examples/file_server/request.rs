@@ -99,7 +99,11 @@ impl Request {
         if body > max_body {
             return Err(Status::ContentTooLarge);
         }
-        let expectation = if http_1_0 { None } else { fields.only("expect")? };
+        let expectation = if http_1_0 {
+            None
+        } else {
+            fields.only("expect")?
+        };
         if expectation.is_some_and(|value| !value.eq_ignore_ascii_case(b"100-continue")) {
             return Err(Status::ExpectationFailed);
         }

@@ -108,7 +108,9 @@ impl Part {
             }
             // The last n bytes of nothing are nothing, which Content-Range can't say.
             Some(Range::Suffix { length: 1.. }) if total == 0 => part(Status::Ok, 0, 0),
-            Some(Range::Suffix { length: length @ 1.. }) => {
+            Some(Range::Suffix {
+                length: length @ 1..,
+            }) => {
                 let length = length.min(total);
                 part(Status::PartialContent, total - length, length)
             }
@@ -138,7 +140,10 @@ pub(crate) fn file_head(out: &mut Vec<u8>, path: &Path, part: Part, persistence:
         _ => {}
     }
     if part.status != Status::RangeNotSatisfiable {
-        put(out, format_args!("Content-Type: {}\r\n", content_type(path)));
+        put(
+            out,
+            format_args!("Content-Type: {}\r\n", content_type(path)),
+        );
     }
     put(
         out,
@@ -147,7 +152,12 @@ pub(crate) fn file_head(out: &mut Vec<u8>, path: &Path, part: Part, persistence:
 }
 
 /// Writes a whole response that carries no file: its body is its own name, for the people who see it.
-pub(crate) fn refusal(out: &mut Vec<u8>, status: Status, head_only: bool, persistence: Persistence) {
+pub(crate) fn refusal(
+    out: &mut Vec<u8>,
+    status: Status,
+    head_only: bool,
+    persistence: Persistence,
+) {
     status_line(out, status, persistence);
     if status == Status::MethodNotAllowed {
         put(out, format_args!("Allow: GET, HEAD\r\n"));

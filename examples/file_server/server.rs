@@ -10,18 +10,13 @@ use std::time::Duration;
 use proactor::net::{TcpListener, TcpStream};
 use proactor::{Cancel, Handle};
 
-use crate::connection_async;
 use crate::exchange::{Connection, Site};
 
 /// How long accepting pauses after an error such as "too many open files".
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Which of the two connections serves.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Style {
-    Callback,
-    Async,
-}
+/// Starts to serve a connection: `connection::serve`, or its async twin.
+pub(crate) type Serve = fn(Connection);
 
 /// A file server. Clones are handles to the same one.
 #[derive(Clone)]
@@ -30,7 +25,7 @@ pub(crate) struct Server(Arc<Shared>);
 struct Shared {
     proactor: Handle,
     site: Arc<Site>,
-    style: Style,
+    serve: Serve,
     state: Mutex<State>,
 }
 
@@ -51,12 +46,12 @@ impl Server {
         proactor: &Handle,
         listener: TcpListener,
         site: Site,
-        style: Style,
+        serve: Serve,
     ) -> Server {
         let server = Server(Arc::new(Shared {
             proactor: *proactor,
             site: Arc::new(site),
-            style,
+            serve,
             state: Mutex::new(State {
                 listener: Some(Arc::new(listener)),
                 accepting: false,
@@ -98,7 +93,9 @@ impl Server {
             listener
         };
         let server = self.clone();
-        listener.accept().then(move |result| server.accepted(result));
+        listener
+            .accept()
+            .then(move |result| server.accepted(result));
     }
 
     fn accepted(&self, result: io::Result<(TcpStream, SocketAddr)>) {
@@ -106,7 +103,6 @@ impl Server {
             Ok((stream, _)) => {
                 self.state().accepting = false;
                 self.welcome(stream);
-                self.accept();
             }
             // Somebody has hung up in the backlog, or the kernel is short of something: neither is
             // a reason to stop, nor to try again in a busy loop. (A closed listener ends it.)
@@ -142,10 +138,10 @@ impl Server {
         // fails here fails again, and better, at the first read.
         let _ = stream.set_nodelay(true);
         let connection = Connection::new(self.0.proactor, stream, self.0.site.clone(), guest);
-        match self.0.style {
-            Style::Callback => Box::new(connection).next_request(),
-            Style::Async => drop(self.0.proactor.spawn(connection_async::serve(connection))),
-        }
+        // The next guest first: a task begins only after this handler, and which style serves must
+        // make no difference to the kernel.
+        self.accept();
+        (self.0.serve)(connection);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -191,13 +187,17 @@ impl Drop for Guest {
 
 impl fmt::Debug for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guest").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Guest")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let guests = self.state().guests.len();
-        f.debug_struct("Server").field("guests", &guests).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("guests", &guests)
+            .finish_non_exhaustive()
     }
 }
