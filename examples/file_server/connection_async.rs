@@ -42,14 +42,11 @@ async fn next_reply(connection: &mut Connection) -> Option<Reply> {
             Taken::Incomplete(patience) => {
                 let idle = connection.input.is_empty();
                 let input = connection.free_input();
-                let read = connection.stream.read(input).timeout(patience);
-                let (result, input) = if idle {
-                    let (read, cancel) = read.cancellable();
-                    connection.guest.is_idle(cancel);
-                    read.await
-                } else {
-                    read.await
-                };
+                let mut read = connection.stream.read(input).timeout(patience);
+                if idle {
+                    connection.guest.is_idle(read.cancel_handle());
+                }
+                let (result, input) = read.await;
                 connection.input = input.into_inner();
                 match result {
                     Ok(1..) => {}
