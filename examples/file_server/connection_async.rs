@@ -32,7 +32,7 @@ async fn serve_requests(mut connection: Connection) {
 }
 
 /// Receives a request and prepares the answer. None: there is nobody to answer.
-async fn next_reply(connection: &mut Connection) -> Option<Reply> {
+pub(crate) async fn next_reply(connection: &mut Connection) -> Option<Reply> {
     let mut request = loop {
         match connection.take_request() {
             Taken::Complete(request) => break request,
@@ -93,7 +93,7 @@ async fn begin_reply(connection: &mut Connection, request: &Request) -> io::Resu
 }
 
 /// Reads a piece of the file behind what the output holds.
-async fn read_piece(connection: &mut Connection, body: Body) -> io::Result<Reply> {
+pub(crate) async fn read_piece(connection: &mut Connection, body: Body) -> io::Result<Reply> {
     let head = connection.output.len();
     let output = connection.free_output(&body);
     let (result, output) = body.file.read_at(output, body.offset).await;
@@ -114,7 +114,7 @@ async fn send(connection: &mut Connection, mut reply: Reply) -> io::Result<bool>
     }
 }
 
-async fn send_output(connection: &mut Connection) -> io::Result<()> {
+pub(crate) async fn send_output(connection: &mut Connection) -> io::Result<()> {
     let mut from = 0;
     while from < connection.output.len() {
         let output = mem::take(&mut connection.output).slice(from..);
@@ -130,7 +130,7 @@ async fn send_output(connection: &mut Connection) -> io::Result<()> {
 }
 
 /// Ends the connection without losing the last response, as in `connection.rs`.
-async fn say_goodbye(connection: &mut Connection) {
+pub(crate) async fn say_goodbye(connection: &mut Connection) {
     let deadline = connection.proactor.now() + connection.site.limits.linger;
     if connection.stream.shutdown(Shutdown::Write).await.is_err() {
         return;
