@@ -8,12 +8,10 @@
 //! has five seconds to finish.
 
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
 
-use proactor::buf::{IoBuf, Slice};
 use proactor::net::{TcpListener, TcpStream};
-use proactor::{Proactor, signal};
+use proactor::{Proactor, compose, signal};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let addr = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
@@ -22,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         _ => return Err("usage: echo [--addr 127.0.0.1:7007]".into()),
     };
     let proactor = Proactor::new()?;
-    let listener = Arc::new(TcpListener::bind(&proactor, addr.as_str())?);
+    let listener = TcpListener::bind(&proactor, addr.as_str())?;
     println!("echo at {}", listener.local_addr()?);
     accept(listener.clone());
 
@@ -38,10 +36,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Lets one client in, then the next.
-fn accept(listener: Arc<TcpListener>) {
+fn accept(listener: TcpListener) {
     listener.accept().then(move |result| match result {
         Ok((stream, _)) => {
-            receive(stream, Vec::with_capacity(4096));
+            echo(stream, Vec::with_capacity(4096));
             accept(listener);
         }
         Err(error) if proactor::is_canceled(&error) => {} // closed by ctrl-c
@@ -52,20 +50,17 @@ fn accept(listener: Arc<TcpListener>) {
     });
 }
 
-/// Receives what the client sends. The buffer is lent to the kernel, and comes back.
-fn receive(stream: TcpStream, buf: Vec<u8>) {
+/// Receives what the client sends, and sends it back. The buffer is lent to the kernel, and comes
+/// back with the result.
+fn echo(stream: TcpStream, buf: Vec<u8>) {
     stream.read(buf).then(move |(result, buf)| match result {
         Ok(0) => {} // the client has finished: dropping the stream closes it
-        Ok(_) => send(stream, buf.slice(..)),
-        Err(error) => eprintln!("echo: {error}"),
-    });
-}
-
-/// Sends it back. A write may take less than all of it.
-fn send(stream: TcpStream, rest: Slice<Vec<u8>>) {
-    stream.write(rest).then(move |(result, rest)| match result {
-        Ok(n) if n < rest.len() => send(stream, rest.slice(n..).flatten()),
-        Ok(_) => receive(stream, rest.into_inner()),
+        Ok(_) => {
+            compose::write_all(&stream, buf).then(move |(result, buf)| match result {
+                Ok(_) => echo(stream, buf),
+                Err(error) => eprintln!("echo: {error}"),
+            });
+        }
         Err(error) => eprintln!("echo: {error}"),
     });
 }

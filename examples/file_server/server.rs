@@ -31,7 +31,7 @@ struct Shared {
 
 struct State {
     /// None once the server shuts down.
-    listener: Option<Arc<TcpListener>>,
+    listener: Option<TcpListener>,
     /// An accept is in flight, or will be after a pause.
     accepting: bool,
     /// Who is connected, and how to wake who waits for a request. In order, for a simulation must
@@ -53,7 +53,7 @@ impl Server {
             site: Arc::new(site),
             serve,
             state: Mutex::new(State {
-                listener: Some(Arc::new(listener)),
+                listener: Some(listener),
                 accepting: false,
                 guests: BTreeMap::new(),
                 next_guest: 0,
@@ -71,8 +71,10 @@ impl Server {
             let idle: Vec<Cancel> = state.guests.values_mut().filter_map(Option::take).collect();
             (state.listener.take(), idle)
         };
-        // Closing it ends the accept in flight.
-        drop(listener);
+        if let Some(listener) = listener {
+            // Ends the accept in flight, too.
+            listener.close();
+        }
         for read in idle {
             // A read that ends at this very moment with a request in hand is answered all the same:
             // a cancel is a request, and its result says what happened.

@@ -73,7 +73,9 @@ impl Conversation {
     fn is_untroubled(&self, world: &World) -> bool {
         let troubles = [Decision::Connect, Decision::Reset, Decision::FileError];
         let coverage = world.coverage();
-        troubles.iter().all(|&trouble| coverage.deviated(trouble) == 0)
+        troubles
+            .iter()
+            .all(|&trouble| coverage.deviated(trouble) == 0)
             && u128::from(world.now()) < PATIENCE.as_nanos()
     }
 

@@ -17,7 +17,15 @@ fn suffix(length: u64, total: u64) -> Part {
 #[track_caller]
 fn assert_part(part: Part, status: Status, offset: u64, length: u64) {
     let total = part.total;
-    assert_eq!(part, Part { status, offset, length, total });
+    assert_eq!(
+        part,
+        Part {
+            status,
+            offset,
+            length,
+            total
+        }
+    );
 }
 
 #[test]
@@ -29,7 +37,12 @@ fn a_range_selects_a_part() {
     assert_part(between(2, 10, 10), Status::PartialContent, 2, 8);
     assert_part(between(0, u64::MAX, 10), Status::PartialContent, 0, 10);
     assert_part(between(10, 10, 10), Status::RangeNotSatisfiable, 0, 0);
-    assert_part(between(u64::MAX, u64::MAX, 10), Status::RangeNotSatisfiable, 0, 0);
+    assert_part(
+        between(u64::MAX, u64::MAX, 10),
+        Status::RangeNotSatisfiable,
+        0,
+        0,
+    );
     assert_part(between(0, 0, 0), Status::RangeNotSatisfiable, 0, 0);
     assert_part(suffix(3, 10), Status::PartialContent, 7, 3);
     assert_part(suffix(10, 10), Status::PartialContent, 0, 10);
@@ -37,7 +50,13 @@ fn a_range_selects_a_part() {
     assert_part(suffix(0, 10), Status::RangeNotSatisfiable, 0, 0);
     assert_part(suffix(0, 0), Status::RangeNotSatisfiable, 0, 0);
     assert_part(suffix(5, 0), Status::Ok, 0, 0);
-    let all = Part::select(Some(Range::Between { first: 0, last: u64::MAX }), u64::MAX);
+    let all = Part::select(
+        Some(Range::Between {
+            first: 0,
+            last: u64::MAX,
+        }),
+        u64::MAX,
+    );
     assert_part(all, Status::PartialContent, 0, u64::MAX);
 }
 
@@ -81,7 +100,10 @@ fn file_heads() {
          Accept-Ranges: bytes\r\nContent-Length: 0\r\n\r\n"
     );
     let plain = head("noname", Part::select(None, 0), Persistence::Open);
-    assert!(plain.contains("Content-Type: application/octet-stream\r\n"), "{plain}");
+    assert!(
+        plain.contains("Content-Type: application/octet-stream\r\n"),
+        "{plain}"
+    );
 }
 
 #[test]
@@ -121,7 +143,10 @@ fn errors_of_files() {
     assert_eq!(status(io::ErrorKind::NotFound), Status::NotFound);
     assert_eq!(status(io::ErrorKind::NotADirectory), Status::NotFound);
     assert_eq!(status(io::ErrorKind::PermissionDenied), Status::Forbidden);
-    assert_eq!(status(io::ErrorKind::UnexpectedEof), Status::InternalServerError);
+    assert_eq!(
+        status(io::ErrorKind::UnexpectedEof),
+        Status::InternalServerError
+    );
     #[cfg(target_os = "linux")]
     {
         let errno = |code| Status::of_error(&io::Error::from_raw_os_error(code));

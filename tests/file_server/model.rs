@@ -36,7 +36,10 @@ pub(crate) const fn get(path: &'static str) -> Ask {
 impl Ask {
     /// The bytes of the request.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut text = format!("{} {} HTTP/1.1\r\nHost: simulated\r\n", self.method, self.path);
+        let mut text = format!(
+            "{} {} HTTP/1.1\r\nHost: simulated\r\n",
+            self.method, self.path
+        );
         if let Some(range) = self.range {
             text += &format!("Range: {range}\r\n");
         }
@@ -87,7 +90,11 @@ impl Ask {
         if !content_range.is_empty() {
             fields += &format!("{content_range}\r\n");
         }
-        let kind = if name.ends_with(".html") { "html" } else { "plain" };
+        let kind = if name.ends_with(".html") {
+            "html"
+        } else {
+            "plain"
+        };
         fields += &format!("Content-Type: text/{kind}; charset=utf-8\r\nAccept-Ranges: bytes\r\n");
         self.head(status, &fields, selected)
     }
@@ -103,7 +110,11 @@ impl Ask {
     }
 
     fn head(&self, status: &str, fields: &str, body: &[u8]) -> Vec<u8> {
-        let close = if self.close { "Connection: close\r\n" } else { "" };
+        let close = if self.close {
+            "Connection: close\r\n"
+        } else {
+            ""
+        };
         let length = body.len();
         let head = format!("HTTP/1.1 {status}\r\n{close}{fields}Content-Length: {length}\r\n\r\n");
         let body = if self.method == "HEAD" { b"" } else { body };
@@ -131,7 +142,9 @@ pub(crate) fn judge(asks: &[Ask], received: &[u8], whole: bool) -> Result<(), St
             return Ok(());
         } else {
             let (answer, rest) = (answer.escape_ascii(), rest.escape_ascii());
-            return Err(format!("answer {number} should be\n{answer}\nbut is\n{rest}"));
+            return Err(format!(
+                "answer {number} should be\n{answer}\nbut is\n{rest}"
+            ));
         }
     }
     if rest.is_empty() {

@@ -151,8 +151,14 @@ fn ranges() {
     assert_eq!(range("Range: bytes=-7\r\n"), suffix(7));
     assert_eq!(range("Range: bytes=-0\r\n"), suffix(0));
     let huge = "9".repeat(40);
-    assert_eq!(range(&format!("Range: bytes=1-{huge}\r\n")), between(1, u64::MAX));
-    assert_eq!(range(&format!("Range: bytes=-{huge}\r\n")), suffix(u64::MAX));
+    assert_eq!(
+        range(&format!("Range: bytes=1-{huge}\r\n")),
+        between(1, u64::MAX)
+    );
+    assert_eq!(
+        range(&format!("Range: bytes=-{huge}\r\n")),
+        suffix(u64::MAX)
+    );
 }
 
 #[test]
@@ -189,7 +195,10 @@ fn connections_persist_as_rfc_9112_says() {
     assert!(keep_alive("HTTP/1.1", ""));
     assert!(!keep_alive("HTTP/1.1", "Connection: close\r\n"));
     assert!(!keep_alive("HTTP/1.1", "connection: Upgrade , CLOSE\r\n"));
-    assert!(!keep_alive("HTTP/1.1", "Connection: upgrade\r\nConnection: close\r\n"));
+    assert!(!keep_alive(
+        "HTTP/1.1",
+        "Connection: upgrade\r\nConnection: close\r\n"
+    ));
     assert!(keep_alive("HTTP/1.1", "Connection: close-not\r\n"));
     assert!(!keep_alive("HTTP/1.0", ""));
     assert!(keep_alive("HTTP/1.0", "Connection: keep-alive\r\n"));
@@ -206,15 +215,24 @@ fn bodies_have_one_length_or_the_connection_ends() {
     let refused = |fields: &str| refused(&get("/", fields));
     assert_eq!(refused("Content-Length: 101\r\n"), Status::ContentTooLarge);
     let huge = "9".repeat(40);
-    assert_eq!(refused(&format!("Content-Length: {huge}\r\n")), Status::ContentTooLarge);
+    assert_eq!(
+        refused(&format!("Content-Length: {huge}\r\n")),
+        Status::ContentTooLarge
+    );
     for bad in ["", "+5", "-5", "5,5", "5, 5", "0x5", "5 5", "five"] {
         let status = refused(&format!("Content-Length: {bad}\r\n"));
         assert_eq!(status, Status::BadRequest, "{bad:?}");
     }
     let twice = "Content-Length: 5\r\nContent-Length: 5\r\n";
     assert_eq!(refused(twice), Status::BadRequest);
-    assert_eq!(refused("Transfer-Encoding: chunked\r\n"), Status::NotImplemented);
-    assert_eq!(refused("Transfer-Encoding: xchunked\r\n"), Status::NotImplemented);
+    assert_eq!(
+        refused("Transfer-Encoding: chunked\r\n"),
+        Status::NotImplemented
+    );
+    assert_eq!(
+        refused("Transfer-Encoding: xchunked\r\n"),
+        Status::NotImplemented
+    );
     let both = "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n";
     assert_eq!(refused(both), Status::BadRequest);
 }
@@ -228,7 +246,10 @@ fn who_waits_for_a_continue_gets_the_answer_and_the_end() {
     assert!(request(&get("/", "Expect: 100-continue\r\n")).keep_alive);
     let old = "GET / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
     assert_eq!(request(old).body, 5);
-    assert_eq!(refused(&get("/", "Expect: miracles\r\n")), Status::ExpectationFailed);
+    assert_eq!(
+        refused(&get("/", "Expect: miracles\r\n")),
+        Status::ExpectationFailed
+    );
 }
 
 #[test]
@@ -260,13 +281,19 @@ fn methods() {
 fn heads_that_are_too_long() {
     // The whole head may fill the limit, and no more.
     let fits = get("/", "");
-    let fits = get("/", &format!("a: {}\r\n", "b".repeat(MAX_HEAD - fits.len() - 5)));
+    let fits = get(
+        "/",
+        &format!("a: {}\r\n", "b".repeat(MAX_HEAD - fits.len() - 5)),
+    );
     assert_eq!(fits.len(), MAX_HEAD);
     request(&fits);
     let long = get("/", &format!("a: {}\r\n", "b".repeat(MAX_HEAD)));
     assert_eq!(refused(&long), Status::HeadTooLarge);
     assert_eq!(refused(&long[..MAX_HEAD]), Status::HeadTooLarge);
-    assert_eq!(refused(&get("/", &"a: b\r\n".repeat(65))), Status::HeadTooLarge);
+    assert_eq!(
+        refused(&get("/", &"a: b\r\n".repeat(65))),
+        Status::HeadTooLarge
+    );
     assert_eq!(refused(&"\r\n".repeat(MAX_HEAD)), Status::UriTooLong);
     let target = get(&format!("/{}", "a".repeat(MAX_HEAD)), "");
     assert_eq!(refused(&target[..MAX_HEAD]), Status::UriTooLong);
@@ -280,9 +307,15 @@ fn what_is_no_http_is_refused() {
         ("GET / HTTP/0.9\r\n\r\n", Status::VersionNotSupported),
         ("\x16\x03\x01\x02\0\x01", Status::BadRequest),
         ("GET / HTTP/1.1\r\nHost : here\r\n\r\n", Status::BadRequest),
-        ("GET / HTTP/1.1\r\nHost: here\r\n folded\r\n\r\n", Status::BadRequest),
+        (
+            "GET / HTTP/1.1\r\nHost: here\r\n folded\r\n\r\n",
+            Status::BadRequest,
+        ),
         ("GET / HTTP/1.1\r\nHost: he\0re\r\n\r\n", Status::BadRequest),
-        ("GET / HTTP/1.1\r\nHost: here\rX: y\r\n\r\n", Status::BadRequest),
+        (
+            "GET / HTTP/1.1\r\nHost: here\rX: y\r\n\r\n",
+            Status::BadRequest,
+        ),
     ] {
         assert_eq!(refused(head), status, "{head:?}");
     }
@@ -292,5 +325,11 @@ fn what_is_no_http_is_refused() {
 fn a_refused_head_request_is_still_one() {
     let parsed = parse(b"\r\nHEAD / HTTP/1.1\r\n\r\n", MAX_HEAD, MAX_BODY);
     let status = Status::BadRequest;
-    assert_eq!(parsed, Parsed::Refused { status, head_only: true });
+    assert_eq!(
+        parsed,
+        Parsed::Refused {
+            status,
+            head_only: true
+        }
+    );
 }

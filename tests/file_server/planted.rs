@@ -20,9 +20,13 @@ fn ignoring_short_writes(connection: Connection) {
                 let output = mem::take(&mut connection.output);
                 let (result, output) = connection.stream.write(output).await;
                 connection.output = output;
-                let (Ok(1..), Some(body)) = (result, reply.body.take()) else { break };
+                let (Ok(1..), Some(body)) = (result, reply.body.take()) else {
+                    break;
+                };
                 connection.output.clear();
-                let Ok(next) = read_piece(&mut connection, body).await else { return };
+                let Ok(next) = read_piece(&mut connection, body).await else {
+                    return;
+                };
                 reply = next;
             }
             if !reply.keep_alive {
@@ -43,7 +47,9 @@ fn ignoring_short_reads(connection: Connection) {
                 let chunk = connection.site.limits.chunk as u64;
                 body.offset = body.offset.next_multiple_of(chunk);
                 connection.output.clear();
-                let Ok(next) = read_piece(&mut connection, body).await else { return };
+                let Ok(next) = read_piece(&mut connection, body).await else {
+                    return;
+                };
                 reply = next;
             }
             if !reply.keep_alive {
@@ -56,8 +62,17 @@ fn ignoring_short_reads(connection: Connection) {
 /// The report of the failure that the checker finds.
 #[track_caller]
 fn report(name: &str, serve: Serve) -> String {
-    const ASKS: &[Ask] = &[get("/docs/"), Ask { close: true, ..get("/poem.txt") }];
-    let conversation = Conversation { asks: ASKS, cuts: &[] };
+    const ASKS: &[Ask] = &[
+        get("/docs/"),
+        Ask {
+            close: true,
+            ..get("/poem.txt")
+        },
+    ];
+    let conversation = Conversation {
+        asks: ASKS,
+        cuts: &[],
+    };
     let result = Checker::new()
         .name(name)
         .run(move |sim| conversation.hold(sim.proactor(), sim.world(), serve));

@@ -39,28 +39,62 @@ const fn last(ask: Ask) -> Ask {
 #[test]
 fn a_file_in_several_pieces() {
     const ASKS: &[Ask] = &[last(get("/poem.txt"))];
-    assert_holds("pieces", Conversation { asks: ASKS, cuts: &[] });
+    assert_holds(
+        "pieces",
+        Conversation {
+            asks: ASKS,
+            cuts: &[],
+        },
+    );
 }
 
 #[test]
 fn pipelined_requests_in_odd_pieces() {
     const ASKS: &[Ask] = &[
         get("/"),
-        Ask { range: Some("bytes=8-11"), ..get("/poem.txt") },
+        Ask {
+            range: Some("bytes=8-11"),
+            ..get("/poem.txt")
+        },
         get("/nothing"),
         last(get("/empty.txt")),
     ];
-    assert_holds("pipelined", Conversation { asks: ASKS, cuts: &[3, 50, 51, 130] });
+    assert_holds(
+        "pipelined",
+        Conversation {
+            asks: ASKS,
+            cuts: &[3, 50, 51, 130],
+        },
+    );
 }
 
 #[test]
 fn bodies_and_heads_without_bodies() {
     const ASKS: &[Ask] = &[
         // What looks like a request in there is none.
-        Ask { body: "GET /poem.txt HTTP/1.1\r\n\r\n", ..get("/docs/") },
-        Ask { method: "HEAD", ..get("/poem.txt") },
-        Ask { method: "PUT", body: "new", ..get("/") },
-        last(Ask { range: Some("bytes=99-"), ..get("/poem.txt") }),
+        Ask {
+            body: "GET /poem.txt HTTP/1.1\r\n\r\n",
+            ..get("/docs/")
+        },
+        Ask {
+            method: "HEAD",
+            ..get("/poem.txt")
+        },
+        Ask {
+            method: "PUT",
+            body: "new",
+            ..get("/")
+        },
+        last(Ask {
+            range: Some("bytes=99-"),
+            ..get("/poem.txt")
+        }),
     ];
-    assert_holds("bodies", Conversation { asks: ASKS, cuts: &[80] });
+    assert_holds(
+        "bodies",
+        Conversation {
+            asks: ASKS,
+            cuts: &[80],
+        },
+    );
 }

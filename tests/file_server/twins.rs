@@ -12,9 +12,18 @@ use crate::{connection, connection_async};
 
 const ASKS: &[Ask] = &[
     get("/poem.txt"),
-    Ask { body: "twelve bytes", ..get("/nothing") },
-    Ask { method: "HEAD", ..get("/") },
-    Ask { close: true, ..get("/docs/") },
+    Ask {
+        body: "twelve bytes",
+        ..get("/nothing")
+    },
+    Ask {
+        method: "HEAD",
+        ..get("/")
+    },
+    Ask {
+        close: true,
+        ..get("/docs/")
+    },
 ];
 
 /// Decides by the number of the decision alone, and deviates every few times.
@@ -42,8 +51,14 @@ fn kernel_trace(serve: Serve, chooser: Box<dyn Chooser>) -> String {
         ..Config::default()
     };
     let world = World::new(config, chooser);
-    let conversation = Conversation { asks: ASKS, cuts: &[30, 31] };
-    let proactor = Proactor::builder().simulated(&world).build().expect("it can be simulated");
+    let conversation = Conversation {
+        asks: ASKS,
+        cuts: &[30, 31],
+    };
+    let proactor = Proactor::builder()
+        .simulated(&world)
+        .build()
+        .expect("it can be simulated");
     conversation.hold(&proactor, &world, serve);
     drop(proactor);
     world.finish();
