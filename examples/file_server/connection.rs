@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::mem;
 use std::net::Shutdown;
 
-use proactor::buf::IoBuf;
+use proactor::IoBuf;
 use proactor::fs::File;
 use proactor::time::Instant;
 

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::mem;
 use std::net::Shutdown;
 
-use proactor::buf::IoBuf;
+use proactor::IoBuf;
 use proactor::fs::File;
 
 use crate::exchange::{Body, Connection, Reply, Taken, time_left};

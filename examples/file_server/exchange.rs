@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use proactor::Handle;
-use proactor::buf::{IoBuf, Slice};
+use proactor::{Handle, IoBuf, Slice};
 use proactor::fs::File;
 use proactor::net::TcpStream;
 use proactor::time::Instant;
