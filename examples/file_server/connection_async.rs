@@ -17,7 +17,8 @@ use crate::response::{Persistence, Status};
 /// Serves requests, one after the other, until the connection has to end.
 pub(crate) fn serve(connection: Connection) {
     // The task ends by itself: nobody has to wait for it.
-    drop(connection.proactor.spawn(serve_requests(connection)));
+    let proactor = connection.proactor;
+    drop(proactor.spawn(serve_requests(connection)));
 }
 
 async fn serve_requests(mut connection: Connection) {

@@ -3,7 +3,7 @@
 
 use std::io::{self, ErrorKind};
 use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 

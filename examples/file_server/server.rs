@@ -160,17 +160,13 @@ pub(crate) struct Guest {
 impl Guest {
     /// Says that this connection waits for a request, and how to end that wait.
     pub(crate) fn is_idle(&self, read: Cancel) {
-        let stopping = {
-            let mut state = self.server.state();
-            let stopping = state.listener.is_none();
-            if let Some(idle) = state.guests.get_mut(&self.id) {
-                // The one from before is of no use any more: that read has ended.
-                *idle = Some(read);
-            }
-            stopping
-        };
-        if stopping {
+        let mut state = self.server.state();
+        if state.listener.is_none() {
+            drop(state);
             read.cancel();
+        } else if let Some(idle) = state.guests.get_mut(&self.id) {
+            // The one from before is of no use any more: that read has ended.
+            *idle = Some(read);
         }
     }
 

@@ -12,9 +12,9 @@ use crate::model::{Ask, get};
 use crate::server::Serve;
 
 /// Takes a write that was accepted for a write of everything.
-fn ignoring_short_writes(connection: Connection) {
-    drop(connection.proactor.spawn(async move {
-        let mut connection = connection;
+fn ignoring_short_writes(mut connection: Connection) {
+    let proactor = connection.proactor;
+    drop(proactor.spawn(async move {
         while let Some(mut reply) = next_reply(&mut connection).await {
             loop {
                 let output = mem::take(&mut connection.output);
@@ -37,9 +37,9 @@ fn ignoring_short_writes(connection: Connection) {
 }
 
 /// Goes on where a whole piece would have ended, however much was read.
-fn ignoring_short_reads(connection: Connection) {
-    drop(connection.proactor.spawn(async move {
-        let mut connection = connection;
+fn ignoring_short_reads(mut connection: Connection) {
+    let proactor = connection.proactor;
+    drop(proactor.spawn(async move {
         while let Some(mut reply) = next_reply(&mut connection).await {
             while send_output(&mut connection).await.is_ok()
                 && let Some(mut body) = reply.body.take()
