@@ -431,9 +431,9 @@ impl Builder {
         }
         let backend: Arc<dyn Backend> = match self.backend {
             #[cfg(feature = "check")]
-            Choice::Simulated(world) => Arc::new(crate::backend::sim::SimBackend::new(world)),
+            Choice::Simulated(world) => Arc::new(crate::backend::sim::SimBackend::new(&world)),
             #[cfg(target_os = "linux")]
-            Choice::Best => Arc::new(crate::backend::uring::Uring::new()?),
+            Choice::Best => Arc::new(crate::backend::uring::Uring::new(crate::backend::uring::Options::default())?),
             #[cfg(not(target_os = "linux"))]
             Choice::Best => {
                 return Err(io::Error::new(

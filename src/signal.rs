@@ -119,7 +119,7 @@ fn tell(signal: Signal, meant: impl Fn(&HomeRef) -> bool) {
 #[cfg(unix)]
 fn listen() -> io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
-    static LISTENING: std::sync::OnceLock<Result<(), String>> = OnceLock::new();
+    static LISTENING: std::sync::OnceLock<Result<(), String>> = std::sync::OnceLock::new();
     let started = LISTENING.get_or_init(|| {
         let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(|error| error.to_string())?;
         let pass_on = move || {

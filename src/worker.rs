@@ -168,7 +168,8 @@ impl Local {
     /// Runs what was ready when this began.
     #[inline]
     fn run_ready(&self, enough: usize) -> Option<Paused> {
-        for _ in 0..self.ready.borrow().len() {
+        let round = self.ready.borrow().len();
+        for _ in 0..round {
             if let Some(paused) = self.pause(enough) {
                 return Some(paused);
             }

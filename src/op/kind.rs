@@ -9,7 +9,6 @@ use crate::backend::{CANCELED, Code, Note, Op, Raw};
 
 /// A kind of operation, such as [`Read`](crate::net::Read): the parameter of
 /// [`Operation`](super::Operation). Sealed; what people need of it is its output.
-#[expect(private_bounds, reason = "sealed: how an operation proceeds is the crate's own matter")]
 pub trait Kind: Steps<Out = Self::Output> {
     /// What the operation ends with: what a handler is called with, and what `.await` returns.
     type Output: Send + 'static;
@@ -41,7 +40,7 @@ impl Activation {
 
 /// How an operation proceeds. A single operation has one activation; a composed one has several, one
 /// after the other, in the same slot.
-pub(crate) trait Steps: Sized + Send + 'static {
+pub trait Steps: Sized + Send + 'static {
     /// What it ends with.
     type Out: Send + 'static;
     /// What reports call it.

@@ -251,6 +251,9 @@ impl Slots {
     /// The slot with this number, if there is one.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&'static Slot> {
+        if index >= self.made.get() {
+            return None;
+        }
         let (chunk, offset) = place(index);
         self.chunks.get(chunk)?.get()?.get(offset)
     }

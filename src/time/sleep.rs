@@ -9,13 +9,12 @@ use crate::op::home::{HomeRef, Local};
 use crate::op::kind::{Activation, Outcome, Steps};
 
 /// The kind of [`Handle::sleep`](crate::Handle::sleep).
-#[derive(Debug)]
 pub struct Sleep {
     home: HomeRef,
     when: When,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 enum When {
     /// Counted from the operation's start, not from the call that made it: operations are lazy.
     After(u64),
