@@ -34,15 +34,18 @@ impl Drop for Owned {
 pub enum How<'a> {
     Plain,
     Callgrind(&'a str),
+    /// The same, of every instruction.
+    Fine(&'a str),
 }
 
 fn program(how: How<'_>) -> io::Result<(Command, Option<PathBuf>)> {
     let exe = std::env::current_exe()?;
     Ok(match how {
         How::Plain => (Command::new(exe), None),
-        How::Callgrind(name) => {
+        How::Callgrind(name) | How::Fine(name) => {
             let out = callgrind::out_file(&exe, name)?;
-            (callgrind::command(&exe, &out), Some(out))
+            let fine = matches!(how, How::Fine(_));
+            (callgrind::command(&exe, &out, fine), Some(out))
         }
     })
 }
