@@ -336,6 +336,11 @@ pub(crate) trait Lane: Send {
     /// `until`, and at `until`. One call, one wake at most; a later call replaces it.
     fn notify(&mut self, waker: &Waker, until: Until) -> io::Result<()>;
 
+    /// A wait never sleeps in real time (a simulation).
+    fn is_virtual(&self) -> bool {
+        false
+    }
+
     /// For the trace. Real kernels have none.
     fn note(&mut self, note: Note) {
         let _ = note;

@@ -1,0 +1,171 @@
+//! The seam's side of the driver: submit, cancel, wait.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::{Driver, Own, Waiting};
+use crate::backend::uring::encode;
+use crate::backend::uring::notify::Notifier;
+use crate::backend::uring::ring::{Enter, Register, Ring};
+use crate::backend::{
+    CANCELED, Code, Completion, Lane, Op, Origin, Raw, Submitted, Token, Until, Waited,
+};
+
+impl<R: Ring + Send> Lane for Driver<R> {
+    #[inline]
+    unsafe fn submit(&mut self, token: Token, op: &Op, _: &Origin) -> Submitted {
+        self.in_flight += 1;
+        if let Some(sqe) = encode::frequent(token, op) {
+            self.remember(token, op);
+            // If anything waits for the queue it is full: nobody is overtaken here.
+            if !self.ring.push(&sqe) {
+                self.place(Waiting::Operation(token));
+            }
+        } else if op.code == Code::Timer {
+            self.timers.arm(token, op.offset);
+        } else {
+            self.remember(token, op);
+            self.place(Waiting::Operation(token));
+        }
+        Submitted::Pending
+    }
+
+    fn cancel(&mut self, token: Token) {
+        if self.timers.disarm(token) {
+            self.ready.push(Completion { token, result: CANCELED });
+            return;
+        }
+        match self.active.get_mut(token.index() as usize) {
+            Some(active) if active.token == token => active.canceled = true,
+            _ => return,
+        }
+        let waits = Waiting::Operation(token);
+        if let Some(at) = self.waiting.iter().position(|what| *what == waits) {
+            // The kernel has not seen it: nothing has happened, and nothing will.
+            self.waiting.remove(at);
+            self.ready.push(Completion { token, result: CANCELED });
+        } else {
+            self.place_cancel(token);
+        }
+    }
+
+    fn disarm(&mut self, token: Token) {
+        if self.timers.disarm(token) {
+            self.in_flight -= 1;
+        }
+    }
+
+    fn wait(&mut self, batch: &mut Vec<Completion>, until: Until) -> io::Result<Waited> {
+        self.start()?;
+        let before = batch.len();
+        let mut woken = self.bell.take();
+        loop {
+            self.hand_out(batch);
+            let idle = batch.len() == before
+                && !woken
+                && until != Until::Now
+                && !self.backlog()
+                && !self.ring.ready();
+            let how = if idle && self.bell.doze() {
+                Enter::Sleep(self.deadline(until))
+            } else {
+                Enter::Collect
+            };
+            let entered = self.turn(how);
+            if how != Enter::Collect {
+                woken |= self.bell.rise();
+            } else if idle {
+                woken = self.bell.take();
+            }
+            let mut over = until == Until::Now;
+            match entered {
+                Ok(taken) => self.sent(taken),
+                Err(libc::EINTR) => {}
+                Err(libc::ETIME) => over |= self.has_come(until),
+                Err(libc::EAGAIN | libc::EBUSY) => {
+                    // No memory, or completions that the kernel wants to get rid of first.
+                    if self.ring.enter(0, Enter::Collect) == Err(libc::EBADR) {
+                        return Err(self.lost());
+                    }
+                    if !self.ring.ready() {
+                        std::thread::yield_now();
+                    }
+                }
+                Err(libc::EBADR) => return Err(self.lost()),
+                Err(error) => return Err(io::Error::from_raw_os_error(error)),
+            }
+            self.reap(batch)?;
+            self.fire(batch);
+            if batch.len() != before || woken || over {
+                return Ok(Waited::Returned);
+            }
+        }
+    }
+
+    fn close(&mut self, raw: Raw) {
+        self.place(Waiting::Own(Own::Close(raw)));
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    fn notify(&mut self, waker: &Waker, until: Until) -> io::Result<()> {
+        self.start()?;
+        let notifier = match self.notifier.take() {
+            Some(notifier) => notifier,
+            None => {
+                let notifier = Notifier::start()?;
+                self.ring
+                    .register(Register::Signal(notifier.signal().as_raw_fd()))
+                    .map_err(io::Error::from_raw_os_error)?;
+                self.bell.echo_to(Arc::clone(notifier.signal()));
+                notifier
+            }
+        };
+        // In this order: what comes after the enter had its look is signalled anew.
+        notifier.reset();
+        let entered = self.ring.enter(self.ring.unsubmitted(), Enter::Collect);
+        self.sent(entered.unwrap_or(0));
+        // A mark that a wake left stays for the wait to take.
+        if entered.is_err()
+            || !self.ready.is_empty()
+            || self.ring.unsubmitted() > 0
+            || self.ring.ready()
+            || !self.bell.doze()
+        {
+            waker.wake_by_ref();
+        } else {
+            let left = self
+                .deadline(until)
+                .map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.ring.now())));
+            notifier.arm(waker.clone(), left);
+        }
+        self.notifier = Some(notifier);
+        Ok(())
+    }
+}
+
+impl<R: Ring> Driver<R> {
+    /// Whether the deadline that ended a sleep was the caller's (a timer's fires the timer).
+    fn has_come(&self, until: Until) -> bool {
+        match until {
+            Until::Now => true,
+            Until::Event => false,
+            Until::Time(time) => self.timers.first().is_none_or(|timer| time <= timer),
+        }
+    }
+
+    /// One call of the kernel, or none if there is nothing to tell it and something to reap.
+    #[inline]
+    fn turn(&mut self, how: Enter) -> Result<u32, i32> {
+        let to_submit = self.ring.unsubmitted();
+        if to_submit == 0 && how == Enter::Collect && self.ring.ready() {
+            return Ok(0);
+        }
+        self.ring.enter(to_submit, how)
+    }
+}

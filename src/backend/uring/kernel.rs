@@ -1,0 +1,316 @@
+//! The kernel's ring: the one file that names the io-uring crate.
+//!
+//! The crate sets up and maps the rings and makes the system calls. Entries go in as the 64 bytes
+//! that they are and come out by the slice: the crate's builders and its iterator cost several times
+//! as much as the queues themselves.
+
+use std::io;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::time::Duration;
+
+use io_uring::types::{SubmitArgs, Timespec};
+use io_uring::{
+    Builder, CompletionQueue, EnterFlags, IoUring, Probe, SubmissionQueue, Submitter, cqueue, squeue,
+};
+
+use super::clock::Clock;
+use super::refused::Refused;
+use super::ring::{Cqe, Enter, Register, Ring, Sqe, opcode};
+
+/// How much of what newer kernels offer a ring uses. Each level is what the kernel of the named
+/// version took as well as all before it (io_uring_setup(2)).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Level {
+    /// Nothing: 5.11, the oldest that has all we need.
+    Plain,
+    /// SUBMIT_ALL, 5.18: a refused entry does not stop those behind it.
+    SubmitAll,
+    /// COOP_TASKRUN, 5.19: completions don't interrupt the thread.
+    Cooperative,
+    /// SINGLE_ISSUER, 6.0: one thread submits, and the kernel holds us to it.
+    SingleIssuer,
+    /// DEFER_TASKRUN, 6.1: completions are worked off in the enter that asks for them.
+    Deferred,
+    /// NO_SQARRAY, 6.6: one indirection less.
+    NoArray,
+}
+
+impl Level {
+    pub(super) const ALL: [Level; 6] = [
+        Level::NoArray,
+        Level::Deferred,
+        Level::SingleIssuer,
+        Level::Cooperative,
+        Level::SubmitAll,
+        Level::Plain,
+    ];
+
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Level::NoArray => "single issuer, deferred and cooperative task work, no index array",
+            Level::Deferred => "single issuer, deferred and cooperative task work",
+            Level::SingleIssuer => "single issuer, cooperative task work",
+            Level::Cooperative => "cooperative task work",
+            Level::SubmitAll => "plain, submits all",
+            Level::Plain => "plain",
+        }
+    }
+}
+
+/// How large a ring is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    pub(super) submissions: u32,
+    pub(super) completions: u32,
+}
+
+/// A ring of the kernel's.
+pub(super) struct KernelRing {
+    // The views borrow `*ring`, and go before it.
+    submissions: ManuallyDrop<SubmissionQueue<'static>>,
+    completions: ManuallyDrop<CompletionQueue<'static>>,
+    submitter: Submitter<'static>,
+    ring: *mut IoUring,
+    clock: Clock,
+    starts_disabled: bool,
+    /// Flags of a sleeping enter without and with a deadline.
+    sleep: u32,
+    absolute: bool,
+    /// The thread in whose table the ring's descriptor is registered.
+    registered: Option<std::thread::ThreadId>,
+}
+
+// SAFETY: the views point into `*ring`, which moves with them, and nobody else has it; the crate's
+// `IoUring` is Send itself. (That one thread submits is the driver's business, and the kernel checks.)
+unsafe impl Send for KernelRing {}
+
+impl KernelRing {
+    /// A ring at exactly this level, not in use yet.
+    pub(super) fn new(level: Level, size: Size, clock: Clock) -> io::Result<KernelRing> {
+        let ring = builder(level, size).build(size.submissions)?;
+        let params = ring.params();
+        let mut sleep = EnterFlags::GETEVENTS;
+        if params.is_feature_no_iowait() {
+            // A proactor that waits for a connection does not wait for a disk.
+            sleep |= EnterFlags::NO_IOWAIT;
+        }
+        // Absolute deadlines came with 6.12, like this feature; they have no flag of their own.
+        let absolute = params.is_feature_min_timeout();
+        let ring = Box::into_raw(Box::new(ring));
+        // SAFETY: `ring` is a valid Box that only `drop` frees, after the views; there is one view
+        // of each queue, and nobody asks `ring` for another.
+        let (submissions, completions, submitter) =
+            unsafe { ((*ring).submission_shared(), (*ring).completion_shared(), (*ring).submitter()) };
+        Ok(KernelRing {
+            submissions: ManuallyDrop::new(submissions),
+            completions: ManuallyDrop::new(completions),
+            submitter,
+            ring,
+            clock,
+            starts_disabled: level >= Level::SingleIssuer,
+            sleep: sleep.bits(),
+            absolute,
+            registered: None,
+        })
+    }
+
+    /// Whether this kernel has all that the driver needs.
+    pub(super) fn probe(&self) -> Result<(), Refused> {
+        // SAFETY: as in `new`; this reads what the kernel said at setup.
+        let params = unsafe { &*self.ring }.params();
+        let features = [
+            (params.is_feature_nodrop(), "IORING_FEAT_NODROP (5.5)"),
+            (params.is_feature_submit_stable(), "IORING_FEAT_SUBMIT_STABLE (5.5)"),
+            (params.is_feature_fast_poll(), "IORING_FEAT_FAST_POLL (5.7)"),
+            (params.is_feature_ext_arg(), "IORING_FEAT_EXT_ARG (5.11)"),
+        ];
+        if let Some((_, name)) = features.iter().find(|(there, _)| !there) {
+            return Err(Refused::Missing(name));
+        }
+        let mut probe = Probe::new();
+        self.submitter.register_probe(&mut probe).map_err(Refused::from_setup)?;
+        match opcode::ALL.iter().find(|(code, _)| !probe.is_supported(*code)) {
+            Some((_, name)) => Err(Refused::Missing(name)),
+            None => Ok(()),
+        }
+    }
+
+    fn sleep_until(&self, to_submit: u32, time: u64) -> io::Result<usize> {
+        // A relative one may only come out too long by what passes before the kernel reads it:
+        // never early.
+        let (time, flag) = if self.absolute {
+            (self.clock.monotonic_at(time), EnterFlags::ABS_TIMER)
+        } else {
+            (time.saturating_sub(self.clock.now()), EnterFlags::empty())
+        };
+        let time = Timespec::from(Duration::from_nanos(time));
+        let arg = SubmitArgs::new().timespec(&time);
+        let flags = self.sleep | (EnterFlags::EXT_ARG | flag).bits();
+        // SAFETY: the flags say what `arg` is; it and the time it points at live until the call is
+        // over. The entries up to the tail are whole, and what they point at lives (I4).
+        unsafe { self.submitter.enter(to_submit, 1, flags, Some(&arg)) }
+    }
+}
+
+fn builder(level: Level, size: Size) -> Builder {
+    let mut builder = IoUring::builder();
+    builder.setup_cqsize(size.completions.max(size.submissions)).setup_clamp();
+    if level >= Level::SubmitAll {
+        builder.setup_submit_all();
+    }
+    if level >= Level::Cooperative {
+        builder.setup_coop_taskrun();
+    }
+    if level >= Level::SingleIssuer {
+        // Disabled until the first enter, so that the thread which makes that is the one issuer,
+        // and not the one that made the ring.
+        builder.setup_single_issuer().setup_r_disabled();
+    }
+    if level >= Level::Deferred {
+        builder.setup_defer_taskrun();
+    }
+    if level >= Level::NoArray {
+        builder.setup_no_sqarray();
+    }
+    builder
+}
+
+fn number(error: io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EIO)
+}
+
+impl Ring for KernelRing {
+    fn capacity(&self) -> u32 {
+        self.submissions.capacity() as u32
+    }
+
+    #[inline]
+    fn push(&mut self, sqe: &Sqe) -> bool {
+        const {
+            assert!(size_of::<Sqe>() == size_of::<squeue::Entry>());
+            assert!(align_of::<Sqe>() == align_of::<squeue::Entry>());
+        }
+        // SAFETY: both are the kernel's `struct io_uring_sqe`, 64 bytes without padding.
+        let entry: &squeue::Entry = unsafe { &*std::ptr::from_ref(sqe).cast() };
+        // SAFETY: what the entry points at lives until its completion (I4: the seam's promise to the
+        // driver, and the driver's for its own entries).
+        unsafe { self.submissions.push(entry) }.is_ok()
+    }
+
+    #[inline]
+    fn unsubmitted(&self) -> u32 {
+        self.submissions.len() as u32
+    }
+
+    #[inline]
+    fn enter(&mut self, to_submit: u32, how: Enter) -> Result<u32, i32> {
+        self.submissions.sync();
+        let plain = |want, flags| {
+            // SAFETY: there is no argument. The entries up to the tail are whole, and what they
+            // point at lives (I4).
+            unsafe { self.submitter.enter::<libc::sigset_t>(to_submit, want, flags, None) }
+        };
+        let taken = match how {
+            Enter::Flush => plain(0, 0),
+            Enter::Collect => plain(0, EnterFlags::GETEVENTS.bits()),
+            Enter::Sleep(None) => plain(1, self.sleep),
+            Enter::Sleep(Some(time)) => self.sleep_until(to_submit, time),
+        };
+        self.submissions.sync();
+        taken.map(|taken| taken as u32).map_err(number)
+    }
+
+    #[inline]
+    fn ready(&mut self) -> bool {
+        self.completions.sync();
+        !self.completions.is_empty()
+    }
+
+    #[inline]
+    fn reap(&mut self, mut each: impl FnMut(Cqe)) {
+        let mut entries = [const { MaybeUninit::<cqueue::Entry>::uninit() }; 64];
+        self.completions.sync();
+        loop {
+            let filled = self.completions.fill(&mut entries);
+            for entry in filled.iter() {
+                each(Cqe { user_data: entry.user_data(), result: entry.result() });
+            }
+            if filled.len() < 64 {
+                break;
+            }
+        }
+        // Gives the places back.
+        self.completions.sync();
+    }
+
+    #[inline]
+    fn overflowed(&self) -> bool {
+        self.submissions.cq_overflow()
+    }
+
+    fn register(&mut self, what: Register) -> Result<(), i32> {
+        match what {
+            Register::Enable if self.starts_disabled => self.submitter.register_enable_rings(),
+            Register::Enable => Ok(()),
+            Register::Descriptor => self.submitter.register_ring_fd().map(|()| {
+                self.registered = Some(std::thread::current().id());
+            }),
+            Register::Signal(eventfd) => self.submitter.register_eventfd(eventfd),
+        }
+        .map_err(number)
+    }
+
+    #[inline]
+    fn now(&self) -> u64 {
+        self.clock.now()
+    }
+}
+
+impl Drop for KernelRing {
+    fn drop(&mut self) {
+        // The registration keeps the ring open, and its number means something only to the thread
+        // that made it: from another one we'd take back somebody else's. Then it ends with its thread.
+        if self.registered == Some(std::thread::current().id()) {
+            let _ = self.submitter.unregister_ring_fd();
+        }
+        // SAFETY: nobody uses the views any more; they write to the rings as they go, so they go
+        // before the Box, which was made in `new` and is freed here alone.
+        unsafe {
+            ManuallyDrop::drop(&mut self.submissions);
+            ManuallyDrop::drop(&mut self.completions);
+            drop(Box::from_raw(self.ring));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use io_uring::opcode as theirs;
+
+    use super::opcode;
+
+    #[test]
+    fn the_opcodes_are_the_kernels() {
+        let pairs = [
+            (opcode::NOP, theirs::Nop::CODE),
+            (opcode::READV, theirs::Readv::CODE),
+            (opcode::FSYNC, theirs::Fsync::CODE),
+            (opcode::SENDMSG, theirs::SendMsg::CODE),
+            (opcode::ACCEPT, theirs::Accept::CODE),
+            (opcode::ASYNC_CANCEL, theirs::AsyncCancel::CODE),
+            (opcode::CONNECT, theirs::Connect::CODE),
+            (opcode::OPENAT, theirs::OpenAt::CODE),
+            (opcode::CLOSE, theirs::Close::CODE),
+            (opcode::STATX, theirs::Statx::CODE),
+            (opcode::READ, theirs::Read::CODE),
+            (opcode::WRITE, theirs::Write::CODE),
+            (opcode::SEND, theirs::Send::CODE),
+            (opcode::RECV, theirs::Recv::CODE),
+            (opcode::SHUTDOWN, theirs::Shutdown::CODE),
+        ];
+        assert_eq!(pairs.len(), opcode::ALL.len());
+        for (ours, theirs) in pairs {
+            assert_eq!(ours, theirs);
+        }
+    }
+}

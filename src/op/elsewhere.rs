@@ -1,0 +1,114 @@
+//! The slow way round: operations that are started, awaited or cancelled away from their worker.
+
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+
+use super::home::lock;
+
+/// Where an operation that a message starts has got to: what a cancel handle made before needs.
+pub(crate) struct Started(Mutex<StartedState>);
+
+#[derive(Clone, Copy)]
+enum StartedState {
+    Queued,
+    InSlot { index: u32, first: u64 },
+    Canceled,
+}
+
+impl Started {
+    pub(crate) fn new() -> Started {
+        Started(Mutex::new(StartedState::Queued))
+    }
+
+    /// The operation gets this slot. False: it was cancelled before it came so far.
+    pub(crate) fn set(&self, index: u32, first: u64) -> bool {
+        let mut state = lock(&self.0);
+        if matches!(*state, StartedState::Canceled) {
+            return false;
+        }
+        *state = StartedState::InSlot { index, first };
+        true
+    }
+
+    /// Cancels it if it is still on its way; else says in which slot it is.
+    pub(crate) fn cancel(&self) -> Option<(u32, u64)> {
+        let mut state = lock(&self.0);
+        match *state {
+            StartedState::Queued => *state = StartedState::Canceled,
+            StartedState::InSlot { index, first } => return Some((index, first)),
+            StartedState::Canceled => {}
+        }
+        None
+    }
+}
+
+/// Where a worker puts the output for a future that is polled elsewhere.
+pub(crate) struct Fetched<T> {
+    state: Mutex<FetchedState<T>>,
+    started: Arc<Started>,
+}
+
+struct FetchedState<T> {
+    output: Option<T>,
+    waker: Option<Waker>,
+    abandoned: bool,
+}
+
+impl<T> Fetched<T> {
+    pub(crate) fn new() -> Arc<Fetched<T>> {
+        Arc::new(Fetched {
+            state: Mutex::new(FetchedState { output: None, waker: None, abandoned: false }),
+            started: Arc::new(Started::new()),
+        })
+    }
+
+    pub(crate) fn started(&self) -> Arc<Started> {
+        self.started.clone()
+    }
+
+    pub(crate) fn put(&self, output: T) {
+        let (waker, unwanted) = {
+            let mut state = lock(&self.state);
+            if state.abandoned {
+                (None, Some(output))
+            } else {
+                state.output = Some(output);
+                (state.waker.take(), None)
+            }
+        };
+        // User code (a buffer's Drop, a waker) runs outside the lock.
+        drop(unwanted);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<T> {
+        let mut state = lock(&self.state);
+        match state.output.take() {
+            Some(output) => Poll::Ready(output),
+            None => {
+                let old = state.waker.replace(cx.waker().clone());
+                drop(state);
+                drop(old);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Nobody will ask any more: the output is thrown away. For cancelling it on the way.
+    pub(crate) fn abandon(&self) -> Arc<Started> {
+        let (output, waker) = {
+            let mut state = lock(&self.state);
+            state.abandoned = true;
+            (state.output.take(), state.waker.take())
+        };
+        drop((output, waker));
+        self.started()
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        lock(&self.state).abandoned
+    }
+}

@@ -1,0 +1,557 @@
+//! Home: where a worker's operations, objects and tasks live, and how others reach it.
+//!
+//! A [`Home`] has two halves. The shared one (inbox, flags, the backend) is for every thread. The
+//! [`Local`] one belongs to the thread that runs the worker: it is reached only through
+//! [`HomeRef::here`], one comparison with a thread-local, and holds plain cells and no lock.
+//!
+//! Homes are pooled and never freed: a proactor takes one and gives it back, empty, when it has been
+//! torn down. So every handle is a `&'static` with an incarnation number beside it: cheap to copy,
+//! and a stale one is noticed instead of dangling (I4).
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+
+use super::object::Objects;
+use super::slots::{Slot, Slots, Stop, VTable, Waiter, life};
+use crate::backend::{Backend, Completion, Lane, Note, Op, Origin, Submitted};
+use crate::choice::EventId;
+use crate::task::{MAIN, Tasks};
+
+/// What a worker is told by others.
+pub(crate) enum Message {
+    /// Anything that has to be done on the home thread.
+    Run(Box<dyn FnOnce(&Local) + Send>),
+    /// A handler that was posted; it counts as one.
+    Call(Box<dyn FnOnce() + Send>),
+    /// A cancel for the operation that started in this slot as this generation.
+    Cancel { index: u32, first: u64 },
+    /// The last user handle of an object is gone, or it was closed.
+    Close(super::object::ObjectRef),
+    /// A task was woken.
+    Wake(u64),
+}
+
+/// What is ready to run on a worker without the kernel.
+pub(crate) enum Ready {
+    Call(EventId, Box<dyn FnOnce() + Send>),
+    Task(u64),
+    /// An operation that is complete without a lane: it failed before it was submitted, or it is external.
+    Complete(Completion),
+}
+
+/// Which thread a worker belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) id: ThreadId,
+    pub(crate) name: String,
+}
+
+impl Owner {
+    pub(crate) fn current() -> Owner {
+        let thread = std::thread::current();
+        Owner { id: thread.id(), name: thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_owned) }
+    }
+}
+
+/// One worker's place in the world. Never freed.
+pub(crate) struct Home {
+    /// Counts the proactors that have lived here. A handle with another number is stale.
+    incarnation: AtomicU64,
+    pub(crate) owner: Mutex<Option<Owner>>,
+    inbox: Mutex<Vec<Message>>,
+    has_mail: AtomicBool,
+    asleep: AtomicBool,
+    pub(crate) stopped: AtomicBool,
+    /// Dropped on another thread than the worker's, which is to tear it down.
+    pub(crate) orphaned: AtomicBool,
+    pub(crate) guards: AtomicUsize,
+    pub(crate) backend: Mutex<Option<Arc<dyn Backend>>>,
+    pub(crate) objects: Objects,
+    local: OwnedByWorker<Local>,
+}
+
+/// What only the home thread touches.
+pub(crate) struct Local {
+    pub(crate) home: &'static Home,
+    pub(crate) slots: Slots,
+    pub(crate) lane: RefCell<Option<Box<dyn Lane>>>,
+    pub(crate) backend: RefCell<Option<Arc<dyn Backend>>>,
+    pub(crate) ready: RefCell<VecDeque<Ready>>,
+    pub(crate) tasks: Tasks,
+    /// Completions collected and not yet dispatched, and how far the worker is: a panic in
+    /// mid-batch loses none of those behind it.
+    pub(crate) batch: RefCell<Vec<Completion>>,
+    pub(crate) batch_next: Cell<usize>,
+    pub(crate) mail: RefCell<VecDeque<Message>>,
+    /// Set while a future is blocked on: it was woken.
+    pub(crate) main_ready: Cell<bool>,
+    /// The event whose handler runs, and how many submissions it has made.
+    pub(crate) step: Cell<EventId>,
+    pub(crate) nth: Cell<u32>,
+    /// How many submissions came from outside any handler.
+    root_nth: Cell<u32>,
+    /// How many results may still be ready at first poll in this turn.
+    pub(crate) ready_budget: Cell<u32>,
+    pub(crate) externals: Cell<u32>,
+    pub(crate) limit: Cell<u32>,
+    pub(crate) handlers_run: Cell<usize>,
+    pub(crate) discarded_bytes: Cell<u64>,
+    pub(crate) discarded_handles: Cell<u64>,
+    pub(crate) tearing_down: Cell<bool>,
+}
+
+/// How many operations a task may find ready at its first poll in one turn before it has to yield.
+pub(crate) const READY_BUDGET: u32 = 32;
+
+mod owned {
+    //! The one place that lets a `!Sync` value stand in a shared structure.
+
+    /// A value that only the worker's thread touches.
+    pub(super) struct OwnedByWorker<T>(std::cell::UnsafeCell<Option<T>>);
+
+    // SAFETY: `get` is the only access to the value, and its contract is that one thread at a time,
+    // the one that has entered the home, calls it.
+    unsafe impl<T> Sync for OwnedByWorker<T> {}
+    // SAFETY: as above; what is inside is made by `set` before the home is shared and never dropped.
+    unsafe impl<T> Send for OwnedByWorker<T> {}
+
+    impl<T> OwnedByWorker<T> {
+        pub(super) const fn new() -> Self {
+            OwnedByWorker(std::cell::UnsafeCell::new(None))
+        }
+
+        /// # Safety
+        ///
+        /// Nobody else has access yet.
+        pub(super) unsafe fn set(&self, value: T) {
+            // SAFETY: the caller is alone.
+            unsafe { *self.0.get() = Some(value) }
+        }
+
+        /// # Safety
+        ///
+        /// Only the thread that owns the home calls this, and hands the reference to no other; or
+        /// nobody owns it and the caller holds the owner's lock.
+        pub(super) unsafe fn get(&self) -> &T {
+            // SAFETY: `set` was called when the home was made; no one else has a reference (see above).
+            unsafe { (*self.0.get()).as_ref().unwrap_unchecked() }
+        }
+    }
+}
+use owned::OwnedByWorker;
+
+thread_local! {
+    /// The local half of the home whose worker runs on this thread now, if any.
+    static CURRENT: Cell<Option<&'static Local>> = const { Cell::new(None) };
+}
+
+/// A home, and which of its incarnations is meant.
+#[derive(Clone, Copy)]
+pub(crate) struct HomeRef {
+    pub(crate) home: &'static Home,
+    pub(crate) incarnation: u64,
+}
+
+impl HomeRef {
+    /// The local half, if the caller runs on this home's worker: inside `run` and its kin.
+    #[inline]
+    pub(crate) fn here(&self) -> Option<&'static Local> {
+        let local = CURRENT.get()?;
+        (std::ptr::eq(local.home, self.home) && self.is_alive()).then_some(local)
+    }
+
+    /// Whether the proactor has not been torn down.
+    #[inline]
+    pub(crate) fn is_alive(&self) -> bool {
+        self.home.incarnation.load(Ordering::Acquire) == self.incarnation
+    }
+
+    /// Leaves a message and sees to it that the worker reads it. The message is dropped if the
+    /// proactor is gone.
+    pub(crate) fn send(&self, message: Message) {
+        let refused = {
+            let mut inbox = lock(&self.home.inbox);
+            // Checked under the lock: a teardown that empties the inbox bumps the number first.
+            if self.is_alive() {
+                inbox.push(message);
+                self.home.has_mail.store(true, Ordering::SeqCst);
+                None
+            } else {
+                Some(message)
+            }
+        };
+        // Dropping a message is user code: outside the lock.
+        if refused.is_none() {
+            self.home.wake();
+        }
+    }
+
+    pub(crate) fn backend(&self) -> io::Result<Arc<dyn Backend>> {
+        if let Some(local) = self.here() {
+            return local.backend.borrow().clone().ok_or_else(gone);
+        }
+        let backend = lock(&self.home.backend).clone();
+        backend.filter(|_| self.is_alive()).ok_or_else(gone)
+    }
+}
+
+/// The error of everything that is asked of a proactor that has been dropped.
+#[cold]
+pub(crate) fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the proactor was dropped: its operations have ended and its objects are closed")
+}
+
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under these locks can leave a value half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+static POOL: Mutex<Vec<&'static Home>> = Mutex::new(Vec::new());
+
+impl Home {
+    /// An empty home from the pool, or a new one.
+    pub(crate) fn take() -> HomeRef {
+        let pooled = lock(&POOL).pop();
+        let home = pooled.unwrap_or_else(Home::make);
+        HomeRef { home, incarnation: home.incarnation.load(Ordering::Acquire) }
+    }
+
+    fn make() -> &'static Home {
+        let home: &'static Home = Box::leak(Box::new(Home {
+            incarnation: AtomicU64::new(1),
+            owner: Mutex::new(None),
+            inbox: Mutex::new(Vec::new()),
+            has_mail: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            orphaned: AtomicBool::new(false),
+            guards: AtomicUsize::new(0),
+            backend: Mutex::new(None),
+            objects: Objects::new(),
+            local: OwnedByWorker::new(),
+        }));
+        // SAFETY: the home was just made; nobody else knows it.
+        unsafe { home.local.set(Local::new(home)) };
+        home
+    }
+
+    /// The proactor's life here is over: every handle to it is stale from now on. Messages that had
+    /// been left are given back, to be dropped.
+    pub(crate) fn end_incarnation(&self) -> Vec<Message> {
+        let mut inbox = lock(&self.inbox);
+        self.incarnation.fetch_add(1, Ordering::AcqRel);
+        self.has_mail.store(false, Ordering::SeqCst);
+        std::mem::take(&mut *inbox)
+    }
+
+    /// Puts an empty home back into the pool.
+    pub(crate) fn give_back(&'static self) {
+        *lock(&self.owner) = None;
+        *lock(&self.backend) = None;
+        self.asleep.store(false, Ordering::SeqCst);
+        self.stopped.store(false, Ordering::SeqCst);
+        self.orphaned.store(false, Ordering::SeqCst);
+        self.guards.store(0, Ordering::SeqCst);
+        lock(&POOL).push(self);
+    }
+
+    /// Takes the messages that have been left.
+    pub(crate) fn collect_mail(&self, into: &mut VecDeque<Message>) {
+        if self.has_mail.load(Ordering::Acquire) {
+            let mut inbox = lock(&self.inbox);
+            self.has_mail.store(false, Ordering::SeqCst);
+            into.extend(inbox.drain(..));
+        }
+    }
+
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.has_mail.load(Ordering::SeqCst)
+    }
+
+    /// The worker is about to wait: from now on whoever leaves a message must wake it. False if there
+    /// is mail already, so that it must not wait.
+    #[inline]
+    pub(crate) fn falls_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        // Both sides write their flag and then read the other's, sequentially consistent: at least
+        // one of them sees the other (Dekker), so no wake is lost.
+        if self.has_mail() {
+            self.asleep.store(false, Ordering::SeqCst);
+            return false;
+        }
+        true
+    }
+
+    #[inline]
+    pub(crate) fn is_awake(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Makes a sleeping worker look up.
+    pub(crate) fn wake(&self) {
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            let backend = lock(&self.backend).clone();
+            if let Some(backend) = backend {
+                backend.wake(0);
+            }
+        }
+    }
+
+    /// The local half, for the thread that owns the home.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread is the owner, or there is none and the caller holds the owner's lock or
+    /// has just claimed it.
+    pub(crate) unsafe fn local(&'static self) -> &'static Local {
+        // SAFETY: passed on to the caller.
+        unsafe { self.local.get() }
+    }
+}
+
+/// While this lives the thread is inside the home's worker.
+pub(crate) struct Entered {
+    before: Option<&'static Local>,
+}
+
+impl Entered {
+    pub(crate) fn new(local: &'static Local) -> Entered {
+        Entered { before: CURRENT.replace(Some(local)) }
+    }
+
+    /// Whether this thread is inside a worker: in a handler.
+    pub(crate) fn is_inside() -> bool {
+        CURRENT.get().is_some()
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}
+
+impl Local {
+    fn new(home: &'static Home) -> Local {
+        Local {
+            home,
+            slots: Slots::new(),
+            lane: RefCell::new(None),
+            backend: RefCell::new(None),
+            ready: RefCell::new(VecDeque::new()),
+            tasks: Tasks::new(),
+            batch: RefCell::new(Vec::new()),
+            batch_next: Cell::new(0),
+            mail: RefCell::new(VecDeque::new()),
+            main_ready: Cell::new(false),
+            step: Cell::new(EventId::ROOT),
+            nth: Cell::new(0),
+            root_nth: Cell::new(0),
+            ready_budget: Cell::new(0),
+            externals: Cell::new(0),
+            limit: Cell::new(u32::MAX),
+            handlers_run: Cell::new(0),
+            discarded_bytes: Cell::new(0),
+            discarded_handles: Cell::new(0),
+            tearing_down: Cell::new(false),
+        }
+    }
+
+    /// A proactor moves in.
+    pub(crate) fn begin(&self, backend: Arc<dyn Backend>, lane: Box<dyn Lane>, limit: u32) {
+        *self.backend.borrow_mut() = Some(backend);
+        *self.lane.borrow_mut() = Some(lane);
+        self.limit.set(limit);
+        self.root_nth.set(0);
+        self.begin_step(EventId::ROOT);
+        self.tearing_down.set(false);
+        self.main_ready.set(false);
+        self.discarded_bytes.set(0);
+        self.discarded_handles.set(0);
+        self.handlers_run.set(0);
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.backend.borrow().as_ref().map_or(0, |backend| backend.now())
+    }
+
+    /// Does what comes from outside any handler: its cause is the root.
+    pub(crate) fn at_root<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.step.set(EventId::ROOT);
+        self.nth.set(self.root_nth.get());
+        let result = act();
+        self.root_nth.set(self.nth.get());
+        result
+    }
+
+    /// An external operation is complete, if it is still waited for.
+    pub(crate) fn complete_external(&self, token: crate::backend::Token, result: i32) {
+        if let Some(slot) = self.slots.get(token.index())
+            && slot.is_activation(token.generation())
+            && slot.external.replace(false)
+        {
+            self.externals.set(self.externals.get() - 1);
+            self.complete_later(slot, result);
+        }
+    }
+
+    /// The id of the next thing that the running handler starts.
+    #[inline]
+    pub(crate) fn next_event(&self) -> EventId {
+        let nth = self.nth.get();
+        self.nth.set(nth + 1);
+        self.step.get().child(nth)
+    }
+
+    /// From now on, what is started is caused by `event`.
+    #[inline]
+    pub(crate) fn begin_step(&self, event: EventId) {
+        self.step.set(event);
+        self.nth.set(0);
+    }
+
+    /// Hands an operation to the lane. The slot's payload, vtable, event and location are set.
+    #[inline]
+    pub(crate) fn submit(&self, slot: &'static Slot, op: &Op, writable: bool, may_be_ready: bool) -> Submitted {
+        slot.code.set(op.code);
+        slot.set_life(life::PENDING);
+        let origin = Origin {
+            event: slot.event.get(),
+            cause: slot.cause.get(),
+            location: slot.location.get(),
+            writable,
+            may_be_ready,
+        };
+        let mut lane = self.lane.borrow_mut();
+        let Some(lane) = lane.as_mut() else { return self.no_lane(slot) };
+        // SAFETY: what op points at is owned by the slot's payload, whose address is stable, and the
+        // slot is not touched until its completion (I2, I4: that is what a slot is for). The token is
+        // of this activation alone.
+        unsafe { lane.submit(slot.token(), op, &origin) }
+    }
+
+    #[cold]
+    fn no_lane(&self, slot: &'static Slot) -> Submitted {
+        self.complete_later(slot, crate::backend::CANCELED);
+        Submitted::Pending
+    }
+
+    /// The slot's operation is complete with `result`, as soon as the running handler has returned.
+    #[cold]
+    pub(crate) fn complete_later(&self, slot: &'static Slot, result: i32) {
+        slot.set_life(life::PENDING);
+        self.ready.borrow_mut().push_back(Ready::Complete(Completion { token: slot.token(), result }));
+    }
+
+    /// Asks the operation in the slot to end early, for this reason.
+    #[cold]
+    pub(crate) fn stop_slot(&self, slot: &'static Slot, why: Stop) {
+        if slot.life() != life::PENDING {
+            return;
+        }
+        if slot.stop.get() == Stop::No {
+            slot.stop.set(why);
+        }
+        if slot.external.get() {
+            slot.external.set(false);
+            self.externals.set(self.externals.get() - 1);
+            self.complete_later(slot, crate::backend::CANCELED);
+        } else if let Some(lane) = self.lane.borrow_mut().as_mut() {
+            lane.cancel(slot.token());
+        }
+    }
+
+    /// Asks the operation that started in slot `index` as generation `first` to end early.
+    pub(crate) fn stop_operation(&self, index: u32, first: u64, why: Stop) {
+        if let Some(slot) = self.slots.get(index)
+            && slot.first.get() == first
+            && slot.life() != life::FREE
+        {
+            self.stop_slot(slot, why);
+        }
+    }
+
+    /// Dispatches one completion: the operation's, or its deadline's.
+    #[inline]
+    pub(crate) fn dispatch(&self, completion: Completion) {
+        let token = completion.token;
+        let Some(slot) = self.slots.get(token.index()) else { return };
+        if !token.has_tag(crate::backend::Tag::Operation) {
+            // The deadline of the operation that started as this generation: if it is over, it is
+            // over (I6).
+            self.stop_operation(token.index(), token.generation(), Stop::TimedOut);
+            return;
+        }
+        if !slot.is_activation(token.generation()) || slot.life() != life::PENDING {
+            return;
+        }
+        slot.set_life(life::DONE);
+        slot.result.set(completion.result);
+        let VTable { complete, .. } = slot.vtable.get();
+        // SAFETY: the slot is DONE, and its vtable was made for its payload.
+        unsafe { complete(self, slot, completion.result) }
+    }
+
+    /// What an operation that is complete holds no longer: its deadline, its place among its
+    /// object's operations (the last of a closed object takes the descriptor along).
+    #[inline]
+    pub(crate) fn detach(&self, slot: &'static Slot) {
+        if slot.has_deadline.get() {
+            self.disarm(slot);
+        }
+        if let Some(object) = slot.object.take() {
+            object.unlink(self, slot);
+            if object.is_ready_to_close() {
+                self.finish_close(object);
+            }
+        }
+    }
+
+    #[cold]
+    fn disarm(&self, slot: &'static Slot) {
+        slot.has_deadline.set(false);
+        if let Some(lane) = self.lane.borrow_mut().as_mut() {
+            lane.disarm(slot.deadline_token());
+        }
+    }
+
+    /// Frees a slot whose payload was taken.
+    #[inline]
+    pub(crate) fn release(&self, slot: &'static Slot) {
+        self.detach(slot);
+        self.slots.give_back(slot);
+    }
+
+    /// Tells who waits for a slot that its result is there.
+    #[inline]
+    pub(crate) fn notify(&self, waiter: Waiter) {
+        match waiter {
+            Waiter::Task(MAIN) => self.main_ready.set(true),
+            Waiter::Task(id) => self.tasks.poll(self, id),
+            Waiter::Waker(waker) => waker.wake(),
+            Waiter::Nobody => {}
+        }
+    }
+
+    pub(crate) fn note(&self, note: Note) {
+        match note {
+            Note::DiscardedBytes(n) => self.discarded_bytes.set(self.discarded_bytes.get() + n),
+            Note::DiscardedHandle => self.discarded_handles.set(self.discarded_handles.get() + 1),
+            Note::DroppedHandler => {}
+        }
+        if let Some(lane) = self.lane.borrow_mut().as_mut() {
+            lane.note(note);
+        }
+    }
+
+    /// The error behind a negative result.
+    #[cold]
+    pub(crate) fn error(&self, code: i32) -> io::Error {
+        self.backend.borrow().as_ref().map_or_else(gone, |backend| backend.error(code))
+    }
+}

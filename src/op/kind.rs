@@ -1,0 +1,186 @@
+//! Kinds of operations: what one is made of, how it goes on, and what its result looks like.
+
+use std::io;
+
+use super::home::{HomeRef, Local, gone};
+use super::object::{Object, ObjectRef, closed};
+use super::slots::Stop;
+use crate::backend::{CANCELED, Code, Note, Op, Raw};
+
+/// A kind of operation, such as [`Read`](crate::net::Read): the parameter of
+/// [`Operation`](super::Operation). Sealed; what people need of it is its output.
+#[expect(private_bounds, reason = "sealed: how an operation proceeds is the crate's own matter")]
+pub trait Kind: Steps<Out = Self::Output> {
+    /// What the operation ends with: what a handler is called with, and what `.await` returns.
+    type Output: Send + 'static;
+}
+
+impl<S: Steps> Kind for S {
+    type Output = S::Out;
+}
+
+/// One step of an operation: what to submit, and on which object.
+pub(crate) struct Activation {
+    pub(crate) op: Op,
+    pub(crate) object: Option<&'static Object>,
+    /// The memory at `op.ptr` is a lent buffer that the kernel writes.
+    pub(crate) writable: bool,
+}
+
+impl Activation {
+    #[inline]
+    pub(crate) fn on(object: &ObjectRef, code: Code) -> Result<Activation, i32> {
+        let raw = object.raw().ok_or(HANDLE_CLOSED)?;
+        Ok(Activation { op: Op::new(code, raw), object: Some(object.object), writable: false })
+    }
+
+    pub(crate) fn bare(code: Code) -> Activation {
+        Activation { op: Op::new(code, Raw::NONE), object: None, writable: false }
+    }
+}
+
+/// How an operation proceeds. A single operation has one activation; a composed one has several, one
+/// after the other, in the same slot.
+pub(crate) trait Steps: Sized + Send + 'static {
+    /// What it ends with.
+    type Out: Send + 'static;
+    /// What reports call it.
+    const NAME: &'static str;
+    /// Whether [`next`](Steps::next) is to be asked.
+    const COMPOSED: bool = false;
+    /// Completed by a message, not by a lane.
+    const EXTERNAL: bool = false;
+    /// The bound on operations in flight does not hold it back (I5).
+    const UNBOUNDED: bool = false;
+
+    /// The home of what it works on.
+    fn home(&self) -> HomeRef;
+
+    /// The next activation. `self` is at its final address. An error is a result: the operation ends
+    /// with it, as if the kernel had said so.
+    fn activate(&mut self, local: &Local) -> Result<Activation, i32>;
+
+    /// Takes in the result of an activation; true if another is to follow.
+    fn next(&mut self, result: i32, stop: Stop) -> bool {
+        let _ = (result, stop);
+        false
+    }
+
+    /// For external ones: they are in their slot, pending, with this token.
+    fn arm(&mut self, local: &Local, token: crate::backend::Token) {
+        let _ = (local, token);
+    }
+
+    /// The result for people.
+    fn finish(self, outcome: Outcome<'_>) -> Self::Out;
+
+    /// The result that nobody waits for any more: a handle is closed, bytes are counted.
+    fn discard(self, outcome: Outcome<'_>) {
+        let _ = outcome;
+    }
+}
+
+/// The object was closed on this side before the operation could start.
+pub(crate) const HANDLE_CLOSED: i32 = i32::MIN;
+/// The proactor was dropped.
+pub(crate) const GONE: i32 = i32::MIN + 1;
+/// As many operations are in flight as may be.
+pub(crate) const TOO_MANY: i32 = i32::MIN + 2;
+/// It failed before it was submitted, and the kind has the error.
+pub(crate) const FAILED_EARLY: i32 = i32::MIN + 3;
+
+/// How an operation ended, in the kernel's words.
+#[derive(Clone, Copy)]
+pub(crate) struct Outcome<'a> {
+    /// None: the proactor has been torn down meanwhile.
+    pub(crate) local: Option<&'a Local>,
+    pub(crate) result: i32,
+    pub(crate) stop: Stop,
+}
+
+impl Outcome<'_> {
+    /// Bytes moved, or the error.
+    #[inline]
+    pub(crate) fn bytes(&self) -> io::Result<usize> {
+        if self.result >= 0 { Ok(self.result as usize) } else { Err(self.error()) }
+    }
+
+    /// Done, or the error.
+    #[inline]
+    pub(crate) fn unit(&self) -> io::Result<()> {
+        self.bytes().map(drop)
+    }
+
+    /// What a negative result means.
+    #[cold]
+    pub(crate) fn error(&self) -> io::Error {
+        match (self.result, self.stop) {
+            (CANCELED, Stop::TimedOut) => io::Error::from(io::ErrorKind::TimedOut),
+            (CANCELED, _) => canceled(),
+            (HANDLE_CLOSED, _) => closed(),
+            (GONE, _) => gone(),
+            (TOO_MANY, _) => io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                "too many operations in flight: wait for some of them, or raise Builder::max_operations",
+            ),
+            (code, _) => self.local.map_or_else(gone, |local| local.error(code.wrapping_neg())),
+        }
+    }
+
+    /// Counts bytes that arrived for nobody.
+    pub(crate) fn discard_bytes(&self) {
+        if let (Some(local), 1..) = (self.local, self.result) {
+            local.note(Note::DiscardedBytes(self.result as u64));
+        }
+    }
+
+    /// Closes a handle that arrived for nobody.
+    pub(crate) fn discard_handle(&self) {
+        if let (Some(local), 0..) = (self.local, self.result) {
+            local.note(Note::DiscardedHandle);
+            if let Some(lane) = local.lane.borrow_mut().as_mut() {
+                lane.close(Raw(self.result));
+            }
+        }
+    }
+}
+
+/// The error of an operation that was cancelled before it had any effect.
+#[cold]
+pub(crate) fn canceled() -> io::Error {
+    #[cfg(unix)]
+    return io::Error::from_raw_os_error(libc::ECANCELED);
+    #[cfg(windows)]
+    return io::Error::from_raw_os_error(995); // ERROR_OPERATION_ABORTED
+    #[cfg(not(any(unix, windows)))]
+    return io::Error::other("the operation was cancelled");
+}
+
+/// Whether an operation ended because it was cancelled: by its cancel handle, by a dropped future, or
+/// because its object was closed on this side. (A timeout is [`io::ErrorKind::TimedOut`] instead.)
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let Ok(proactor) = proactor::Proactor::new() else { return Ok(()) };
+/// use std::time::Duration;
+/// let sleep = proactor.sleep(Duration::from_secs(3600));
+/// let cancel = sleep.then(|result| assert!(proactor::is_canceled(&result.unwrap_err())));
+/// cancel.cancel();
+/// proactor.run().unwrap();
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn is_canceled(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let by_code = error.raw_os_error() == Some(libc::ECANCELED);
+    #[cfg(windows)]
+    let by_code = error.raw_os_error() == Some(995);
+    #[cfg(not(any(unix, windows)))]
+    let by_code = error.to_string() == "the operation was cancelled";
+    by_code
+        || error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<super::interrupted::Interrupted>())
+            .is_some_and(|interrupted| matches!(interrupted.cause, super::interrupted::Cause::Canceled | super::interrupted::Cause::Closed))
+}

@@ -1,0 +1,236 @@
+//! Objects: what the kernel has open for us, and when it is closed.
+//!
+//! An [`Object`] is a block of memory that stands for a socket or a file. People hold
+//! [`ObjectHandle`]s (counted); operations hold [`ObjectRef`]s (not counted: an operation is no user
+//! handle). When the last user handle goes, or on an explicit close, the object's generation moves
+//! on at once, so nothing new starts; what is pending is cancelled; and the descriptor goes with the
+//! last completion (I4, I8). Blocks are pooled and never freed, so a stale reference is noticed by
+//! its generation.
+
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+use super::home::{Home, HomeRef, Local, Message, lock};
+use super::slots::{NONE, Slot, Stop};
+use crate::backend::{Backend, Raw};
+
+/// A block that stands for one open object of the kernel.
+pub(crate) struct Object {
+    /// Odd: open. Even: closing, or free.
+    generation: AtomicU64,
+    users: AtomicU32,
+    raw: AtomicI32,
+    /// The first of the operations in flight on it. Only the home thread reads or writes it.
+    first: AtomicU32,
+}
+
+/// An object, and which of its lives is meant.
+#[derive(Clone, Copy)]
+pub(crate) struct ObjectRef {
+    pub(crate) object: &'static Object,
+    generation: u64,
+    pub(crate) home: HomeRef,
+}
+
+impl ObjectRef {
+    /// The kernel's name for it, if it is open.
+    #[inline]
+    pub(crate) fn raw(&self) -> Option<Raw> {
+        (self.object.generation.load(Ordering::Acquire) == self.generation)
+            .then(|| Raw(self.object.raw.load(Ordering::Relaxed)))
+    }
+
+    /// Asks the backend something about the open object, from any thread; it can't be closed meanwhile.
+    pub(crate) fn with_raw<T>(&self, ask: impl FnOnce(&dyn Backend, Raw) -> io::Result<T>) -> io::Result<T> {
+        let backend = self.home.backend()?;
+        let _still_open = lock(&self.home.home.objects.pool);
+        let raw = self.raw().ok_or_else(closed)?;
+        ask(&*backend, raw)
+    }
+
+    /// Closes it; only the first of several closes has an effect (I8).
+    pub(crate) fn close(&self) {
+        let open = self.generation;
+        if self.object.generation.compare_exchange(open, open + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return;
+        }
+        match self.home.here() {
+            Some(local) => local.close_object(self.object),
+            // If the proactor is gone its teardown has closed the object, or will.
+            None => self.home.send(Message::Close(*self)),
+        }
+    }
+}
+
+/// The error of an operation on an object that has been closed on this side.
+#[cold]
+pub(crate) fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the handle was closed: nothing can be started on it any more")
+}
+
+/// One user's handle of an object. The last one to be dropped closes the object.
+pub(crate) struct ObjectHandle(ObjectRef);
+
+impl ObjectHandle {
+    #[inline]
+    pub(crate) fn get(&self) -> ObjectRef {
+        self.0
+    }
+}
+
+impl Clone for ObjectHandle {
+    fn clone(&self) -> Self {
+        self.0.object.users.fetch_add(1, Ordering::Relaxed);
+        ObjectHandle(self.0)
+    }
+}
+
+impl Drop for ObjectHandle {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.object.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.close();
+        }
+    }
+}
+
+impl Object {
+    /// Puts a slot among the operations in flight on this object.
+    #[inline]
+    pub(crate) fn link(&self, local: &Local, slot: &'static Slot) {
+        let first = self.first.load(Ordering::Relaxed);
+        slot.prev.set(NONE);
+        slot.next.set(first);
+        if first != NONE
+            && let Some(next) = local.slots.get(first)
+        {
+            next.prev.set(slot.index());
+        }
+        self.first.store(slot.index(), Ordering::Relaxed);
+    }
+
+    /// Takes it out again.
+    #[inline]
+    pub(crate) fn unlink(&self, local: &Local, slot: &'static Slot) {
+        let (prev, next) = (slot.prev.get(), slot.next.get());
+        if next != NONE
+            && let Some(next) = local.slots.get(next)
+        {
+            next.prev.set(prev);
+        }
+        if prev == NONE {
+            self.first.store(next, Ordering::Relaxed);
+        } else if let Some(prev) = local.slots.get(prev) {
+            prev.next.set(next);
+        }
+    }
+
+    /// Closed by its users, and nothing is in flight on it any more.
+    #[inline]
+    pub(crate) fn is_ready_to_close(&self) -> bool {
+        self.generation.load(Ordering::Relaxed) & 1 == 0 && self.first.load(Ordering::Relaxed) == NONE
+    }
+
+    pub(crate) fn raw_for_dump(&self) -> i32 {
+        self.raw.load(Ordering::Relaxed)
+    }
+}
+
+impl Local {
+    /// A new object with one user.
+    pub(crate) fn open_object(&self, home: HomeRef, raw: Raw) -> ObjectHandle {
+        self.home.objects.open(home, raw)
+    }
+
+    /// Cancels what is pending on an object whose generation has moved on, and closes the descriptor
+    /// when the last of it is complete.
+    #[cold]
+    pub(crate) fn close_object(&self, object: &'static Object) {
+        let mut next = object.first.load(Ordering::Relaxed);
+        while let Some(slot) = self.slots.get(next) {
+            next = slot.next.get();
+            self.stop_slot(slot, Stop::Closed);
+        }
+        if object.is_ready_to_close() {
+            self.finish_close(object);
+        }
+    }
+
+    #[cold]
+    pub(crate) fn finish_close(&self, object: &'static Object) {
+        let mut pool = lock(&self.home.objects.pool);
+        let raw = Raw(object.raw.swap(Raw::NONE.0, Ordering::Relaxed));
+        if raw == Raw::NONE {
+            return;
+        }
+        pool.free.push(object);
+        drop(pool);
+        if let Some(lane) = self.lane.borrow_mut().as_mut() {
+            lane.close(raw);
+        }
+    }
+}
+
+/// All objects of one home.
+pub(crate) struct Objects {
+    pool: Mutex<Pool>,
+}
+
+struct Pool {
+    all: Vec<&'static Object>,
+    free: Vec<&'static Object>,
+}
+
+impl Objects {
+    pub(crate) const fn new() -> Objects {
+        Objects { pool: Mutex::new(Pool { all: Vec::new(), free: Vec::new() }) }
+    }
+
+    /// A new object with one user; from any thread.
+    pub(crate) fn open(&self, home: HomeRef, raw: Raw) -> ObjectHandle {
+        let mut pool = lock(&self.pool);
+        let object = pool.free.pop().unwrap_or_else(|| {
+            let object: &'static Object = Box::leak(Box::new(Object {
+                generation: AtomicU64::new(0),
+                users: AtomicU32::new(0),
+                raw: AtomicI32::new(Raw::NONE.0),
+                first: AtomicU32::new(NONE),
+            }));
+            pool.all.push(object);
+            object
+        });
+        drop(pool);
+        object.raw.store(raw.0, Ordering::Relaxed);
+        object.users.store(1, Ordering::Relaxed);
+        let generation = object.generation.load(Ordering::Relaxed) + 1;
+        object.generation.store(generation, Ordering::Release);
+        ObjectHandle(ObjectRef { object, generation, home })
+    }
+
+    /// Takes back everything that is still open, at teardown, when nothing is in flight: the raw
+    /// handles to close. Their users' handles are stale from now on.
+    pub(crate) fn take_open(&self) -> Vec<Raw> {
+        let mut pool = lock(&self.pool);
+        let mut raws = Vec::new();
+        let Pool { all, free } = &mut *pool;
+        for object in all.iter() {
+            let raw = object.raw.swap(Raw::NONE.0, Ordering::Relaxed);
+            if raw != Raw::NONE.0 {
+                let generation = object.generation.load(Ordering::Relaxed);
+                object.generation.store(generation + (generation & 1), Ordering::Release);
+                object.first.store(NONE, Ordering::Relaxed);
+                raws.push(Raw(raw));
+                free.push(object);
+            }
+        }
+        raws
+    }
+}
+
+impl Home {
+    pub(crate) fn open_objects(&self) -> usize {
+        let pool = lock(&self.objects.pool);
+        pool.all.len() - pool.free.len()
+    }
+}

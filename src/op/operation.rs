@@ -1,0 +1,701 @@
+//! [`Operation`]: lazy until it is given a handler or polled, then in its slot until its completion.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::elsewhere::{Fetched, Started};
+use super::home::{HomeRef, Local, Message, Ready};
+use super::kind::{Activation, GONE, Kind, Outcome, Steps, TOO_MANY};
+use super::slots::{Slot, Stop, VTable, Waiter, life};
+use crate::backend::{Code, Note, Op, Raw, Submitted};
+use crate::task;
+use crate::time::nanos;
+
+/// Something asked of the kernel, or several things in a row: not started yet, and free to drop.
+///
+/// Start it with [`then`](Operation::then) and a handler, or `.await` it: one operation, two ways to
+/// hear of its end. The buffer that it was given comes back with its output.
+///
+/// # Cancel safety
+///
+/// Dropped before its first poll, nothing has happened. Dropped after, a cancel is asked for; what
+/// the operation owns stays with the kernel until its completion; bytes that arrive are counted as
+/// discarded ([`Stats`](crate::Stats)), a handle that arrives is closed. To cancel and *not* lose
+/// what was done, use [`cancel_handle`](Operation::cancel_handle) and keep awaiting.
+#[must_use = "an operation does nothing until it is given a handler with `.then` or awaited"]
+pub struct Operation<K: Kind> {
+    state: State<K>,
+    timeout: u64,
+    location: &'static Location<'static>,
+}
+
+enum State<K: Kind> {
+    /// Not started.
+    Idle(K),
+    /// In a slot, started by a poll on its own worker.
+    Here { home: HomeRef, index: u32, first: u64 },
+    /// Polled from elsewhere: the worker starts it, or hands its result out.
+    Elsewhere { home: HomeRef, fetched: Arc<Fetched<K::Output>> },
+    /// Its output was taken.
+    Over,
+}
+
+/// No timeout.
+const NEVER: u64 = u64::MAX;
+
+// Nothing in an Operation is pinned: what the kernel touches is in the slot or behind the buffer's pointer.
+impl<K: Kind> Unpin for Operation<K> {}
+
+impl<K: Kind> Operation<K> {
+    #[inline]
+    #[track_caller]
+    pub(crate) fn new(kind: K) -> Operation<K> {
+        Operation { state: State::Idle(kind), timeout: NEVER, location: Location::caller() }
+    }
+
+    /// Bounds the whole operation: `duration` after its start a cancel is asked for. If it had moved
+    /// bytes by then a single operation is `Ok(n)`; if not, it is [`std::io::ErrorKind::TimedOut`]. A
+    /// composed one ends with an error of that kind which carries
+    /// [`Interrupted`](crate::compose::Interrupted). The timer is this operation's alone: it can never
+    /// end another (I6).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let Ok(proactor) = proactor::Proactor::new() else { return };
+    /// let late = proactor.block_on(proactor.sleep(Duration::from_secs(60)).timeout(Duration::from_millis(1))).unwrap();
+    /// assert_eq!(late.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    /// ```
+    #[inline]
+    pub fn timeout(mut self, duration: Duration) -> Operation<K> {
+        self.timeout = self.timeout.min(nanos(duration));
+        self
+    }
+
+    /// Starts it; `handler` is called with its output, on the proactor's worker, once, and never
+    /// inside this call. If the proactor is torn down first the handler is dropped instead, after the
+    /// operation has drained.
+    ///
+    /// May be called from any thread; away from the worker that runs it costs an allocation and a wake.
+    #[inline]
+    #[track_caller]
+    pub fn then<H>(mut self, handler: H) -> Cancel
+    where
+        H: FnOnce(K::Output) + Send + 'static,
+    {
+        let State::Idle(kind) = std::mem::replace(&mut self.state, State::Over) else { already_polled() };
+        let (timeout, location) = (self.timeout, self.location);
+        let home = kind.home();
+        match home.here() {
+            Some(local) => match local.slots.take() {
+                Some(slot) => {
+                    let (index, first) = (slot.index(), slot.first.get());
+                    let both = Both { kind, handler };
+                    both.into_slot(slot, Callback::<K, H>::VTABLE, |kind| {
+                        local.start(slot, kind, timeout, location, false);
+                    });
+                    Cancel(Target::Slot { home, index, first })
+                }
+                None => no_slot(local, kind, handler),
+            },
+            None => elsewhere(home, kind, handler, timeout, location),
+        }
+    }
+
+    /// Starts it, and gives a handle that can ask for a cancel while somebody else awaits: cancel,
+    /// then await, and the output is the true outcome.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let Ok(proactor) = proactor::Proactor::new() else { return };
+    /// let mut sleep = proactor.sleep(Duration::from_secs(3600));
+    /// let result = proactor.block_on(async {
+    ///     let cancel = sleep.cancel_handle();
+    ///     cancel.cancel();
+    ///     sleep.await
+    /// });
+    /// assert!(proactor::is_canceled(&result.unwrap().unwrap_err()));
+    /// ```
+    #[track_caller]
+    pub fn cancel_handle(&mut self) -> Cancel {
+        if let State::Idle(kind) = &self.state {
+            let home = kind.home();
+            match home.here() {
+                Some(local) => drop(self.start_here(local, Waiter::Nobody, false)),
+                None => self.start_elsewhere(home),
+            }
+        }
+        match &self.state {
+            State::Here { home, index, first } => Cancel(Target::Slot { home: *home, index: *index, first: *first }),
+            State::Elsewhere { home, fetched } => Cancel(Target::Started { home: *home, started: fetched.started() }),
+            State::Idle(_) | State::Over => Cancel(Target::Nothing),
+        }
+    }
+
+    /// Starts it in a slot of this worker. The output at once if it is ready.
+    #[inline]
+    fn start_here(&mut self, local: &'static Local, waiter: Waiter, may_be_ready: bool) -> Option<K::Output> {
+        let State::Idle(kind) = std::mem::replace(&mut self.state, State::Over) else { return None };
+        let home = kind.home();
+        let Some(slot) = local.slots.take() else {
+            return Some(kind.finish(Outcome { local: Some(local), result: TOO_MANY, stop: Stop::No }));
+        };
+        self.state = State::Here { home, index: slot.index(), first: slot.first.get() };
+        // SAFETY: the slot was just taken, its payload is empty; the vtable fits the payload.
+        unsafe { slot.put(kind) };
+        slot.vtable.set(Awaited::<K>::VTABLE);
+        // SAFETY: as above.
+        let kind = unsafe { &mut *slot.get::<K>() };
+        if local.start(slot, kind, self.timeout, self.location, may_be_ready) {
+            self.state = State::Over;
+            local.ready_budget.set(local.ready_budget.get().saturating_sub(1));
+            return Some(take_output::<K>(local, slot));
+        }
+        drop(slot.replace_waiter(waiter));
+        None
+    }
+
+    #[cold]
+    fn start_elsewhere(&mut self, home: HomeRef) {
+        let State::Idle(kind) = std::mem::replace(&mut self.state, State::Over) else { return };
+        let fetched = Fetched::new();
+        self.state = State::Elsewhere { home, fetched: fetched.clone() };
+        let started = fetched.started();
+        // If the proactor goes before the worker gets there, the closure is dropped and `kind` with
+        // it: the guard sees to it that the output is there all the same.
+        let parcel = Parcel { kind: Some(kind), to: fetched };
+        let (timeout, location) = (self.timeout, self.location);
+        home.send(Message::Run(Box::new(move |local| parcel.start(local, &started, timeout, location))));
+    }
+}
+
+impl<K: Kind> Future for Operation<K> {
+    type Output = K::Output;
+
+    /// # Panics
+    ///
+    /// If it is polled again after it was ready.
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<K::Output> {
+        match &self.state {
+            State::Here { home, index, first } => {
+                let (home, index, first) = (*home, *index, *first);
+                let Some(local) = home.here() else { return self.poll_away(home, index, first, cx) };
+                let Some(slot) = local.slots.get(index) else { already_polled() };
+                if slot.life() == life::DONE {
+                    self.state = State::Over;
+                    local.begin_step(slot.event.get());
+                    return Poll::Ready(take_output::<K>(local, slot));
+                }
+                drop(slot.replace_waiter(waiter(local, cx)));
+                Poll::Pending
+            }
+            State::Idle(kind) => {
+                let home = kind.home();
+                let Some(local) = home.here() else {
+                    self.start_elsewhere(home);
+                    return self.poll_fetched(cx);
+                };
+                let may_be_ready = local.ready_budget.get() > 0;
+                match self.start_here(local, waiter(local, cx), may_be_ready) {
+                    Some(output) => Poll::Ready(output),
+                    None => Poll::Pending,
+                }
+            }
+            State::Elsewhere { .. } => self.poll_fetched(cx),
+            State::Over => already_polled(),
+        }
+    }
+}
+
+impl<K: Kind> Operation<K> {
+    #[cold]
+    fn poll_fetched(&mut self, cx: &mut Context<'_>) -> Poll<K::Output> {
+        let State::Elsewhere { fetched, .. } = &self.state else { already_polled() };
+        let output = std::task::ready!(fetched.poll(cx));
+        self.state = State::Over;
+        Poll::Ready(output)
+    }
+
+    /// It was started by a task of its worker and is polled somewhere else now: the worker sends the
+    /// result.
+    #[cold]
+    fn poll_away(&mut self, home: HomeRef, index: u32, first: u64, cx: &mut Context<'_>) -> Poll<K::Output> {
+        if !home.is_alive() {
+            self.state = State::Over;
+            return Poll::Ready(output_of_the_dead::<K>(home, index));
+        }
+        let fetched = Fetched::new();
+        self.state = State::Elsewhere { home, fetched: fetched.clone() };
+        fetched.started().set(index, first);
+        let parcel = Parcel::<K> { kind: None, to: fetched };
+        home.send(Message::Run(Box::new(move |local| parcel.fetch(local, home, index, first))));
+        self.poll_fetched(cx)
+    }
+}
+
+impl<K: Kind> Drop for Operation<K> {
+    #[inline]
+    fn drop(&mut self) {
+        match &self.state {
+            State::Idle(_) | State::Over => {}
+            State::Here { home, index, first } => abandon::<K>(*home, *index, *first),
+            State::Elsewhere { home, fetched } => {
+                Cancel(Target::Started { home: *home, started: fetched.abandon() }).cancel();
+            }
+        }
+    }
+}
+
+/// A future was dropped whose operation is under way: the result will be thrown away properly.
+#[cold]
+fn abandon<K: Kind>(home: HomeRef, index: u32, first: u64) {
+    match home.here() {
+        Some(local) => orphan::<K>(local, index, first),
+        None if home.is_alive() => home.send(Message::Run(Box::new(move |local| orphan::<K>(local, index, first)))),
+        None => drop(output_of_the_dead::<K>(home, index)),
+    }
+}
+
+fn orphan<K: Kind>(local: &Local, index: u32, first: u64) {
+    let Some(slot) = local.slots.get(index) else { return };
+    if slot.first.get() != first {
+        return;
+    }
+    drop(slot.replace_waiter(Waiter::Nobody));
+    if slot.life() == life::DONE {
+        discard::<K>(local, slot);
+    } else {
+        slot.vtable.set(Awaited::<K>::ORPHAN);
+        local.stop_slot(slot, Stop::Canceled);
+    }
+}
+
+#[cold]
+#[track_caller]
+fn already_polled() -> ! {
+    panic!("this operation has been started already, or its output was taken")
+}
+
+/// Who waits, in the cheapest form: a task of this worker by its number, others by their waker.
+#[inline]
+fn waiter(local: &Local, cx: &Context<'_>) -> Waiter {
+    match task::id_of(cx.waker(), local.home) {
+        Some(id) => Waiter::Task(id),
+        None => Waiter::Waker(cx.waker().clone()),
+    }
+}
+
+/// The payload of an operation with a handler: the kind first, so that it is found without knowing
+/// the handler's type.
+#[repr(C)]
+struct Both<K, H> {
+    kind: K,
+    handler: H,
+}
+
+impl<K: Kind, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
+    /// Moves both into an empty slot, and starts the kind there.
+    #[inline]
+    fn into_slot(self, slot: &'static Slot, vtable: &'static VTable, start: impl FnOnce(&mut K)) {
+        slot.vtable.set(vtable);
+        // SAFETY: the slot was just taken, so its payload is empty; vtable is one of Callback<K, H>,
+        // which takes it as what is put here; nobody else looks into the slot while `start` runs.
+        unsafe {
+            slot.put(self);
+            start(&mut (*slot.get::<Both<K, H>>()).kind);
+        }
+    }
+}
+
+struct Callback<K, H>(std::marker::PhantomData<(K, H)>);
+
+impl<K: Kind, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
+    const VTABLE: &'static VTable = &VTable { complete: Self::call, at_teardown: Some(Self::DROP), name: K::NAME };
+    /// Not a user's handler: it is called at teardown too.
+    const INTERNAL: &'static VTable = &VTable { complete: Self::call, at_teardown: None, name: K::NAME };
+    const DROP: &'static VTable = &VTable { complete: Self::drop_uninvoked, at_teardown: None, name: K::NAME };
+
+    /// # Safety
+    ///
+    /// As [`VTable::complete`], the payload being a `Both<K, H>`.
+    unsafe fn call(local: &Local, slot: &'static Slot, result: i32) {
+        if K::COMPOSED {
+            // SAFETY: the payload is a Both<K, H>, nobody else uses it now.
+            let kind = unsafe { &mut (*slot.get::<Both<K, H>>()).kind };
+            if local.goes_on(slot, kind, result) {
+                return;
+            }
+        }
+        // SAFETY: as above; the slot is given back empty.
+        let Both { kind, handler } = unsafe { slot.take::<Both<K, H>>() };
+        let stop = slot.stop.get();
+        local.begin_step(slot.event.get());
+        local.release(slot);
+        local.handlers_run.set(local.handlers_run.get() + 1);
+        handler(kind.finish(Outcome { local: Some(local), result, stop }));
+    }
+
+    /// # Safety
+    ///
+    /// As [`VTable::complete`], the payload being a `Both<K, H>`.
+    unsafe fn drop_uninvoked(local: &Local, slot: &'static Slot, result: i32) {
+        // SAFETY: the payload is a Both<K, H>; the slot is given back empty.
+        let Both { kind, handler } = unsafe { slot.take::<Both<K, H>>() };
+        local.release(slot);
+        local.note(Note::DroppedHandler);
+        kind.discard(Outcome { local: Some(local), result, stop: Stop::Teardown });
+        drop(handler);
+    }
+}
+
+struct Awaited<K>(std::marker::PhantomData<K>);
+
+impl<K: Kind> Awaited<K> {
+    const VTABLE: &'static VTable = &VTable { complete: Self::wake, at_teardown: None, name: K::NAME };
+    const ORPHAN: &'static VTable = &VTable { complete: Self::discard, at_teardown: None, name: K::NAME };
+
+    /// # Safety
+    ///
+    /// As [`VTable::complete`], the payload being a `K`.
+    unsafe fn wake(local: &Local, slot: &'static Slot, result: i32) {
+        if K::COMPOSED {
+            // SAFETY: the payload is a K, nobody else uses it now.
+            let kind = unsafe { &mut *slot.get::<K>() };
+            if local.goes_on(slot, kind, result) {
+                return;
+            }
+        }
+        local.detach(slot);
+        let waiter = slot.replace_waiter(Waiter::Nobody);
+        local.notify(waiter);
+    }
+
+    /// # Safety
+    ///
+    /// As [`VTable::complete`], the payload being a `K`.
+    unsafe fn discard(local: &Local, slot: &'static Slot, _: i32) {
+        discard::<K>(local, slot);
+    }
+}
+
+fn discard<K: Kind>(local: &Local, slot: &'static Slot) {
+    let (result, stop) = (slot.result.get(), slot.stop.get());
+    // SAFETY: an orphaned slot's payload is a K; it is given back empty.
+    let kind = unsafe { slot.take::<K>() };
+    local.release(slot);
+    kind.discard(Outcome { local: Some(local), result, stop });
+}
+
+/// Takes the output of a slot that is done and frees it.
+#[inline]
+fn take_output<K: Kind>(local: &Local, slot: &'static Slot) -> K::Output {
+    let (result, stop) = (slot.result.get(), slot.stop.get());
+    // SAFETY: the future that started it as a K is the only one that comes here, once; the slot is
+    // given back empty.
+    let kind = unsafe { slot.take::<K>() };
+    local.release(slot);
+    kind.finish(Outcome { local: Some(local), result, stop })
+}
+
+/// The output of an operation whose proactor was torn down: the teardown left it done, in its slot,
+/// for its future to find.
+#[cold]
+fn output_of_the_dead<K: Kind>(home: HomeRef, index: u32) -> K::Output {
+    // SAFETY: the incarnation ended after its teardown (Acquire in is_alive), which never comes back
+    // to a slot that a future still holds, and such a home is not used again (Proactor::tear_down).
+    let local = unsafe { home.home.local() };
+    let Some(slot) = local.slots.get(index) else { already_polled() };
+    // SAFETY: this future alone knows the slot, whose payload is the K that it put there.
+    let kind = unsafe { slot.take::<K>() };
+    let result = if slot.result.get() < 0 { GONE } else { slot.result.get() };
+    kind.finish(Outcome { local: None, result, stop: Stop::Teardown })
+}
+
+impl Local {
+    /// Starts the operation whose payload and vtable are in the slot. True: it is done already, with
+    /// its result in the slot (only if `may_be_ready`).
+    #[inline]
+    pub(crate) fn start<K: Steps>(
+        &self,
+        slot: &'static Slot,
+        kind: &mut K,
+        timeout: u64,
+        location: &'static Location<'static>,
+        may_be_ready: bool,
+    ) -> bool {
+        slot.event.set(self.next_event());
+        slot.cause.set(self.step.get());
+        slot.location.set(location);
+        if self.slots.in_use() > self.limit.get() && !K::UNBOUNDED {
+            self.complete_later(slot, if self.tearing_down.get() { GONE } else { TOO_MANY });
+            return false;
+        }
+        if self.activate(slot, kind, may_be_ready) {
+            return true;
+        }
+        if timeout != NEVER {
+            self.arm_deadline(slot, timeout);
+        }
+        false
+    }
+
+    /// Submits the slot's next activation. True: it is done already.
+    #[inline]
+    fn activate<K: Steps>(&self, slot: &'static Slot, kind: &mut K, may_be_ready: bool) -> bool {
+        let Activation { op, object, writable } = match kind.activate(self) {
+            Ok(activation) => activation,
+            Err(result) => {
+                self.complete_later(slot, result);
+                return false;
+            }
+        };
+        if let Some(object) = object {
+            object.link(self, slot);
+            slot.object.set(Some(object));
+        }
+        if K::EXTERNAL {
+            slot.code.set(op.code);
+            slot.external.set(true);
+            self.externals.set(self.externals.get() + 1);
+            slot.set_life(life::PENDING);
+            kind.arm(self, slot.token());
+            return false;
+        }
+        match self.submit(slot, &op, writable, may_be_ready) {
+            Submitted::Pending => false,
+            Submitted::Ready(result) => {
+                slot.set_life(life::DONE);
+                slot.result.set(result);
+                self.begin_step(slot.event.get());
+                !(K::COMPOSED && self.goes_on(slot, kind, result))
+            }
+        }
+    }
+
+    /// A composed operation takes in a result; true if it has submitted its next activation.
+    fn goes_on<K: Steps>(&self, slot: &'static Slot, kind: &mut K, result: i32) -> bool {
+        if !kind.next(result, slot.stop.get()) {
+            return false;
+        }
+        if let Some(object) = slot.object.take() {
+            object.unlink(self, slot);
+            if object.is_ready_to_close() {
+                self.finish_close(object);
+            }
+        }
+        slot.next_activation();
+        // The next step of a composed operation is caused by the completion of the last.
+        slot.cause.set(slot.event.get());
+        self.begin_step(slot.event.get());
+        slot.event.set(self.next_event());
+        self.activate(slot, kind, false);
+        // It was asked to stop between two steps: the new one is to end as well.
+        if slot.stop.get() != Stop::No {
+            self.stop_slot(slot, slot.stop.get());
+        }
+        true
+    }
+
+    #[cold]
+    fn arm_deadline(&self, slot: &'static Slot, timeout: u64) {
+        let mut op = Op::new(Code::Timer, Raw::NONE);
+        op.offset = self.now().saturating_add(timeout);
+        let origin = crate::backend::Origin {
+            event: slot.event.get().child(u32::MAX),
+            cause: slot.event.get(),
+            location: slot.location.get(),
+            writable: false,
+            may_be_ready: false,
+        };
+        slot.has_deadline.set(true);
+        if let Some(lane) = self.lane.borrow_mut().as_mut() {
+            // SAFETY: a timer points at no memory; the token is this operation's deadline, armed once.
+            unsafe { lane.submit(slot.deadline_token(), &op, &origin) };
+        }
+    }
+}
+
+/// Not one slot is left: the handler hears of it as soon as the running one has returned.
+#[cold]
+fn no_slot<K: Kind, H>(local: &Local, kind: K, handler: H) -> Cancel
+where
+    H: FnOnce(K::Output) + Send + 'static,
+{
+    let event = local.next_event();
+    let output = kind.finish(Outcome { local: Some(local), result: TOO_MANY, stop: Stop::No });
+    local.ready.borrow_mut().push_back(Ready::Call(event, Box::new(move || handler(output))));
+    Cancel(Target::Nothing)
+}
+
+/// `then` away from the worker: a message starts the operation there.
+#[cold]
+fn elsewhere<K: Kind, H>(
+    home: HomeRef,
+    kind: K,
+    handler: H,
+    timeout: u64,
+    location: &'static Location<'static>,
+) -> Cancel
+where
+    H: FnOnce(K::Output) + Send + 'static,
+{
+    let started = Arc::new(Started::new());
+    let target = started.clone();
+    home.send(Message::Run(Box::new(move |local: &Local| {
+        let Some(slot) = local.slots.take() else {
+            no_slot(local, kind, handler);
+            return;
+        };
+        Both { kind, handler }.into_slot(slot, Callback::<K, H>::VTABLE, |kind| {
+            local.start_unless_canceled(slot, kind, &started, timeout, location);
+        });
+    })));
+    Cancel(Target::Started { home, started: target })
+}
+
+impl Local {
+    #[cold]
+    fn start_unless_canceled<K: Steps>(
+        &self,
+        slot: &'static Slot,
+        kind: &mut K,
+        started: &Started,
+        timeout: u64,
+        location: &'static Location<'static>,
+    ) {
+        if started.set(slot.index(), slot.first.get()) {
+            self.start(slot, kind, timeout, location, false);
+        } else {
+            slot.event.set(self.next_event());
+            slot.location.set(location);
+            slot.stop.set(Stop::Canceled);
+            self.complete_later(slot, crate::backend::CANCELED);
+        }
+    }
+}
+
+/// What goes to the worker for a future that is polled elsewhere, and sees to it that the future
+/// gets an output even if the worker never looks at it.
+struct Parcel<K: Kind> {
+    kind: Option<K>,
+    to: Arc<Fetched<K::Output>>,
+}
+
+impl<K: Kind> Parcel<K> {
+    /// On the worker: starts the operation, as one with a handler that hands the output over.
+    fn start(mut self, local: &Local, started: &Started, timeout: u64, location: &'static Location<'static>) {
+        let Some(kind) = self.kind.take() else { return };
+        let to = self.to.clone();
+        let deliver = move |output| to.put(output);
+        match local.slots.take() {
+            Some(slot) => deliver_to_slot(local, slot, kind, deliver, started, timeout, location),
+            None => drop(no_slot(local, kind, deliver)),
+        }
+    }
+
+    /// On the worker: hands over the result of an operation that was started here by a task.
+    fn fetch(self, local: &Local, home: HomeRef, index: u32, first: u64) {
+        let Some(slot) = local.slots.get(index) else { return };
+        if slot.first.get() != first {
+            return;
+        }
+        if self.to.is_abandoned() {
+            orphan::<K>(local, index, first);
+        } else if slot.life() == life::DONE {
+            self.to.put(take_output::<K>(local, slot));
+        } else {
+            // Come again when it is done. The waker carries the parcel.
+            let again = Fetcher::<K>(std::sync::Mutex::new(Some(self)), home, index, first);
+            drop(slot.replace_waiter(Waiter::Waker(Arc::new(again).into())));
+        }
+    }
+}
+
+fn deliver_to_slot<K: Kind, H: FnOnce(K::Output) + Send + 'static>(
+    local: &Local,
+    slot: &'static Slot,
+    kind: K,
+    handler: H,
+    started: &Started,
+    timeout: u64,
+    location: &'static Location<'static>,
+) {
+    Both { kind, handler }.into_slot(slot, Callback::<K, H>::INTERNAL, |kind| {
+        local.start_unless_canceled(slot, kind, started, timeout, location);
+    });
+}
+
+/// Wakes the worker to hand a result over, when it is there.
+struct Fetcher<K: Kind>(std::sync::Mutex<Option<Parcel<K>>>, HomeRef, u32, u64);
+
+impl<K: Kind> std::task::Wake for Fetcher<K> {
+    fn wake(self: Arc<Self>) {
+        let parcel = super::home::lock(&self.0).take();
+        let (home, index, first) = (self.1, self.2, self.3);
+        if let Some(parcel) = parcel {
+            match home.here() {
+                Some(local) => parcel.fetch(local, home, index, first),
+                None => home.send(Message::Run(Box::new(move |local| parcel.fetch(local, home, index, first)))),
+            }
+        }
+    }
+}
+
+impl<K: Kind> Drop for Parcel<K> {
+    fn drop(&mut self) {
+        if let Some(kind) = self.kind.take() {
+            self.to.put(kind.finish(Outcome { local: None, result: GONE, stop: Stop::Teardown }));
+        }
+    }
+}
+
+/// Asks an operation that has been started to end early. Copies are cheap; dropping one does nothing.
+///
+/// A cancel is a request. The truth comes in the operation's own output: done, done in part, or
+/// cancelled ([`is_canceled`](crate::is_canceled)). It can only hit the operation that it was made
+/// for (I6): after that one's completion it has no effect.
+#[derive(Clone)]
+pub struct Cancel(Target);
+
+#[derive(Clone)]
+enum Target {
+    Slot { home: HomeRef, index: u32, first: u64 },
+    /// Started from elsewhere: the slot is known when the worker has got there.
+    Started { home: HomeRef, started: Arc<Started> },
+    /// It is over.
+    Nothing,
+}
+
+impl Cancel {
+    /// Asks. From any thread, any number of times.
+    pub fn cancel(&self) {
+        let (home, index, first) = match &self.0 {
+            Target::Slot { home, index, first } => (home, *index, *first),
+            Target::Started { home, started } => match started.cancel() {
+                Some((index, first)) => (home, index, first),
+                None => return,
+            },
+            Target::Nothing => return,
+        };
+        match home.here() {
+            Some(local) => local.stop_operation(index, first, Stop::Canceled),
+            None => home.send(Message::Cancel { index, first }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cancel").finish_non_exhaustive()
+    }
+}
+
+impl<K: Kind> std::fmt::Debug for Operation<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Operation({} at {})", K::NAME, self.location)
+    }
+}

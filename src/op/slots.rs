@@ -1,0 +1,375 @@
+//! Slots: where operations live while the kernel may touch what they own.
+//!
+//! A slot owns an operation's kind (with its buffer) and handler, inline, at an address that never
+//! changes: slots come in chunks that are never freed, only used again (I4 holds by construction: the
+//! worst that a stray completion finds is a slot of another generation). Each activation has a
+//! generation of its own, so a completion or a cancel can only hit the activation that it was made
+//! for (I6).
+//!
+//! The *vtable is the state* of what happens at completion: call a handler, wake a future, or throw
+//! the result away. The life cycle itself is an atomic byte, because a backend whose port is shared
+//! by workers may hand a completion to another worker before the initiating call has returned.
+
+use std::cell::{Cell, UnsafeCell};
+use std::mem::{MaybeUninit, align_of, size_of};
+use std::panic::Location;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::home::Local;
+use super::object::Object;
+use crate::backend::{Code, Tag, Token};
+use crate::choice::EventId;
+
+/// Where a slot is in its life. Only these transitions happen:
+/// Free → Submitting → Pending → Done → Free, and Done → Submitting for the next activation.
+pub(crate) mod life {
+    pub(crate) const FREE: u8 = 0;
+    pub(crate) const SUBMITTING: u8 = 1;
+    pub(crate) const PENDING: u8 = 2;
+    pub(crate) const DONE: u8 = 3;
+}
+
+/// What to do when the operation in a slot is complete.
+pub(crate) struct VTable {
+    /// Takes over the slot with its result; called once an activation, on the home worker.
+    ///
+    /// # Safety
+    ///
+    /// The slot is `DONE`, and its payload is of the type that this vtable was made for.
+    pub(crate) complete: unsafe fn(&Local, &'static Slot, i32),
+    /// What stands in its place once the proactor is torn down: handlers are not called any more.
+    pub(crate) at_teardown: Option<&'static VTable>,
+    /// What reports call the operation.
+    pub(crate) name: &'static str,
+}
+
+/// Who waits for the result of a slot.
+pub(crate) enum Waiter {
+    Nobody,
+    /// A task of the same worker, by its id.
+    Task(u64),
+    /// Anybody else.
+    Waker(std::task::Waker),
+}
+
+/// Why an operation was asked to end early. The first reason stays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Stop {
+    No,
+    Canceled,
+    TimedOut,
+    Closed,
+    Teardown,
+}
+
+/// The number of no slot.
+pub(crate) const NONE: u32 = u32::MAX;
+
+const PAYLOAD_WORDS: usize = 18;
+
+/// One operation's place. 256 bytes, four cache lines.
+#[repr(C, align(64))]
+pub(crate) struct Slot {
+    pub(crate) vtable: Cell<&'static VTable>,
+    /// Of the current activation; a free slot has the one that its next will get.
+    generation: Cell<u64>,
+    /// The generation at which the operation started: what a cancel handle knows it by.
+    pub(crate) first: Cell<u64>,
+    pub(crate) event: Cell<EventId>,
+    pub(crate) cause: Cell<EventId>,
+    pub(crate) location: Cell<&'static Location<'static>>,
+    /// The object that the current activation is on, if any.
+    pub(crate) object: Cell<Option<&'static Object>>,
+    /// Neighbours among the object's operations; `next` is the free list's link in a free slot.
+    pub(crate) prev: Cell<u32>,
+    pub(crate) next: Cell<u32>,
+    index: u32,
+    pub(crate) result: Cell<i32>,
+    life: AtomicU8,
+    pub(crate) stop: Cell<Stop>,
+    pub(crate) has_deadline: Cell<bool>,
+    /// No lane has it: it is completed by a message (a signal, an event).
+    pub(crate) external: Cell<bool>,
+    pub(crate) code: Cell<Code>,
+    pub(crate) waiter: UnsafeCell<Waiter>,
+    payload: UnsafeCell<MaybeUninit<[u64; PAYLOAD_WORDS]>>,
+}
+
+const _: () = assert!(size_of::<Slot>() == 256);
+
+impl Slot {
+    fn new(index: u32) -> Slot {
+        Slot {
+            vtable: Cell::new(&VACANT),
+            generation: Cell::new(1),
+            first: Cell::new(0),
+            event: Cell::new(EventId::ROOT),
+            cause: Cell::new(EventId::ROOT),
+            location: Cell::new(Location::caller()),
+            object: Cell::new(None),
+            prev: Cell::new(NONE),
+            next: Cell::new(NONE),
+            index,
+            result: Cell::new(0),
+            life: AtomicU8::new(life::FREE),
+            stop: Cell::new(Stop::No),
+            has_deadline: Cell::new(false),
+            external: Cell::new(false),
+            code: Cell::new(Code::Nop),
+            waiter: UnsafeCell::new(Waiter::Nobody),
+            payload: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The token of the current activation.
+    #[inline]
+    pub(crate) fn token(&self) -> Token {
+        Token::new(self.index, self.generation.get(), Tag::Operation)
+    }
+
+    /// The token of the timer that bounds the whole operation.
+    #[inline]
+    pub(crate) fn deadline_token(&self) -> Token {
+        Token::new(self.index, self.first.get(), Tag::Deadline)
+    }
+
+    #[inline]
+    pub(crate) fn life(&self) -> u8 {
+        self.life.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn set_life(&self, to: u8) {
+        self.life.store(to, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn is_activation(&self, generation: u64) -> bool {
+        self.generation.get() == generation
+    }
+
+    /// The next activation of the same operation gets a generation of its own.
+    #[inline]
+    pub(crate) fn next_activation(&self) {
+        self.generation.set(self.generation.get() + 1);
+    }
+
+    /// Puts what the operation owns into the slot: inline if it fits, boxed otherwise.
+    ///
+    /// # Safety
+    ///
+    /// The slot's payload is empty. Every later access names the same `T` until it is taken.
+    #[inline]
+    pub(crate) unsafe fn put<T: Send + 'static>(&self, value: T) {
+        let place = self.payload.get().cast::<u8>();
+        // SAFETY: the payload is empty and large and aligned enough for what is written (I4: the
+        // address is stable, so T may contain what the kernel reads); no reference to it is alive.
+        unsafe {
+            if fits_inline::<T>() {
+                place.cast::<T>().write(value);
+            } else {
+                place.cast::<*mut T>().write(Box::into_raw(Box::new(value)));
+            }
+        }
+    }
+
+    /// Where the payload's value is.
+    ///
+    /// # Safety
+    ///
+    /// A `T` was put and not yet taken. The caller makes no second reference while it uses this one.
+    #[inline]
+    pub(crate) unsafe fn get<T: Send + 'static>(&self) -> *mut T {
+        let place = self.payload.get().cast::<u8>();
+        // SAFETY: a T was put here, inline or boxed by the same rule.
+        unsafe { if fits_inline::<T>() { place.cast::<T>() } else { place.cast::<*mut T>().read() } }
+    }
+
+    /// Takes the payload's value out.
+    ///
+    /// # Safety
+    ///
+    /// A `T` was put and not yet taken.
+    #[inline]
+    pub(crate) unsafe fn take<T: Send + 'static>(&self) -> T {
+        let place = self.payload.get().cast::<u8>();
+        // SAFETY: a T was put here, inline or boxed by the same rule, and is not used afterwards.
+        unsafe {
+            if fits_inline::<T>() { place.cast::<T>().read() } else { *Box::from_raw(place.cast::<*mut T>().read()) }
+        }
+    }
+
+    /// Who waits is replaced; the old one is given back (dropping a waker is user code).
+    #[inline]
+    pub(crate) fn replace_waiter(&self, waiter: Waiter) -> Waiter {
+        // SAFETY: only the home worker's thread comes here (Slot is reached through Local), and no
+        // reference into the cell outlives this expression.
+        unsafe { std::mem::replace(&mut *self.waiter.get(), waiter) }
+    }
+}
+
+const fn fits_inline<T>() -> bool {
+    size_of::<T>() <= PAYLOAD_WORDS * 8 && align_of::<T>() <= 8
+}
+
+/// What a free slot has. A completion for it can't pass the generation check.
+static VACANT: VTable = VTable { complete: vacant, at_teardown: None, name: "nothing" };
+
+unsafe fn vacant(_: &Local, slot: &'static Slot, _: i32) {
+    debug_assert!(false, "a completion reached the free slot {}", slot.index());
+}
+
+/// All slots of one worker: chunks that double in size and are never given back, and a free list.
+pub(crate) struct Slots {
+    chunks: [Cell<Option<&'static [Slot]>>; CHUNKS],
+    made: Cell<u32>,
+    free: Cell<u32>,
+    in_use: Cell<u32>,
+}
+
+const FIRST_CHUNK_BITS: u32 = 6;
+const CHUNKS: usize = (Token::INDEX_BITS - FIRST_CHUNK_BITS) as usize;
+/// How many slots a worker can have: 64 + 128 + … in [`CHUNKS`] chunks.
+pub(crate) const CAPACITY: u32 = (1 << Token::INDEX_BITS) - (1 << FIRST_CHUNK_BITS);
+
+impl Slots {
+    pub(crate) fn new() -> Slots {
+        Slots {
+            chunks: [const { Cell::new(None) }; CHUNKS],
+            made: Cell::new(0),
+            free: Cell::new(NONE),
+            in_use: Cell::new(0),
+        }
+    }
+
+    /// The slot with this number, if there is one.
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> Option<&'static Slot> {
+        let (chunk, offset) = place(index);
+        self.chunks.get(chunk)?.get()?.get(offset)
+    }
+
+    /// A free slot, `SUBMITTING` from now on; none if all [`CAPACITY`] are in use.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<&'static Slot> {
+        if self.free.get() == NONE {
+            self.grow()?;
+        }
+        let slot = self.get(self.free.get())?;
+        self.free.set(slot.next.get());
+        self.in_use.set(self.in_use.get() + 1);
+        slot.next.set(NONE);
+        slot.first.set(slot.generation.get());
+        slot.stop.set(Stop::No);
+        slot.set_life(life::SUBMITTING);
+        Some(slot)
+    }
+
+    /// Gives a slot back whose payload was taken. Its generation is over.
+    #[inline]
+    pub(crate) fn give_back(&self, slot: &'static Slot) {
+        let next = slot.generation.get() + 1;
+        slot.generation.set(next);
+        slot.set_life(life::FREE);
+        slot.vtable.set(&VACANT);
+        self.in_use.set(self.in_use.get() - 1);
+        // A slot whose generations are nearly used up is retired: a token never names two operations.
+        // (The margin is for the activations of one composed operation.)
+        if next < Token::GENERATION_MAX - (1 << 32) {
+            slot.next.set(self.free.get());
+            self.free.set(slot.index);
+        }
+    }
+
+    pub(crate) fn in_use(&self) -> u32 {
+        self.in_use.get()
+    }
+
+    /// Every slot that is not free.
+    pub(crate) fn busy(&self) -> impl Iterator<Item = &'static Slot> {
+        (0..self.made.get()).filter_map(|index| self.get(index)).filter(|slot| slot.life() != life::FREE)
+    }
+
+    #[cold]
+    fn grow(&self) -> Option<()> {
+        let made = self.made.get();
+        let (chunk, offset) = place(made);
+        debug_assert_eq!(offset, 0, "chunks are made whole");
+        let size = 1u32 << (FIRST_CHUNK_BITS + chunk as u32);
+        let slots: &'static [Slot] = Box::leak((made..made + size).map(Slot::new).collect());
+        self.chunks.get(chunk)?.set(Some(slots));
+        for (this, slot) in slots.iter().enumerate() {
+            slot.next.set(if this + 1 < slots.len() { made + this as u32 + 1 } else { NONE });
+        }
+        self.free.set(made);
+        self.made.set(made + size);
+        Some(())
+    }
+}
+
+/// In which chunk, and where in it, a slot is. Chunk k holds 64·2^k slots.
+#[inline]
+fn place(index: u32) -> (usize, usize) {
+    let shifted = index + (1 << FIRST_CHUNK_BITS);
+    let chunk = (31 - FIRST_CHUNK_BITS) - shifted.leading_zeros();
+    (chunk as usize, (shifted - (1 << (chunk + FIRST_CHUNK_BITS))) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_places_agree() {
+        let slots = Slots::new();
+        let taken: Vec<_> = (0..1_000).map(|_| slots.take().unwrap()).collect();
+        for (number, slot) in taken.iter().enumerate() {
+            assert!(std::ptr::eq(slots.get(slot.index()).unwrap(), *slot));
+            assert_eq!(slots.in_use(), 1_000);
+            assert!(slot.index() < 1_024 + number as u32);
+        }
+        assert_eq!(place(CAPACITY - 1).0, CHUNKS - 1);
+        assert_eq!(place(CAPACITY).0, CHUNKS);
+        assert!(slots.get(CAPACITY).is_none());
+    }
+
+    #[test]
+    fn a_slot_used_again_has_another_generation() {
+        let slots = Slots::new();
+        let slot = slots.take().unwrap();
+        let token = slot.token();
+        slots.give_back(slot);
+        let again = slots.take().unwrap();
+        assert_eq!(again.index(), token.index());
+        assert!(!again.is_activation(token.generation()));
+    }
+
+    #[test]
+    fn a_slot_is_retired_before_its_generation_wraps() {
+        let slots = Slots::new();
+        let slot = slots.take().unwrap();
+        slot.generation.set(Token::GENERATION_MAX - (1 << 32));
+        slots.give_back(slot);
+        assert_ne!(slots.take().unwrap().index(), slot.index());
+    }
+
+    #[test]
+    fn a_large_payload_is_boxed_and_comes_back() {
+        let slots = Slots::new();
+        let slot = slots.take().unwrap();
+        let large = [7u64; 100];
+        // SAFETY: put once, read and taken as the same type.
+        unsafe {
+            slot.put(large);
+            assert_eq!((*slot.get::<[u64; 100]>())[99], 7);
+            assert_eq!(slot.take::<[u64; 100]>(), large);
+        }
+        slots.give_back(slot);
+    }
+}

@@ -1,0 +1,66 @@
+//! [`Drive`]: a proactor inside another runtime.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::Proactor;
+use crate::backend::Until;
+use crate::worker::{Goal, Paused, RunEnd, RunError};
+
+/// How many handlers run before the other runtime gets its turn.
+const TURN: usize = 256;
+
+/// [`Proactor::run`] as a future: made by [`Proactor::drive`].
+#[must_use = "a future does nothing unless it is polled"]
+pub struct Drive<'a> {
+    proactor: &'a Proactor,
+    /// It stays on the thread that polls it: a worker belongs to one.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Proactor {
+    /// The same as [`run`](Proactor::run), as a future that another runtime polls: it is woken by a
+    /// completion, a post or the next deadline. It is `!Send`: spawn it on a local set or await it in
+    /// a current-thread runtime's `block_on`.
+    ///
+    /// Cancel-safe: dropped, nothing is lost; what is in flight stays so.
+    ///
+    /// # Errors
+    ///
+    /// Its output is as [`run`](Proactor::run)'s.
+    pub fn drive(&self) -> Drive<'_> {
+        Drive { proactor: self, not_send: PhantomData }
+    }
+}
+
+impl Future for Drive<'_> {
+    type Output = Result<RunEnd, RunError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (_inside, local) = self.proactor.enter()?;
+        local.home.is_awake();
+        let is_virtual = local.lane.borrow().as_ref().is_some_and(|lane| lane.is_virtual());
+        let wait = if is_virtual { Until::Event } else { Until::Now };
+        if let Paused::End(end) = local.work(Goal { handlers: TURN, wait, main: false })? {
+            return Poll::Ready(Ok(end));
+        }
+        let has_more = !local.ready.borrow().is_empty() || !local.batch.borrow().is_empty();
+        if has_more || !local.home.falls_asleep() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if let Some(lane) = local.lane.borrow_mut().as_mut() {
+            lane.notify(cx.waker(), Until::Event).map_err(RunError::Backend)?;
+        }
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Drive<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Drive").field(self.proactor).finish()
+    }
+}

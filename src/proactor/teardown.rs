@@ -1,0 +1,218 @@
+//! The end of a proactor: cancel, drain, drop handlers uninvoked, close, and only then let go.
+//!
+//! What the kernel may still touch is never freed (I4). Slots are never freed at all; what they own
+//! is dropped when its completion has come. If completions do not come within [`PATIENCE`] the slots,
+//! with what they own, and the lane are leaked with a warning.
+//!
+//! The lane belongs to the worker's thread, so that thread does it: at once if the proactor is dropped
+//! there or was never run; otherwise when the thread next runs a proactor, or ends.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::time::Duration;
+
+use crate::backend::{Code, Note, Raw, Until};
+use crate::op::home::{Entered, Home, HomeRef, Local, Owner, Ready, lock};
+use crate::op::kind::GONE;
+use crate::op::slots::{Slot, Stop, life};
+use crate::time::nanos;
+
+/// How long a teardown waits for the kernel before it leaks.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+thread_local! {
+    /// The homes whose workers belong to this thread. When the thread ends they are torn down: nobody
+    /// else could run them any more.
+    static MINE: RefCell<Mine> = const { RefCell::new(Mine(Vec::new())) };
+}
+
+struct Mine(Vec<HomeRef>);
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        for home in self.0.drain(..) {
+            if home.is_alive() {
+                on_its_thread(home);
+            }
+        }
+    }
+}
+
+/// This thread owns that worker from now on.
+pub(super) fn remember(home: HomeRef) {
+    let _ = MINE.try_with(|mine| {
+        let mut mine = mine.borrow_mut();
+        mine.0.retain(HomeRef::is_alive);
+        mine.0.push(home);
+    });
+}
+
+/// Tears down what others have dropped and this thread owns.
+pub(super) fn of_this_thread() {
+    let dropped = MINE.try_with(|mine| {
+        let mut mine = mine.borrow_mut();
+        let dropped: Vec<_> = mine.0.iter().filter(|home| home.is_alive() && home.home.is_orphaned()).copied().collect();
+        mine.0.retain(|home| home.is_alive() && !home.home.is_orphaned());
+        dropped
+    });
+    for home in dropped.unwrap_or_default() {
+        on_its_thread(home);
+    }
+}
+
+/// The owner was dropped, on whatever thread.
+pub(super) fn proactor(home: HomeRef) {
+    if !home.is_alive() {
+        return;
+    }
+    let mut owner = lock(&home.home.owner);
+    let here = Owner::current();
+    match &*owner {
+        Some(owner) if owner.id != here.id => {
+            home.home.set_orphaned();
+            warn(&format!(
+                "a proactor was dropped on thread `{}` while its worker belongs to thread `{}`: \
+                 its operations are ended when that thread next runs a proactor, or ends",
+                here.name, owner.name
+            ));
+        }
+        _ => {
+            *owner = Some(here);
+            drop(owner);
+            on_its_thread(home);
+        }
+    }
+}
+
+/// Ends a proactor on the thread that its worker belongs to.
+fn on_its_thread(home: HomeRef) {
+    // SAFETY: the caller runs on the thread that owns the home.
+    let local = unsafe { home.home.local() };
+    let inside = Entered::new(local);
+    local.tearing_down.set(true);
+    local.limit.set(0);
+    let drained = local.drain();
+    let (in_slots, lane) = (local.slots.in_use(), local.lane.borrow_mut().take());
+    if let Some(mut lane) = lane {
+        if drained {
+            for raw in local.unclaimed_handles() {
+                lane.close(raw);
+            }
+            for raw in home.home.objects.take_open() {
+                lane.close(raw);
+            }
+            drop(lane);
+        } else {
+            warn(&format!(
+                "the kernel did not end {} operations within {PATIENCE:?}: their memory is leaked\n{}",
+                lane.in_flight(),
+                local.dump()
+            ));
+            std::mem::forget(lane);
+        }
+    }
+    drop(inside);
+    let unread = home.home.end_incarnation();
+    local.backend.borrow_mut().take();
+    if drained && in_slots == 0 {
+        home.home.give_back();
+    }
+    // Dropping messages is user code (handlers, buffers): last, when nothing can go wrong any more.
+    drop(unread);
+}
+
+impl Local {
+    /// Cancels everything and waits until the kernel has let go of it. False: it did not.
+    fn drain(&self) -> bool {
+        let mut give_up = None;
+        loop {
+            // Dropping what was posted, spawned or sent is user code, which may start new things.
+            self.home.collect_mail(&mut self.mail.borrow_mut());
+            while let Some(message) = { self.mail.borrow_mut().pop_front() } {
+                match message {
+                    crate::op::home::Message::Close(object) => self.close_object(object.object),
+                    other => drop(other),
+                }
+            }
+            while self.tasks.remove_any() {}
+            for slot in self.slots.busy() {
+                if slot.life() == life::PENDING {
+                    if let Some(vtable) = slot.vtable.get().at_teardown {
+                        slot.vtable.set(vtable);
+                    }
+                    if slot.stop.get() != Stop::Teardown {
+                        self.stop_slot(slot, Stop::Teardown);
+                        slot.stop.set(Stop::Teardown);
+                    }
+                }
+            }
+            self.finish_ready();
+            self.finish_batch();
+            let lane_busy = self.lane.borrow().as_ref().is_some_and(|lane| lane.in_flight() > 0);
+            let more = !self.ready.borrow().is_empty() || self.home.has_mail() || self.tasks.len() > 0;
+            if !lane_busy && !more {
+                return true;
+            }
+            let now = self.now();
+            let end = *give_up.get_or_insert(now.saturating_add(nanos(PATIENCE)));
+            let until = if more { Until::Now } else { Until::Time(end) };
+            if let Some(lane) = self.lane.borrow_mut().as_mut()
+                && lane.wait(&mut self.batch.borrow_mut(), until).is_err()
+            {
+                return false;
+            }
+            if self.batch.borrow().is_empty() && !more && self.now() >= end {
+                return false;
+            }
+        }
+    }
+
+    /// Handles that arrived for futures which are still alive, somewhere, and have not looked.
+    fn unclaimed_handles(&self) -> Vec<Raw> {
+        let arrived = |slot: &&'static Slot| {
+            matches!(slot.code.get(), Code::Accept | Code::Open) && slot.result.get() >= 0 && slot.life() == life::DONE
+        };
+        self.slots.busy().filter(arrived).map(|slot| Raw(slot.result.replace(GONE))).collect()
+    }
+
+    fn finish_ready(&self) {
+        while let Some(ready) = { self.ready.borrow_mut().pop_front() } {
+            match ready {
+                Ready::Complete(completion) => self.dispatch(completion),
+                Ready::Call(_, handler) => {
+                    self.note(Note::DroppedHandler);
+                    drop(handler);
+                }
+                Ready::Task(_) => {}
+            }
+        }
+    }
+
+    fn finish_batch(&self) {
+        loop {
+            let at = self.batch_next.get();
+            let next = self.batch.borrow().get(at).copied();
+            let Some(completion) = next else { break };
+            self.batch_next.set(at + 1);
+            self.dispatch(completion);
+        }
+        self.batch.borrow_mut().clear();
+        self.batch_next.set(0);
+    }
+}
+
+/// A warning that people should see although they did not ask for it.
+fn warn(text: &str) {
+    // Nothing can be done if nobody listens.
+    let _ = writeln!(std::io::stderr(), "proactor: {text}");
+}
+
+impl Home {
+    fn is_orphaned(&self) -> bool {
+        self.orphaned.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    fn set_orphaned(&self) {
+        self.orphaned.store(true, std::sync::atomic::Ordering::Release);
+    }
+}

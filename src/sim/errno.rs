@@ -1,0 +1,43 @@
+//! The error numbers of the simulated kernel: Linux' own (`include/uapi/asm-generic/errno*.h`), spelt
+//! out here so that the simulation needs no operating system below it.
+
+/// Names and numbers in one place, so that a trace can print what a test compares.
+macro_rules! errors {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        $($(#[$doc])* pub(crate) const $name: i32 = $number;)*
+
+        /// The symbol of an error number.
+        pub(crate) fn name(code: i32) -> &'static str {
+            match code {
+                $($number => stringify!($name),)*
+                _ => "an unknown error",
+            }
+        }
+    };
+}
+
+errors! {
+    ENOENT = 2,
+    EIO = 5,
+    EBADF = 9,
+    EACCES = 13,
+    EEXIST = 17,
+    ENOTDIR = 20,
+    EISDIR = 21,
+    EINVAL = 22,
+    EMFILE = 24,
+    EFBIG = 27,
+    ENOSPC = 28,
+    ESPIPE = 29,
+    EPIPE = 32,
+    ENOTSOCK = 88,
+    EADDRINUSE = 98,
+    EADDRNOTAVAIL = 99,
+    ECONNRESET = 104,
+    EISCONN = 106,
+    ENOTCONN = 107,
+    ETIMEDOUT = 110,
+    ECONNREFUSED = 111,
+    EALREADY = 114,
+    ECANCELED = 125,
+}

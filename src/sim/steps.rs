@@ -1,0 +1,307 @@
+//! One step after the other: which comes next, time, and what it means when there is none.
+
+use std::fmt::Write;
+
+use super::decide::{Step, Steps};
+use super::kernel::{CLOCK, Kernel, Op, State, Verb};
+use super::trace::What;
+use super::violation::Invariant;
+use crate::choice::{Alternatives, EventId, Site};
+
+/// How long [`Kernel::step`] may let time run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Until {
+    /// Not at all.
+    Now,
+    /// To the next event, whenever that is.
+    Event,
+    /// At most to this time.
+    Time(u64),
+}
+
+/// What [`Kernel::step`] brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stepped {
+    /// A completion: token and result.
+    Completion(u64, i32),
+    /// Nothing until the time that was given.
+    Nothing,
+    /// Nothing, and nothing can ever come.
+    Stuck,
+}
+
+/// After so many polls in a row that found nothing, time begins to run: who polls without end sees time
+/// pass, as on a real machine, while a chain of handlers stays ahead of every timer.
+const PATIENCE: u32 = 1_000;
+
+/// How far time runs at such a poll.
+const POLL: u64 = 1_000_000;
+
+impl Kernel {
+    /// Makes steps until there is a completion to hand out.
+    pub(crate) fn step(&mut self, until: Until) -> Stepped {
+        loop {
+            if self.verdict.is_some() {
+                self.drain();
+                return match self.m.done.pop() {
+                    Some(id) => self.completion(id),
+                    None if until == Until::Event => Stepped::Stuck,
+                    None => Stepped::Nothing,
+                };
+            }
+            if self.decider.kind
+                && let Some(id) = self.m.done.pop()
+            {
+                return self.completion(id);
+            }
+            let deadline = self.m.timers.first().map(|(deadline, _)| deadline);
+            let others = Steps {
+                machine: &self.m,
+                clock: false,
+            }
+            .len()
+                > 0;
+            // Ahead of what is enabled the clock may go, but not past what the caller waits for.
+            let clock = deadline.is_some_and(|deadline| match until {
+                Until::Time(time) => deadline <= time,
+                Until::Event => true,
+                Until::Now => others,
+            });
+            let count = Steps {
+                machine: &self.m,
+                clock,
+            }
+            .len();
+            if count == 0 {
+                match until {
+                    Until::Time(time) => {
+                        self.set_time(time);
+                        return Stepped::Nothing;
+                    }
+                    Until::Now => {
+                        self.idle_polls = self.idle_polls.saturating_add(1);
+                        if self.idle_polls < PATIENCE {
+                            return Stepped::Nothing;
+                        }
+                        let next = self.m.now.saturating_add(POLL);
+                        match deadline {
+                            Some(deadline) if deadline <= next => self.clock(),
+                            _ => {
+                                self.set_time(next);
+                                return Stepped::Nothing;
+                            }
+                        }
+                        continue;
+                    }
+                    Until::Event => {
+                        self.report_stuck();
+                        return Stepped::Stuck;
+                    }
+                }
+            }
+            let picked = self.next_step(count, clock);
+            match (Steps {
+                machine: &self.m,
+                clock,
+            })
+            .step(picked)
+            {
+                Step::Complete(at) => {
+                    if let Some(id) = self.m.done.take(at) {
+                        return self.completion(id);
+                    }
+                }
+                Step::Effect(at) => {
+                    if let Some(id) = self.m.armed.take(at) {
+                        self.effect_or_wait(id);
+                    }
+                }
+                Step::Cancel(at) => {
+                    if let Some(id) = self.m.cancels.take(at) {
+                        self.m.ops[id as usize].cancel_pending = false;
+                        self.cancel_wins(id);
+                    }
+                }
+                Step::Clock => self.clock(),
+            }
+        }
+    }
+
+    fn completion(&mut self, id: u32) -> Stepped {
+        self.idle_polls = 0;
+        let (token, result) = self.hand_out(id);
+        Stepped::Completion(token, result)
+    }
+
+    /// Which of the enabled steps: the oldest completion, unless the chooser deviates.
+    fn next_step(&mut self, count: usize, clock: bool) -> usize {
+        if count < 2 || self.decider.kind {
+            return 0;
+        }
+        let steps = Steps {
+            machine: &self.m,
+            clock,
+        };
+        let Some(first) = steps.target(steps.step(0)) else {
+            return 0;
+        };
+        let key = self.key(Site::NextStep, first);
+        let steps = Steps {
+            machine: &self.m,
+            clock,
+        };
+        let picked = self.decider.choose(Site::NextStep, key, count, &steps);
+        if self.recorder.on {
+            let (text, target) = (
+                steps.label(picked),
+                steps.target(steps.step(picked)).unwrap_or(first),
+            );
+            self.record(
+                target,
+                What::Decision {
+                    site: Site::NextStep,
+                    deviation: picked != 0,
+                },
+                text,
+            );
+        }
+        picked
+    }
+
+    /// Time moves to the next deadline; everything that is due then is queued.
+    fn clock(&mut self) {
+        let Some((deadline, _)) = self.m.timers.first() else {
+            return;
+        };
+        self.set_time(deadline);
+        while let Some((due, id)) = self.m.timers.first() {
+            if due > self.m.now {
+                break;
+            }
+            self.m.timers.remove(&mut self.m.ops, id);
+            match self.m.ops[id as usize].verb {
+                Verb::Connect => self.attempt_timed_out(id),
+                _ => self.finish(id, 0),
+            }
+        }
+    }
+
+    fn set_time(&mut self, time: u64) {
+        if time <= self.m.now {
+            return;
+        }
+        self.m.now = time;
+        self.steps += 1;
+        self.mix(EventId::ROOT, CLOCK, time);
+        if self.recorder.on {
+            let text = format!("the clock moves to {time} ns");
+            self.recorder.push(
+                EventId::ROOT,
+                EventId::ROOT,
+                What::Clock,
+                None,
+                text,
+                None,
+                time,
+            );
+        }
+    }
+
+    /// Operations that have not been handed out, in the order of submission.
+    fn under_way(&self) -> Vec<(u32, &Op)> {
+        let mut ops: Vec<_> = (0u32..)
+            .zip(&self.m.ops)
+            .filter(|(_, op)| op.state != State::Free)
+            .collect();
+        ops.sort_unstable_by_key(|(_, op)| op.order);
+        ops
+    }
+
+    /// I7: something is in flight, and nothing will ever end it.
+    fn report_stuck(&mut self) {
+        if self.in_flight() == 0 {
+            return;
+        }
+        let mut message = format!(
+            "stuck: {} operations wait for what will never come",
+            self.in_flight()
+        );
+        let waiting = self.under_way();
+        let (event, location) = waiting
+            .first()
+            .map_or((EventId::ROOT, None), |(_, op)| (op.event, op.location));
+        for (id, op) in &waiting {
+            let _ = write!(
+                message,
+                "\n  {} waits {}",
+                self.m.describe(*id),
+                self.reason(op)
+            );
+            if let Some(location) = op.location {
+                let _ = write!(
+                    message,
+                    ", started at {}:{}",
+                    location.file(),
+                    location.line()
+                );
+            }
+        }
+        self.report(super::Violation {
+            invariant: Invariant::I7,
+            message,
+            event,
+            location,
+        });
+    }
+
+    fn reason(&self, op: &Op) -> &'static str {
+        match op.verb {
+            Verb::Recv => "for bytes, or the end, from its peer",
+            Verb::Send => "for its peer to read: the buffer of the stream is full",
+            Verb::Accept => "for somebody to connect",
+            Verb::Connect => "for a place in the backlog of the listener",
+            _ => "for nothing that the kernel knows",
+        }
+    }
+
+    /// I8: the end of a run. Everything that was opened must be closed, everything started must have ended.
+    pub(super) fn account(&mut self) {
+        if self.verdict.is_some() {
+            return;
+        }
+        let mut message = "left over at the end:".to_owned();
+        let mut first = None;
+        for (id, op) in self.under_way() {
+            let _ = write!(message, "\n  {} is still in flight", self.m.describe(id));
+            if let Some(location) = op.location {
+                let _ = write!(
+                    message,
+                    ", started at {}:{}",
+                    location.file(),
+                    location.line()
+                );
+            }
+            first = first.or(Some((op.event, op.location)));
+        }
+        for (raw, handle) in self.m.handles.iter() {
+            let _ = write!(message, "\n  {} is still open", self.m.object_name(raw));
+            if let Some(location) = handle.location {
+                let _ = write!(
+                    message,
+                    ", opened at {}:{}",
+                    location.file(),
+                    location.line()
+                );
+            }
+            first = first.or(Some((handle.event, handle.location)));
+        }
+        if let Some((event, location)) = first {
+            self.report(super::Violation {
+                invariant: Invariant::I8,
+                message,
+                event,
+                location,
+            });
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! TCP: addresses, listeners with a backlog, the handshake, accepting, closing.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::decide::{Menu, Outcome};
+use super::errno;
+use super::handles::Object;
+use super::kernel::{Kernel, Op, State, Verb};
+use super::queue::{List, NIL};
+use super::stream::Conn;
+use super::violation::{Invariant, Violation};
+use crate::choice::{EventId, Site};
+
+/// `tcp_syn_retries` is 6: a connection attempt that nobody answers ends after 127 s (tcp(7)).
+const SYN_TIMEOUT: u64 = 127_000_000_000;
+/// `net.core.somaxconn` (listen(2)): a larger backlog is cut to it.
+const SOMAXCONN: u32 = 4096;
+/// `net.ipv4.ip_local_port_range` (ip(7)).
+const EPHEMERAL: std::ops::RangeInclusive<u16> = 32768..=60999;
+
+/// A socket that listens.
+pub(super) struct Listener {
+    open: bool,
+    pub(super) addr: SocketAddr,
+    backlog: usize,
+    reuse_port: bool,
+    /// Connections whose handshake is done, by their place in `Tcp::conns`: accepted in this order.
+    queue: VecDeque<u32>,
+    accepts: List,
+    /// Connection attempts whose SYN was dropped because the backlog is full.
+    attempts: List,
+}
+
+/// Everything that TCP knows. Places are reused with their memory.
+#[derive(Default)]
+pub(super) struct Tcp {
+    pub(super) conns: Vec<Conn>,
+    free_conns: Vec<u32>,
+    /// Places from here on are fresh in this run.
+    used_conns: usize,
+    next_number: u32,
+    pub(super) listeners: Vec<Listener>,
+    used_listeners: usize,
+    ports_given: u16,
+}
+
+impl Tcp {
+    pub(super) fn clear(&mut self) {
+        self.free_conns.clear();
+        self.used_conns = 0;
+        self.next_number = 0;
+        self.used_listeners = 0;
+        self.ports_given = 0;
+    }
+
+    fn new_conn(&mut self, client: SocketAddr, server: SocketAddr) -> u32 {
+        let place = self.free_conns.pop().unwrap_or_else(|| {
+            self.used_conns += 1;
+            if self.conns.len() < self.used_conns {
+                self.conns.push(Conn::new(client, server));
+            }
+            self.used_conns as u32 - 1
+        });
+        self.next_number += 1;
+        self.conns[place as usize].open(self.next_number, client, server);
+        place
+    }
+
+    pub(super) fn free_conn(&mut self, conn: u32) {
+        self.free_conns.push(conn);
+    }
+
+    fn listeners(&self) -> &[Listener] {
+        &self.listeners[..self.used_listeners]
+    }
+
+    fn new_port(&mut self) -> u16 {
+        loop {
+            let port = EPHEMERAL.start() + self.ports_given % (EPHEMERAL.len() as u16);
+            self.ports_given = (self.ports_given + 1) % EPHEMERAL.len() as u16;
+            if !self
+                .listeners()
+                .iter()
+                .any(|listener| listener.open && listener.addr.port() == port)
+            {
+                return port;
+            }
+        }
+    }
+
+    /// Who listens at `addr`: an exact address before a wildcard; among several that share a port
+    /// (SO_REUSEPORT) one by the number of connections so far, as a hash would spread them.
+    fn find(&self, addr: SocketAddr) -> Option<u32> {
+        for wildcard in [false, true] {
+            let matches = |listener: &&Listener| {
+                listener.open
+                    && listener.addr.port() == addr.port()
+                    && if wildcard {
+                        covers(listener.addr.ip(), addr.ip())
+                    } else {
+                        listener.addr.ip() == addr.ip()
+                    }
+            };
+            let count = self.listeners().iter().filter(matches).count();
+            if count > 0 {
+                let nth = self.next_number as usize % count;
+                let found = (0u32..)
+                    .zip(self.listeners())
+                    .filter(|(_, listener)| matches(listener))
+                    .nth(nth);
+                return found.map(|(place, _)| place);
+            }
+        }
+        None
+    }
+
+    fn full(&self, listener: u32) -> bool {
+        // `sk_acceptq_is_full` (include/net/sock.h) compares with >, so one more than the backlog fits.
+        let listener = &self.listeners[listener as usize];
+        listener.queue.len() > listener.backlog
+    }
+
+    /// Where a connect goes.
+    pub(super) fn target(&self, op: &Op) -> SocketAddr {
+        // SAFETY: called for operations that are in flight only; a connect lends its address.
+        let addr = unsafe { op.lent.ptr().cast::<SocketAddr>().read_unaligned() };
+        // Linux takes the unspecified address for this host (ip(7)).
+        match addr.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => {
+                SocketAddr::new(Ipv4Addr::LOCALHOST.into(), addr.port())
+            }
+            IpAddr::V6(ip) if ip.is_unspecified() => {
+                SocketAddr::new(Ipv6Addr::LOCALHOST.into(), addr.port())
+            }
+            _ => addr,
+        }
+    }
+
+    pub(super) fn listener_name(&self, listener: u32) -> String {
+        format!("listener {}", self.listeners[listener as usize].addr)
+    }
+
+    pub(super) fn stream_name(&self, conn: u32, side: u8) -> String {
+        let side = ["client", "server"][usize::from(side)];
+        format!("c{} {side}", self.conns[conn as usize].number)
+    }
+}
+
+/// A listener at the unspecified address hears every address of its family; `::` hears IPv4 too,
+/// unless `net.ipv6.bindv6only` is set (ipv6(7)).
+fn covers(listening: IpAddr, addr: IpAddr) -> bool {
+    listening.is_unspecified() && (listening.is_ipv6() || addr.is_ipv4())
+}
+
+impl Kernel {
+    /// Opens a listening socket, or says which error bind or listen would give.
+    pub(crate) fn listen(
+        &mut self,
+        addr: SocketAddr,
+        backlog: u32,
+        reuse_port: bool,
+    ) -> Result<i32, i32> {
+        let taken = |listener: &Listener| {
+            listener.open
+                && listener.addr.port() == addr.port()
+                && !(reuse_port && listener.reuse_port)
+                && (listener.addr.ip() == addr.ip()
+                    || covers(listener.addr.ip(), addr.ip())
+                    || covers(addr.ip(), listener.addr.ip()))
+        };
+        let tcp = &mut self.m.tcp;
+        if addr.port() != 0 && tcp.listeners().iter().any(taken) {
+            return Err(errno::EADDRINUSE);
+        }
+        let port = if addr.port() == 0 {
+            tcp.new_port()
+        } else {
+            addr.port()
+        };
+        let place = tcp
+            .listeners()
+            .iter()
+            .position(|listener| !listener.open)
+            .unwrap_or_else(|| {
+                tcp.used_listeners += 1;
+                if tcp.listeners.len() < tcp.used_listeners {
+                    tcp.listeners.push(Listener {
+                        open: false,
+                        addr,
+                        backlog: 0,
+                        reuse_port: false,
+                        queue: VecDeque::new(),
+                        accepts: List::default(),
+                        attempts: List::default(),
+                    });
+                }
+                tcp.used_listeners - 1
+            });
+        let raw = self
+            .m
+            .handles
+            .insert(Object::Listener(place as u32), EventId::ROOT, None)
+            .ok_or(errno::EMFILE)?;
+        let listener = &mut self.m.tcp.listeners[place];
+        listener.open = true;
+        listener.addr = SocketAddr::new(addr.ip(), port);
+        listener.backlog = backlog.min(SOMAXCONN) as usize;
+        listener.reuse_port = reuse_port;
+        listener.queue.clear();
+        listener.accepts = List::default();
+        listener.attempts = List::default();
+        Ok(raw)
+    }
+
+    /// Opens a socket that can be connected.
+    pub(crate) fn socket(&mut self) -> Result<i32, i32> {
+        self.m
+            .handles
+            .insert(Object::Socket { connecting: false }, EventId::ROOT, None)
+            .ok_or(errno::EMFILE)
+    }
+
+    /// getsockname(2)
+    pub(crate) fn local_addr(&self, raw: i32) -> Result<SocketAddr, i32> {
+        match self.m.handles.object(raw) {
+            Object::Closed => Err(errno::EBADF),
+            Object::Socket { .. } => Ok(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)),
+            Object::Listener(listener) => Ok(self.m.tcp.listeners[listener as usize].addr),
+            Object::Stream { conn, side } => {
+                Ok(self.m.tcp.conns[conn as usize].sides[usize::from(side)].addr)
+            }
+            Object::File { .. } => Err(errno::ENOTSOCK),
+        }
+    }
+
+    /// getpeername(2)
+    pub(crate) fn peer_addr(&self, raw: i32) -> Result<SocketAddr, i32> {
+        match self.m.handles.object(raw) {
+            Object::Closed => Err(errno::EBADF),
+            Object::Socket { .. } | Object::Listener(_) => Err(errno::ENOTCONN),
+            Object::Stream { conn, side } => {
+                let conn = &self.m.tcp.conns[conn as usize];
+                // `inet_getname`: a connection that was torn down has no peer any more.
+                match conn.sides[usize::from(side)].dead {
+                    true => Err(errno::ENOTCONN),
+                    false => Ok(conn.sides[usize::from(side ^ 1)].addr),
+                }
+            }
+            Object::File { .. } => Err(errno::ENOTSOCK),
+        }
+    }
+
+    /// TCP_NODELAY; has no effect but to be remembered: the simulation delays nothing for Nagle.
+    pub(crate) fn set_nodelay(&mut self, raw: i32, on: bool) -> Result<(), i32> {
+        match self.m.handles.object(raw) {
+            Object::Closed => Err(errno::EBADF),
+            Object::Socket { .. } | Object::Listener(_) => Ok(()),
+            Object::Stream { conn, side } => {
+                self.m.tcp.conns[conn as usize].sides[usize::from(side)].nodelay = on;
+                Ok(())
+            }
+            Object::File { .. } => Err(errno::ENOTSOCK),
+        }
+    }
+
+    pub(crate) fn nodelay(&self, raw: i32) -> Result<bool, i32> {
+        match self.m.handles.object(raw) {
+            Object::Closed => Err(errno::EBADF),
+            Object::Socket { .. } | Object::Listener(_) => Ok(false),
+            Object::Stream { conn, side } => {
+                Ok(self.m.tcp.conns[conn as usize].sides[usize::from(side)].nodelay)
+            }
+            Object::File { .. } => Err(errno::ENOTSOCK),
+        }
+    }
+
+    // ---- connect
+
+    pub(super) fn connect_possible(&self, op: &Op) -> bool {
+        if self.m.handles.object(op.handle) != (Object::Socket { connecting: false }) {
+            return true;
+        }
+        self.m
+            .tcp
+            .find(self.m.tcp.target(op))
+            .is_none_or(|listener| !self.m.tcp.full(listener))
+    }
+
+    /// The handshake. `None`: nobody answers, and the attempt runs into its timeout.
+    pub(super) fn connect(&mut self, id: u32) -> Option<i32> {
+        let op = &self.m.ops[id as usize];
+        let (handle, event) = (op.handle, op.event);
+        match self.m.handles.object(handle) {
+            Object::Socket { connecting: false } => {}
+            Object::Socket { connecting: true } => return Some(-errno::EALREADY),
+            Object::Stream { .. } | Object::Listener(_) => return Some(-errno::EISCONN),
+            Object::File { .. } => return Some(-errno::ENOTSOCK),
+            Object::Closed => return Some(-errno::EBADF),
+        }
+        let target = self.m.tcp.target(op);
+        let Some(listener) = self.m.tcp.find(target) else {
+            return Some(-errno::ECONNREFUSED);
+        };
+        let menu = Menu::new(&[
+            Outcome::Named("connected", "connected"),
+            Outcome::Named("refused", "refused"),
+            Outcome::Named("timeout", "nobody answers"),
+        ]);
+        match self.choose_fault(Site::Connect, id, &menu) {
+            1 => return Some(-errno::ECONNREFUSED),
+            2 => {
+                self.m.ops[id as usize].state = State::Wait;
+                self.m.ops[id as usize].listener = NIL;
+                self.attempt(id);
+                return None;
+            }
+            _ => {}
+        }
+        let client = SocketAddr::new(target.ip(), self.m.tcp.new_port());
+        let conn = self.m.tcp.new_conn(client, target);
+        if let Some(handle) = self.m.handles.get_mut(handle) {
+            handle.object = Object::Stream { conn, side: 0 };
+            handle.event = event;
+            handle.location = self.m.ops[id as usize].location;
+        }
+        // Connected before anybody accepts: the kernel finishes the handshake by itself (listen(2)).
+        self.m.tcp.listeners[listener as usize]
+            .queue
+            .push_back(conn);
+        self.settle_listener(listener);
+        Some(0)
+    }
+
+    /// A connection attempt that has not been answered: it ends by itself one day.
+    fn attempt(&mut self, id: u32) {
+        self.set_connecting(id, true);
+        self.m
+            .timers
+            .push(&mut self.m.ops, id, self.m.now.saturating_add(SYN_TIMEOUT));
+    }
+
+    fn set_connecting(&mut self, id: u32, connecting: bool) {
+        if let Some(handle) = self.m.handles.get_mut(self.m.ops[id as usize].handle)
+            && matches!(handle.object, Object::Socket { .. })
+        {
+            handle.object = Object::Socket { connecting };
+        }
+    }
+
+    /// The timeout of a connection attempt came; the clock has taken it out of its heap.
+    pub(super) fn attempt_timed_out(&mut self, id: u32) {
+        self.leave_listener(id);
+        self.finish(id, -errno::ETIMEDOUT);
+    }
+
+    // ---- accept
+
+    pub(super) fn accept_possible(&self, op: &Op) -> bool {
+        match self.m.handles.object(op.handle) {
+            Object::Listener(listener) => !self.m.tcp.listeners[listener as usize].queue.is_empty(),
+            _ => true,
+        }
+    }
+
+    pub(super) fn accept(&mut self, id: u32) -> i32 {
+        let op = &self.m.ops[id as usize];
+        let (event, location) = (op.event, op.location);
+        let listener = match self.m.handles.object(op.handle) {
+            Object::Listener(listener) => listener as usize,
+            Object::Closed => return -errno::EBADF,
+            Object::File { .. } => return -errno::ENOTSOCK,
+            _ => return -errno::EINVAL,
+        };
+        let Some(&conn) = self.m.tcp.listeners[listener].queue.front() else {
+            return -errno::EINVAL;
+        };
+        let Some(raw) = self
+            .m
+            .handles
+            .insert(Object::Stream { conn, side: 1 }, event, location)
+        else {
+            return -errno::EMFILE;
+        };
+        self.m.tcp.listeners[listener].queue.pop_front();
+        raw
+    }
+
+    // ---- waiting
+
+    pub(super) fn wait_on_listener(&mut self, id: u32) {
+        let op = &self.m.ops[id as usize];
+        let accepting = op.verb == Verb::Accept;
+        let listener = match self.m.handles.object(op.handle) {
+            Object::Listener(listener) => Some(listener),
+            _ => self.m.tcp.find(self.m.tcp.target(op)),
+        };
+        let Some(place) = listener else { return };
+        self.m.ops[id as usize].listener = place;
+        let listener = &mut self.m.tcp.listeners[place as usize];
+        if accepting {
+            listener.accepts.push(&mut self.m.ops, id);
+        } else {
+            listener.attempts.push(&mut self.m.ops, id);
+            self.attempt(id);
+        }
+    }
+
+    pub(super) fn leave_listener(&mut self, id: u32) {
+        let op = &mut self.m.ops[id as usize];
+        let (verb, place) = (op.verb, std::mem::replace(&mut op.listener, NIL));
+        if let Some(listener) = self.m.tcp.listeners.get_mut(place as usize) {
+            let line = if verb == Verb::Accept {
+                &mut listener.accepts
+            } else {
+                &mut listener.attempts
+            };
+            line.unlink(&mut self.m.ops, id);
+        }
+        if verb == Verb::Connect {
+            self.set_connecting(id, false);
+            self.m.timers.remove(&mut self.m.ops, id);
+        }
+    }
+
+    /// Lets accepts that wait take connections, and connection attempts the places that get free.
+    fn settle_listener(&mut self, place: u32) {
+        loop {
+            let listener = &self.m.tcp.listeners[place as usize];
+            let next = match (listener.accepts.first(), listener.attempts.first()) {
+                (Some(accept), _) if !listener.open || !listener.queue.is_empty() => accept,
+                (_, Some(attempt)) if !listener.open || !self.m.tcp.full(place) => attempt,
+                _ => return,
+            };
+            self.leave_listener(next);
+            self.advance(next);
+        }
+    }
+
+    pub(super) fn settle_listener_of(&mut self, handle: i32) {
+        if let Object::Listener(listener) = self.m.handles.object(handle) {
+            self.settle_listener(listener);
+        }
+    }
+
+    /// The socket listens no more: who is in the backlog is reset, who knocks is refused
+    /// (`inet_csk_listen_stop`).
+    fn stop_listening(&mut self, place: u32) {
+        self.m.tcp.listeners[place as usize].open = false;
+        while let Some(conn) = self.m.tcp.listeners[place as usize].queue.pop_front() {
+            self.abort(conn, 1);
+        }
+        self.settle_listener(place);
+    }
+
+    /// shutdown(2) of a listener: `tcp_disconnect`, if the reading side is meant.
+    pub(super) fn shutdown_listener(&mut self, handle: i32, place: u32, how: u32) -> i32 {
+        if how != 1 {
+            if let Some(handle) = self.m.handles.get_mut(handle) {
+                handle.object = Object::Socket { connecting: false };
+            }
+            self.stop_listening(place);
+        }
+        0
+    }
+
+    // ---- close
+
+    /// close(2). Nothing may be in flight on the handle: then it stays open, and I4 is broken.
+    pub(crate) fn close(&mut self, raw: i32) {
+        let Some(handle) = self.m.handles.get(raw) else {
+            let message = format!(
+                "handle {} was closed twice",
+                super::handles::Handles::number(raw)
+            );
+            return self.report(Violation {
+                invariant: Invariant::I8,
+                message,
+                event: EventId::ROOT,
+                location: None,
+            });
+        };
+        let (object, in_flight, event, location) = (
+            handle.object,
+            handle.in_flight,
+            handle.event,
+            handle.location,
+        );
+        if in_flight > 0 {
+            let name = self.m.object_name(raw);
+            let message = format!("{name} was closed with {in_flight} operations in flight");
+            return self.report(Violation {
+                invariant: Invariant::I4,
+                message,
+                event,
+                location,
+            });
+        }
+        if self.recorder.on {
+            let name = self.m.object_name(raw);
+            self.recorder.close(event, name, self.m.now);
+        }
+        self.m.handles.remove(raw);
+        match object {
+            Object::Listener(listener) => self.stop_listening(listener),
+            Object::Stream { conn, side } => self.close_side(conn, side),
+            Object::File { node, .. } => self.m.files.release(node),
+            Object::Socket { .. } | Object::Closed => {}
+        }
+    }
+}

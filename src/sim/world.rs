@@ -1,0 +1,290 @@
+//! The handle that tests hold: one simulated kernel and its configuration.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::cell::{ThreadBound, WrongThread};
+use super::kernel::Kernel;
+use super::trace::TraceEvent;
+use super::violation::Violation;
+use crate::choice::{Chooser, Site};
+
+/// What a simulated kernel is made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// A free fault (a short transfer, a reset, an I/O error) fires at most that often per operation, so
+    /// that liveness can be judged after faults stop. Default 2.
+    pub faults_per_operation: u32,
+    /// Record the full trace, with labels and locations. Off (the default) while searching.
+    pub trace: bool,
+    /// Bytes that one direction of a stream takes before a send has to wait. Default 64 KiB.
+    pub stream_buffer: usize,
+    /// Check lent buffers: poison what is writable, fingerprint what is sent. Default true.
+    pub poison: bool,
+    /// Offer that an `.await` is ready at its first poll. Default true.
+    pub ready_at_first_poll: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            faults_per_operation: 2,
+            trace: false,
+            stream_buffer: 64 * 1024,
+            poison: true,
+            ready_at_first_poll: true,
+        }
+    }
+}
+
+/// How often the kernel offered a choice, and how often a deviation was taken, per site.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    offered: [u64; Site::ALL.len()],
+    deviated: [u64; Site::ALL.len()],
+}
+
+impl Coverage {
+    /// How often `site` was put to the chooser. A kind chooser is never asked.
+    #[must_use]
+    pub fn offered(&self, site: Site) -> u64 {
+        self.offered[site as usize]
+    }
+
+    /// How often the answer was a deviation.
+    #[must_use]
+    pub fn deviated(&self, site: Site) -> u64 {
+        self.deviated[site as usize]
+    }
+
+    pub(super) fn count(&mut self, site: Site, deviated: bool) {
+        self.offered[site as usize] += 1;
+        self.deviated[site as usize] += u64::from(deviated);
+    }
+
+    /// Adds the counts of another run.
+    pub fn add(&mut self, other: &Coverage) {
+        for index in 0..Site::ALL.len() {
+            self.offered[index] += other.offered[index];
+            self.deviated[index] += other.deviated[index];
+        }
+    }
+}
+
+/// One simulated kernel. A clone is another handle to the same one.
+///
+/// It belongs to the thread that made it: it is deterministic, and two threads would not be. The handle may
+/// go anywhere and be dropped anywhere.
+///
+/// # Panics
+///
+/// Every method but [`World::now`], when called from another thread, or from inside the world's own
+/// chooser. (The operations of a simulated proactor give an error instead where they can.)
+///
+/// ```
+/// use proactor::choice::Kind;
+/// use proactor::sim::{Config, World};
+///
+/// let world = World::new(Config::default(), Box::new(Kind));
+/// world.add_file("/etc/motd", b"be kind");
+/// assert_eq!(world.file("/etc/motd").unwrap(), b"be kind");
+/// world.finish();
+/// assert!(world.violation().is_none());
+/// ```
+#[derive(Clone)]
+pub struct World(Arc<Shared>);
+
+struct Shared {
+    kernel: ThreadBound<Kernel>,
+    /// A copy of the virtual time that any thread may read.
+    now: AtomicU64,
+    /// Handles that other threads have closed, for the owner to close.
+    inbox: Mutex<Vec<i32>>,
+    inbox_full: AtomicBool,
+}
+
+impl World {
+    /// A fresh kernel.
+    #[must_use]
+    pub fn new(config: Config, chooser: Box<dyn Chooser>) -> World {
+        World(Arc::new(Shared {
+            kernel: ThreadBound::new(Kernel::new(config, chooser)),
+            now: AtomicU64::new(0),
+            inbox: Mutex::new(Vec::new()),
+            inbox_full: AtomicBool::new(false),
+        }))
+    }
+
+    /// Enters the kernel.
+    #[inline]
+    pub(crate) fn enter<R>(&self, body: impl FnOnce(&mut Kernel) -> R) -> Result<R, WrongThread> {
+        self.0.kernel.with(|kernel| {
+            let result = body(kernel);
+            // Relaxed, and unconditional: a plain store costs less than asking.
+            self.0.now.store(kernel.m.now, Ordering::Relaxed);
+            result
+        })
+    }
+
+    /// Enters the kernel where there is nobody to give an error to.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn with<R>(&self, body: impl FnOnce(&mut Kernel) -> R) -> R {
+        match self.enter(body) {
+            Ok(result) => result,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Closes a handle: at once on the owner's thread, else as soon as the owner comes by.
+    pub(crate) fn close(&self, raw: i32) {
+        if self.enter(|kernel| kernel.close(raw)).is_err() {
+            self.0
+                .inbox
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(raw);
+            self.0.inbox_full.store(true, Ordering::Release);
+        }
+    }
+
+    /// Closes what other threads have closed.
+    #[inline]
+    pub(crate) fn empty_inbox(&self) {
+        if self.0.inbox_full.load(Ordering::Acquire) {
+            let mut inbox = self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+            self.0.inbox_full.store(false, Ordering::Relaxed);
+            for raw in inbox.drain(..) {
+                self.with(|kernel| kernel.close(raw));
+            }
+        }
+    }
+
+    /// A fresh kernel in the old one's memory: nothing is allocated unless something grows. Gives back
+    /// the old chooser, which can be read through [`Any`](std::any::Any).
+    ///
+    /// What was in flight is forgotten: its memory must not be freed before this.
+    pub fn reset(&self, config: Config, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
+        if self.0.inbox_full.swap(false, Ordering::Acquire) {
+            self.0
+                .inbox
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clear();
+        }
+        self.with(|kernel| kernel.reset(config, chooser))
+    }
+
+    /// Takes the chooser out. [`Kind`](crate::choice::Kind) stands in its place.
+    #[must_use]
+    pub fn take_chooser(&self) -> Box<dyn Chooser> {
+        self.with(|kernel| kernel.decider.take())
+    }
+
+    /// Virtual nanoseconds since the kernel began. From any thread.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.0.now.load(Ordering::Relaxed)
+    }
+
+    /// Puts a file there, with the directories above it. Replaces the content of one that is there.
+    pub fn add_file(&self, path: &str, bytes: &[u8]) {
+        self.with(|kernel| kernel.m.files.add_file(path, bytes));
+    }
+
+    /// The content of a file. Nothing if there is none, or a directory.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<Vec<u8>> {
+        self.with(|kernel| kernel.m.files.read(path))
+    }
+
+    /// Takes a file or an empty directory away; who has it open keeps it. True if there was one.
+    pub fn remove_file(&self, path: &str) -> bool {
+        self.with(|kernel| kernel.m.files.remove(path))
+    }
+
+    /// Puts a directory there, with those above it.
+    pub fn add_dir(&self, path: &str) {
+        self.with(|kernel| kernel.m.files.add_dir(path));
+    }
+
+    /// From now on opening this file or directory, which must exist, or anything below it fails:
+    /// permission denied.
+    pub fn deny(&self, path: &str) {
+        self.with(|kernel| kernel.m.files.deny(path));
+    }
+
+    /// The first breach that an oracle has seen. From then on every operation ends with an error, first
+    /// come, first served, and nothing is chosen any more, so that the run drains to its end.
+    #[must_use]
+    pub fn violation(&self) -> Option<Violation> {
+        self.with(|kernel| kernel.verdict.clone())
+    }
+
+    /// Reports a breach that an oracle above the kernel has seen. The first one is kept.
+    pub fn report(&self, violation: Violation) {
+        self.with(|kernel| kernel.report(violation));
+    }
+
+    /// Whether there is a violation.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.with(|kernel| kernel.verdict.is_some())
+    }
+
+    /// The end of a run, after its proactor was torn down: handles that are still open and operations and
+    /// timers that are still in flight become a violation of I8.
+    pub fn finish(&self) {
+        self.empty_inbox();
+        self.with(Kernel::account);
+    }
+
+    /// A rolling hash of every submission, effect, completion and move of the clock: equal decisions give
+    /// equal digests, or something outside of the simulation had a say.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.with(|kernel| kernel.digest)
+    }
+
+    /// How many steps there were: effects, completions and moves of the clock.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.with(|kernel| kernel.steps)
+    }
+
+    /// How many completions were handed out.
+    #[must_use]
+    pub fn completions(&self) -> u64 {
+        self.with(|kernel| kernel.completions)
+    }
+
+    /// The full trace, empty unless [`Config::trace`].
+    #[must_use]
+    pub fn trace(&self) -> Vec<TraceEvent> {
+        self.with(|kernel| kernel.recorder.events().to_vec())
+    }
+
+    /// Submissions, effects and completions only, one line each, named as
+    /// [`EventNames`](super::EventNames) has it. Empty unless [`Config::trace`].
+    ///
+    /// Equal for two programs that do the same I/O in the same order, whatever their style.
+    #[must_use]
+    pub fn kernel_trace(&self) -> String {
+        self.with(|kernel| kernel.recorder.kernel_trace())
+    }
+
+    /// How often each site was offered and deviated from.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        self.with(|kernel| kernel.decider.coverage)
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World")
+            .field("now", &self.now())
+            .finish_non_exhaustive()
+    }
+}

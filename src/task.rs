@@ -1,0 +1,376 @@
+//! Coroutines over the same operations: spawned futures, polled on their worker.
+//!
+//! A task is pinned to the worker that it was spawned on and is polled inline from the completion
+//! that it waits for: an operation remembers a task of its own worker by a number, so the steady state
+//! clones no waker and counts no reference.
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+
+use crate::choice::EventId;
+use crate::op::home::{Home, HomeRef, Local, Message, Ready, lock};
+
+/// The number of the future that `block_on` runs.
+pub(crate) const MAIN: u64 = u64::MAX;
+/// The number of a task that has not come to its worker yet, or is over.
+const NOWHERE: u64 = u64::MAX - 1;
+
+type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One task. Wakers and join handles share it; its future belongs to the worker.
+pub(crate) struct Task {
+    home: HomeRef,
+    /// Index and generation in the worker's [`Tasks`].
+    id: AtomicU64,
+    /// In the ready queue, or on its way there.
+    scheduled: AtomicBool,
+    aborted: AtomicBool,
+    future: UnsafeCell<Option<TaskFuture>>,
+    /// The event that its code consumed last, and how many submissions it has made since.
+    step: Cell<(EventId, u32)>,
+}
+
+// SAFETY: `future` and `step` are used only by `Tasks` on the home worker's thread, and by Drop, which
+// is alone; a TaskFuture is Send, so whoever drops the last reference may drop it.
+unsafe impl Send for Task {}
+// SAFETY: as above.
+unsafe impl Sync for Task {}
+
+impl Task {
+    fn new(home: HomeRef, id: u64, future: Option<TaskFuture>) -> Arc<Task> {
+        Arc::new(Task {
+            home,
+            id: AtomicU64::new(id),
+            scheduled: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
+            future: UnsafeCell::new(future),
+            step: Cell::new((EventId::ROOT, 0)),
+        })
+    }
+
+    /// The future that `block_on` runs, as a task without a future of its own.
+    pub(crate) fn main(home: HomeRef) -> Arc<Task> {
+        Task::new(home, MAIN, None)
+    }
+
+    pub(crate) fn waker(self: Arc<Task>) -> Waker {
+        // SAFETY: the vtable's functions take the data as the Arc<Task> that it is.
+        unsafe { Waker::from_raw(RawWaker::new(Arc::into_raw(self).cast(), &VTABLE)) }
+    }
+
+    fn wake(&self) {
+        let id = self.id.load(Ordering::Acquire);
+        match (self.home.here(), id) {
+            (Some(local), MAIN) => local.main_ready.set(true),
+            (_, NOWHERE) => {}
+            (Some(local), id) => {
+                if !self.scheduled.swap(true, Ordering::AcqRel) {
+                    local.ready.borrow_mut().push_back(Ready::Task(id));
+                }
+            }
+            (None, MAIN) => self.home.send(Message::Wake(MAIN)),
+            (None, id) => {
+                if !self.scheduled.swap(true, Ordering::AcqRel) {
+                    self.home.send(Message::Wake(id));
+                }
+            }
+        }
+    }
+}
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone_waker, wake_waker, wake_waker_by_ref, drop_waker);
+
+unsafe fn clone_waker(data: *const ()) -> RawWaker {
+    // SAFETY: data is an Arc<Task> that the waker owns one count of.
+    unsafe { Arc::increment_strong_count(data.cast::<Task>()) };
+    RawWaker::new(data, &VTABLE)
+}
+
+unsafe fn wake_waker(data: *const ()) {
+    // SAFETY: the waker's own count passes to us.
+    unsafe { Arc::from_raw(data.cast::<Task>()) }.wake();
+}
+
+unsafe fn wake_waker_by_ref(data: *const ()) {
+    // SAFETY: the waker keeps its count while it is borrowed.
+    unsafe { &*data.cast::<Task>() }.wake();
+}
+
+unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: the waker's own count is given up.
+    drop(unsafe { Arc::from_raw(data.cast::<Task>()) });
+}
+
+/// The number of the task behind this waker, if it is one of that home's own.
+#[inline]
+pub(crate) fn id_of(waker: &Waker, home: &Home) -> Option<u64> {
+    if !std::ptr::eq(waker.vtable(), &VTABLE) {
+        return None;
+    }
+    // SAFETY: wakers with this vtable hold an Arc<Task>.
+    let task = unsafe { &*waker.data().cast::<Task>() };
+    std::ptr::eq(task.home.home, home).then(|| task.id.load(Ordering::Relaxed))
+}
+
+/// All tasks of a worker.
+pub(crate) struct Tasks {
+    entries: RefCell<Vec<Entry>>,
+    free: RefCell<Vec<u32>>,
+}
+
+struct Entry {
+    generation: u32,
+    task: Option<Arc<Task>>,
+}
+
+const fn id(index: u32, generation: u32) -> u64 {
+    ((generation as u64) << 32) | index as u64
+}
+
+impl Tasks {
+    pub(crate) fn new() -> Tasks {
+        Tasks { entries: RefCell::new(Vec::new()), free: RefCell::new(Vec::new()) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.borrow().len() - self.free.borrow().len()
+    }
+
+    /// Takes a task in and makes it ready.
+    fn insert(&self, local: &Local, task: Arc<Task>) {
+        let mut entries = self.entries.borrow_mut();
+        let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            entries.push(Entry { generation: 0, task: None });
+            entries.len() as u32 - 1
+        });
+        let entry = &mut entries[index as usize];
+        // Bit 31 stays clear, so that no task has the number MAIN or NOWHERE.
+        entry.generation = (entry.generation + 1) & 0x7fff_ffff;
+        let id = id(index, entry.generation);
+        task.step.set((local.next_event(), 0));
+        task.scheduled.store(true, Ordering::Relaxed);
+        task.id.store(id, Ordering::Release);
+        entry.task = Some(task);
+        local.ready.borrow_mut().push_back(Ready::Task(id));
+    }
+
+    /// Polls a task. Nothing happens if it is over.
+    pub(crate) fn poll(&self, local: &Local, id: u64) {
+        let Some(task) = self.find(id) else { return };
+        // SAFETY: the entry, and with it the task, stays until `End` below takes it out; this thread
+        // is the worker's, and a task is never polled inside its own poll (handlers do not nest).
+        let task = unsafe { &*task };
+        task.scheduled.store(false, Ordering::Release);
+        let (step, nth) = task.step.get();
+        local.step.set(step);
+        local.nth.set(nth);
+        local.handlers_run.set(local.handlers_run.get() + 1);
+        let end = End { tasks: self, id };
+        if task.aborted.load(Ordering::Acquire) {
+            return drop(end);
+        }
+        let waker = std::mem::ManuallyDrop::new(
+            // SAFETY: a borrowed waker: it is not dropped, so it gives up no count; the entry keeps the task alive.
+            unsafe { Waker::from_raw(RawWaker::new(std::ptr::from_ref(task).cast(), &VTABLE)) },
+        );
+        // SAFETY: only the home worker's thread gets here, and polls do not nest.
+        let Some(future) = (unsafe { &mut *task.future.get() }) else { return };
+        if future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            task.step.set((local.step.get(), local.nth.get()));
+            std::mem::forget(end);
+        }
+    }
+
+    fn find(&self, id: u64) -> Option<*const Task> {
+        let entries = self.entries.borrow();
+        let entry = entries.get(id as u32 as usize)?;
+        if u64::from(entry.generation) != id >> 32 {
+            return None;
+        }
+        entry.task.as_ref().map(Arc::as_ptr)
+    }
+
+    /// Takes out any one task, for teardown.
+    pub(crate) fn remove_any(&self) -> bool {
+        let found = self.entries.borrow().iter().enumerate().find_map(|(index, entry)| {
+            entry.task.as_ref().map(|_| id(index as u32, entry.generation))
+        });
+        if let Some(id) = found {
+            drop(End { tasks: self, id });
+        }
+        found.is_some()
+    }
+}
+
+/// Ends a task: it has returned, was aborted, or its poll panicked. Its future is dropped here, on
+/// its worker, whoever else still holds a waker.
+struct End<'a> {
+    tasks: &'a Tasks,
+    id: u64,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let index = self.id as u32;
+        let task = self.tasks.entries.borrow_mut()[index as usize].task.take();
+        self.tasks.free.borrow_mut().push(index);
+        if let Some(task) = task {
+            task.id.store(NOWHERE, Ordering::Release);
+            // SAFETY: the worker's own thread; the poll that borrowed the future is over.
+            drop(unsafe { (*task.future.get()).take() });
+        }
+    }
+}
+
+/// Spawns `future` on the home's worker, from anywhere.
+pub(crate) fn spawn<F>(home: HomeRef, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let join = Arc::new(Join { state: Mutex::new(JoinState { finished: false, result: None, waker: None }) });
+    let mut settle = Settle { join: Some(join.clone()) };
+    let task = Task::new(
+        home,
+        NOWHERE,
+        Some(Box::pin(async move {
+            let output = future.await;
+            settle.with(Ok(output));
+        })),
+    );
+    match home.here() {
+        Some(local) => local.tasks.insert(local, task.clone()),
+        None => {
+            let on_its_way = OnItsWay(Some(task.clone()));
+            home.send(Message::Run(Box::new(move |local| on_its_way.arrive(local))));
+        }
+    }
+    JoinHandle { task, join }
+}
+
+/// A task that goes to its worker in a message. If it never gets there it is over.
+struct OnItsWay(Option<Arc<Task>>);
+
+impl OnItsWay {
+    fn arrive(mut self, local: &Local) {
+        if let Some(task) = self.0.take() {
+            local.tasks.insert(local, task);
+        }
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            // SAFETY: no worker has seen the task: this is the only place that knows its future.
+            drop(unsafe { (*task.future.get()).take() });
+        }
+    }
+}
+
+/// A spawned task's result, once it has one. Dropping the handle detaches the task.
+#[must_use = "a join handle is the way to a task's result; `drop` it to detach the task"]
+pub struct JoinHandle<T> {
+    task: Arc<Task>,
+    join: Arc<Join<T>>,
+}
+
+struct Join<T> {
+    state: Mutex<JoinState<T>>,
+}
+
+struct JoinState<T> {
+    finished: bool,
+    result: Option<Result<T, JoinError>>,
+    waker: Option<Waker>,
+}
+
+/// Why a task has no result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// It was aborted, or its proactor was dropped.
+    Aborted,
+    /// It panicked. The panic itself was resumed on the caller of `run`.
+    Panicked,
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            JoinError::Aborted => "the task was aborted",
+            JoinError::Panicked => "the task panicked",
+        })
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+impl<T> JoinHandle<T> {
+    /// Drops the task's future at its worker's next opportunity; its operations are cancelled.
+    pub fn abort(&self) {
+        self.task.aborted.store(true, Ordering::Release);
+        self.task.wake();
+    }
+
+    /// Whether there is a result (or was, and it has been taken).
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        lock(&self.join.state).finished
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = lock(&self.join.state);
+        match state.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                let old = state.waker.replace(cx.waker().clone());
+                drop(state);
+                drop(old);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("finished", &self.is_finished()).finish()
+    }
+}
+
+/// Lives inside the task's future: however that ends, the join handle hears of it.
+struct Settle<T> {
+    join: Option<Arc<Join<T>>>,
+}
+
+impl<T> Settle<T> {
+    fn with(&mut self, result: Result<T, JoinError>) {
+        let Some(join) = self.join.take() else { return };
+        let waker = {
+            let mut state = lock(&join.state);
+            state.finished = true;
+            state.result = Some(result);
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Drop for Settle<T> {
+    fn drop(&mut self) {
+        self.with(Err(if std::thread::panicking() { JoinError::Panicked } else { JoinError::Aborted }));
+    }
+}
+

@@ -1,0 +1,253 @@
+//! One worker's loop: read the mail, run what is ready, flush submissions and wait, dispatch.
+//!
+//! # Liveness
+//!
+//! What is ready without the kernel (posted handlers, woken tasks) runs in rounds: each round runs
+//! what was ready when it began, then the kernel is asked, so neither starves the other. A batch that
+//! a panic interrupts is kept, and gone on with by the next call of `run`.
+
+use std::fmt;
+use std::io;
+
+use crate::backend::{Until, Waited};
+use crate::op::home::{Local, Message, READY_BUDGET, Ready};
+use crate::op::slots::life;
+
+/// Why [`Proactor::run`](crate::Proactor::run) came back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RunEnd {
+    /// Nothing is left to do: no operation, no handler, no task.
+    OutOfWork,
+    /// Somebody called [`stop`](crate::Handle::stop).
+    Stopped,
+    /// All that is left are so many tasks that wait for nothing the proactor knows: only somebody
+    /// else can wake them. Call `run` again when that may have happened, or hold a
+    /// [work guard](crate::Handle::work_guard) so that `run` waits for it.
+    Parked(usize),
+}
+
+/// Why [`Proactor::run`](crate::Proactor::run) could not do its work.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A worker belongs to the first thread that runs it.
+    WrongThread {
+        /// The thread that the worker belongs to.
+        owner: String,
+        /// The thread that called.
+        caller: String,
+    },
+    /// It was called inside a handler or task of a proactor on this thread: that would hold up the
+    /// handler until others have finished. Start an operation instead, or `spawn`.
+    Nested,
+    /// Simulations only: operations wait, and nothing can ever happen any more. The text names each
+    /// of them, what it waits for, and who started it (I7).
+    Stuck(String),
+    /// [`stop`](crate::Handle::stop) was called before the future that was blocked on had finished.
+    Stopped,
+    /// The kernel's interface failed; nothing more can be had from it.
+    Backend(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::WrongThread { owner, caller } => write!(
+                f,
+                "this worker belongs to thread `{owner}`, which ran it first; thread `{caller}` can't run it: \
+                 make a proactor for each thread, or run this one where it began"
+            ),
+            RunError::Nested => f.write_str(
+                "run was called inside a handler: it would wait for handlers that wait for this one; \
+                 start an operation with a handler, or spawn a task",
+            ),
+            RunError::Stuck(who) => write!(f, "stuck: nothing can ever happen any more (I7)\n{who}"),
+            RunError::Stopped => f.write_str("stopped before the future was ready"),
+            RunError::Backend(error) => write!(f, "the kernel's interface failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            RunError::Backend(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// How far a call of `run` or its kin goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Goal {
+    /// Come back after so many handlers.
+    pub(crate) handlers: usize,
+    /// How long a wait may last when nothing is ready.
+    pub(crate) wait: Until,
+    /// Come back as soon as the future that is blocked on was woken; till then there is work.
+    pub(crate) main: bool,
+}
+
+/// Why the loop came back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paused {
+    End(RunEnd),
+    /// The goal is reached.
+    Goal,
+}
+
+impl Local {
+    /// The loop.
+    pub(crate) fn work(&self, goal: Goal) -> Result<Paused, RunError> {
+        let enough = self.handlers_run.get().saturating_add(goal.handlers);
+        loop {
+            if let Some(paused) = self.dispatch_batch(enough) {
+                return Ok(paused);
+            }
+            self.read_mail();
+            if let Some(paused) = self.run_ready(enough) {
+                return Ok(paused);
+            }
+            if goal.main && self.main_ready.get() {
+                return Ok(Paused::Goal);
+            }
+            if let Some(paused) = self.ask_kernel(&goal)? {
+                return Ok(paused);
+            }
+        }
+    }
+
+    /// Dispatches what has been collected, each completion once, whatever its handler does.
+    #[inline]
+    fn dispatch_batch(&self, enough: usize) -> Option<Paused> {
+        loop {
+            let at = self.batch_next.get();
+            let next = self.batch.borrow().get(at).copied();
+            let Some(completion) = next else { break };
+            if let Some(paused) = self.pause(enough) {
+                return Some(paused);
+            }
+            self.batch_next.set(at + 1);
+            self.dispatch(completion);
+        }
+        self.batch.borrow_mut().clear();
+        self.batch_next.set(0);
+        None
+    }
+
+    #[inline]
+    fn pause(&self, enough: usize) -> Option<Paused> {
+        if self.home.stopped.load(std::sync::atomic::Ordering::Acquire) {
+            return Some(Paused::End(RunEnd::Stopped));
+        }
+        (self.handlers_run.get() >= enough).then_some(Paused::Goal)
+    }
+
+    pub(crate) fn read_mail(&self) {
+        loop {
+            if self.mail.borrow().is_empty() {
+                self.home.collect_mail(&mut self.mail.borrow_mut());
+            }
+            let Some(message) = self.mail.borrow_mut().pop_front() else { return };
+            match message {
+                Message::Run(act) => self.at_root(|| act(self)),
+                Message::Call(handler) => {
+                    let event = self.at_root(|| self.next_event());
+                    self.ready.borrow_mut().push_back(Ready::Call(event, handler));
+                }
+                Message::Cancel { index, first } => {
+                    self.stop_operation(index, first, crate::op::slots::Stop::Canceled);
+                }
+                Message::Close(object) => self.close_object(object.object),
+                Message::Wake(crate::task::MAIN) => self.main_ready.set(true),
+                Message::Wake(id) => self.ready.borrow_mut().push_back(Ready::Task(id)),
+            }
+        }
+    }
+
+    /// Runs what was ready when this began.
+    #[inline]
+    fn run_ready(&self, enough: usize) -> Option<Paused> {
+        for _ in 0..self.ready.borrow().len() {
+            if let Some(paused) = self.pause(enough) {
+                return Some(paused);
+            }
+            let next = self.ready.borrow_mut().pop_front();
+            match next {
+                Some(Ready::Task(id)) => self.tasks.poll(self, id),
+                Some(Ready::Complete(completion)) => self.dispatch(completion),
+                Some(Ready::Call(event, handler)) => {
+                    self.begin_step(event);
+                    self.handlers_run.set(self.handlers_run.get() + 1);
+                    handler();
+                }
+                None => break,
+            }
+        }
+        self.pause(enough)
+    }
+
+    /// Flushes submissions, and waits for completions unless there is something to run.
+    fn ask_kernel(&self, goal: &Goal) -> Result<Option<Paused>, RunError> {
+        self.ready_budget.set(READY_BUDGET);
+        let mut lane = self.lane.borrow_mut();
+        let Some(lane) = lane.as_mut() else { return Ok(Some(Paused::End(RunEnd::OutOfWork))) };
+        let has_ready = !self.ready.borrow().is_empty() || self.home.has_mail();
+        let in_flight = lane.in_flight();
+        let guarded = goal.main || self.home.guards.load(std::sync::atomic::Ordering::Acquire) > 0;
+        if !has_ready && in_flight == 0 && self.externals.get() == 0 && !guarded {
+            // Nothing is in flight, but closes and the like may still be queued.
+            let _ = lane.wait(&mut self.batch.borrow_mut(), Until::Now).map_err(RunError::Backend)?;
+            if self.batch.borrow().is_empty() && !self.home.has_mail() {
+                let parked = self.tasks.len();
+                let end = if parked == 0 { RunEnd::OutOfWork } else { RunEnd::Parked(parked) };
+                return Ok(Some(Paused::End(end)));
+            }
+            return Ok(None);
+        }
+        let sleeps = !has_ready && goal.wait != Until::Now && self.home.falls_asleep();
+        let until = if sleeps { goal.wait } else { Until::Now };
+        let waited = lane.wait(&mut self.batch.borrow_mut(), until);
+        self.home.is_awake();
+        match waited.map_err(RunError::Backend)? {
+            Waited::Stuck if !has_ready && !self.home.has_mail() => Err(RunError::Stuck(self.dump())),
+            Waited::Stuck => Ok(None),
+            Waited::Returned => {
+                let idle = self.batch.borrow().is_empty() && !has_ready && !self.home.has_mail();
+                let over = match goal.wait {
+                    Until::Now => true,
+                    Until::Event => false,
+                    Until::Time(at) => self.now() >= at,
+                };
+                Ok((idle && over).then_some(Paused::Goal))
+            }
+        }
+    }
+
+    /// Which operations wait, on what, and who started them (I7).
+    pub(crate) fn dump(&self) -> String {
+        use fmt::Write;
+        let mut text = String::new();
+        for slot in self.slots.busy() {
+            let state = match slot.life() {
+                life::SUBMITTING => "being started",
+                life::PENDING => "waiting",
+                life::DONE => "done, its future has not been polled since",
+                _ => continue,
+            };
+            let _ = write!(text, "  {} ", slot.vtable.get().name);
+            if let Some(object) = slot.object.get() {
+                let _ = write!(text, "on handle {} ", object.raw_for_dump());
+            }
+            let _ = writeln!(text, "({state}), started at {}", slot.location.get());
+        }
+        let tasks = self.tasks.len();
+        if tasks > 0 {
+            let _ = writeln!(text, "  {tasks} tasks");
+        }
+        if text.is_empty() {
+            text.push_str("  nothing waits\n");
+        }
+        text
+    }
+}
