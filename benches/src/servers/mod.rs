@@ -3,8 +3,8 @@
 use std::io;
 
 mod by_hand;
-//mod callback;
-//mod coroutine;
+mod callback;
+mod coroutine;
 mod tokio;
 
 /// A way to write an echo server.
@@ -21,7 +21,7 @@ pub enum Server {
 }
 
 impl Server {
-    pub const ALL: [Server; 2] = [Server::Hand, Server::Tokio];
+    pub const ALL: [Server; 4] = [Server::Hand, Server::Callback, Server::Async, Server::Tokio];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -40,12 +40,9 @@ impl Server {
     pub fn run(self, connections: usize, requests: u64) -> io::Result<()> {
         match self {
             Server::Hand => by_hand::run(connections, requests),
-            Server::Callback => todo(requests),
-            Server::Async => todo(requests),
+            Server::Callback => callback::run(requests),
+            Server::Async => coroutine::run(requests),
             Server::Tokio => tokio::run(requests),
         }
     }
-}
-fn todo(_: u64) -> io::Result<()> {
-    Err(io::Error::other("not yet"))
 }
