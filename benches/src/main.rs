@@ -1,0 +1,95 @@
+//! What an operation costs: echo servers side by side, and the simulated kernel.
+//!
+//! `cargo run --profile bench -p proactor-benches` prints the table.
+#![cfg_attr(not(target_os = "linux"), allow(unused))]
+
+#[cfg(target_os = "linux")]
+mod callgrind;
+#[cfg(target_os = "linux")]
+mod child;
+#[cfg(target_os = "linux")]
+mod client;
+#[cfg(target_os = "linux")]
+mod meter;
+#[cfg(target_os = "linux")]
+mod profile;
+#[cfg(target_os = "linux")]
+mod servers;
+#[cfg(target_os = "linux")]
+mod sim;
+#[cfg(target_os = "linux")]
+mod table;
+
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: meter::Counting = meter::Counting;
+
+#[cfg(target_os = "linux")]
+const USAGE: &str = "\
+proactor-benches [table] [--quick]
+    The tables: echo servers beside a loop written by hand, and the simulated kernel.
+    Instructions are counted if valgrind is installed. --quick takes seconds.
+    Exit code 1: something is over its bar.
+proactor-benches profile hand|callback|async|tokio [CONNECTIONS] [ROWS]
+proactor-benches profile kind|random [CONNECTIONS] [ROWS]
+    Where the instructions of one request, or of one simulated completion, go.
+proactor-benches serve SERVER CONNECTIONS REQUESTS
+proactor-benches client ADDRESS CONNECTIONS REQUESTS
+proactor-benches simulate kind|random|framed CONNECTIONS MESSAGES
+    The parts that the others run.";
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    println!("These benchmarks compare with a loop on io_uring: they run on Linux.");
+}
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    use std::process::ExitCode;
+
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match run(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
+    use profile::Subject;
+    use servers::Server;
+    use table::Size;
+
+    match args {
+        [] | ["table"] => return Ok(table::print(Size::Full)?),
+        ["--quick"] | ["table", "--quick"] => return Ok(table::print(Size::Quick)?),
+        ["profile", subject, rest @ ..] if rest.len() <= 2 => {
+            let connections = rest.first().copied().unwrap_or("64");
+            let rows = rest.get(1).map_or(Ok(40), |rows| rows.parse())?;
+            let subject = match Server::from_name(subject) {
+                Some(server) => Subject::Echo(server, connections.parse()?),
+                None => Subject::Simulation(subject, connections),
+            };
+            profile::print(subject, rows)?;
+        }
+        ["serve", server, connections, requests] => {
+            let server = Server::from_name(server).ok_or(USAGE)?;
+            server.run(connections.parse()?, requests.parse()?)?;
+        }
+        ["client", addr, connections, requests] => {
+            client::run(addr.parse()?, connections.parse()?, requests.parse()?)?;
+        }
+        ["simulate", mode, connections, messages] => {
+            let mode = sim::Mode::from_name(mode).ok_or(USAGE)?;
+            sim::run(mode, connections.parse()?, messages.parse()?)?;
+        }
+        ["help" | "--help" | "-h"] => println!("{USAGE}"),
+        _ => return Err(USAGE.into()),
+    }
+    Ok(true)
+}

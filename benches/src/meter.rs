@@ -1,0 +1,81 @@
+//! What every server counts in the same way: requests, allocations, processor time.
+//!
+//! A server ends by itself after a given number of requests. So the difference between two run
+//! lengths holds exactly that many requests and nothing of the start or the end.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+static LEFT: AtomicU64 = AtomicU64::new(u64::MAX);
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static STARTED: AtomicU64 = AtomicU64::new(0);
+
+/// The system's allocator, counted.
+pub struct Counting;
+
+// SAFETY: hands every call on unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promise is System's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is System's.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promise is System's.
+        unsafe { System.realloc(ptr, layout, size) }
+    }
+}
+
+/// User and system time of this process so far.
+pub fn processor_time() -> Duration {
+    // SAFETY: all zeros is a valid rusage.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` outlives the call.
+    let code = unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
+    assert_eq!(code, 0, "getrusage");
+    let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
+
+/// Tells the driver where the server listens; it ends after `requests` from now on.
+pub fn serve(port: u16, requests: u64) {
+    LEFT.store(requests, Relaxed);
+    start();
+    println!("port {port}");
+    io::stdout().flush().expect("standard output");
+}
+
+/// One request was answered. The last one ends the process: what a teardown costs is no part of it.
+#[inline]
+pub fn answered() {
+    // One thread serves, so a load and a store will do.
+    let left = LEFT.load(Relaxed) - 1;
+    LEFT.store(left, Relaxed);
+    if left == 0 {
+        done(0);
+    }
+}
+
+/// The measured time of a process that serves nobody starts.
+pub fn start() {
+    STARTED.store(processor_time().as_nanos() as u64, Relaxed);
+}
+
+/// Reports to the driver and ends the process.
+#[cold]
+pub fn done(events: u64) -> ! {
+    let allocations = ALLOCATIONS.load(Relaxed);
+    let spent = processor_time().as_nanos() as u64 - STARTED.load(Relaxed);
+    println!("done {allocations} {spent} {events}");
+    io::stdout().flush().expect("standard output");
+    std::process::exit(0)
+}
