@@ -272,7 +272,7 @@ impl Kernel {
             && self.m.ops[index].state == State::Done
             && self.ready_at_first_poll(id)
         {
-            self.m.done.pop_newest();
+            self.m.done.remove(|&done| done == id);
             return Some(self.hand_out(id).1);
         }
         None
