@@ -20,7 +20,7 @@ use super::{
 use crate::sim::World;
 use crate::sim::errno;
 use crate::sim::files;
-use crate::sim::kernel::{Request, Verb};
+use crate::sim::op::{Request, Verb};
 use crate::sim::steps::{Stepped, Until as Till};
 
 // The kernel reads the flags of an open as the seam has them.

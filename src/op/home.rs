@@ -367,6 +367,10 @@ impl Local {
         *self.backend.borrow_mut() = Some(backend);
         *self.lane.borrow_mut() = Some(lane);
         self.limit.set(limit);
+        self.slots.begin();
+        self.tasks.begin();
+        self.home.objects.begin();
+        self.ready_budget.set(READY_BUDGET);
         self.root_nth.set(0);
         self.begin_step(EventId::ROOT);
         self.tearing_down.set(false);

@@ -187,6 +187,14 @@ impl Objects {
         Objects { pool: Mutex::new(Pool { all: Vec::new(), free: Vec::new() }) }
     }
 
+    /// None is open, and a new proactor moves in: blocks are handed out in the same order again.
+    pub(crate) fn begin(&self) {
+        let mut pool = lock(&self.pool);
+        let Pool { all, free } = &mut *pool;
+        free.clear();
+        free.extend(all.iter().rev());
+    }
+
     /// A new object with one user; from any thread.
     pub(crate) fn open(&self, home: HomeRef, raw: Raw) -> ObjectHandle {
         let mut pool = lock(&self.pool);

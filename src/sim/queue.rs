@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::kernel::Op;
+use super::op::Op;
 
 /// No operation: the end of a list.
 pub(super) const NIL: u32 = u32::MAX;

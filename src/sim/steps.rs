@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::decide::{Step, Steps};
-use super::kernel::{CLOCK, Kernel, Op, State, Verb};
+use super::kernel::{CLOCK, Kernel};
+use super::op::{Op, State, Verb};
 use super::trace::What;
 use super::violation::Invariant;
 use crate::choice::{Alternatives, EventId, Site};

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::Location;
 
-use super::kernel::{Request, Verb};
+use super::op::{Request, Verb};
 use super::steps::{Stepped, Until};
 use super::{Config, World};
 use crate::choice::{Alternatives, Chooser, EventId, Key, Kind, Site};
