@@ -130,7 +130,7 @@ impl Local {
             self.home.collect_mail(&mut self.mail.borrow_mut());
             while let Some(message) = { self.mail.borrow_mut().pop_front() } {
                 match message {
-                    crate::op::home::Message::Close(object) => self.close_object(object.object),
+                    crate::op::home::Message::Close(object) => self.close_if_still(&object),
                     other => drop(other),
                 }
             }
