@@ -6,7 +6,7 @@ use std::time::Duration;
 use proactor::RunEnd;
 use proactor::net::TcpListener;
 
-use crate::kernels::{in_any_order, on_every_kernel};
+use crate::kernels::on_every_kernel;
 use crate::tools::{Told, pair, room};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -38,7 +38,7 @@ fn one_operation_more_than_may_be_in_flight_ends_with_an_error_that_says_so() {
 
 #[test]
 fn the_bound_holds_back_neither_a_timer_nor_a_cancel() {
-    in_any_order(|kernel| {
+    on_every_kernel(|kernel| {
         let proactor = kernel.builder().max_operations(2).build().unwrap();
         let (_client, server) = pair(&proactor);
         let told = Told::nothing();

@@ -88,7 +88,8 @@ fn a_handler_and_an_await_get_the_same_output() {
             let again = file.clone();
             file.read_at(room(4), 3).then(move |(read, buf)| {
                 tell.tell(format!("{read:?} {buf:?}"));
-                again.len().then(move |len| {
+                again.clone().len().then(move |len| {
+                    drop(again);
                     tell.tell(format!("{len:?}"));
                     TcpListener::bind(&handle, "127.0.0.1:0")
                         .unwrap()

@@ -159,7 +159,9 @@ fn tasks_wake_each_other_through_a_channel() {
                 handle.sleep(number * MS).await.unwrap();
                 let mut channel = channel.lock().unwrap();
                 channel.queue.push(number);
-                channel.receiver.take().unwrap().wake();
+                if let Some(receiver) = channel.receiver.take() {
+                    receiver.wake();
+                }
             }));
         }
         assert_eq!(proactor.block_on(receiver).unwrap(), Ok(10));

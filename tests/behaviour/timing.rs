@@ -197,7 +197,7 @@ fn a_timeout_that_is_no_longer_needed_holds_nothing_up() {
 
 #[test]
 fn a_cancel_before_the_timeout_is_a_cancel() {
-    in_any_order(|kernel| {
+    on_every_kernel(|kernel| {
         let proactor = kernel.proactor();
         let error = proactor
             .block_on(async {
