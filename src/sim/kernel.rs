@@ -272,7 +272,8 @@ impl Kernel {
             && self.m.ops[index].state == State::Done
             && self.ready_at_first_poll(id)
         {
-            self.m.done.remove(|&done| done == id);
+            // Not always the newest: its effect may have let others have theirs.
+            self.m.done.remove_newest(|&done| done == id);
             return Some(self.hand_out(id).1);
         }
         None
