@@ -85,7 +85,7 @@ fn world(sim: &Sim, serve: Serve) {
 
 fn main() -> ExitCode {
     println!("1. The forgetful server on the simulated kernel, under every behaviour that is legal:\n");
-    match Checker::new().name("tour, forgetful").run(|sim| world(sim, forgetful)) {
+    match Checker::new().name("tour/forgetful").run(|sim| world(sim, forgetful)) {
         Err(failure) => println!("{failure}"),
         Ok(summary) => {
             println!("The planted bug was not found. That is a bug in the checker.\n{summary}");
@@ -94,7 +94,7 @@ fn main() -> ExitCode {
     }
 
     println!("\n2. The mended server, the same search:\n");
-    match Checker::new().name("tour, mended").run(|sim| world(sim, mended)) {
+    match Checker::new().name("tour/mended").run(|sim| world(sim, mended)) {
         Ok(summary) => println!("{summary}"),
         Err(failure) => {
             println!("{failure}");
