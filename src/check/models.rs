@@ -74,9 +74,10 @@ fn a_forgotten_short_read_is_found_and_told() {
         .run(|sim| echo(sim, false))
         .expect_err("it fails");
     let text = failure.to_string();
-    println!("{text}");
     assert_eq!(failure.kind(), FailureKind::Broken, "{text}");
-    assert_eq!(failure.deviations().len(), 1, "{text}");
+    // A short read alone resets the connection, which the client forgives: it takes a peer that
+    // had not yet sent the rest.
+    assert_eq!(failure.deviations().len(), 2, "{text}");
     assert!(
         failure
             .message()
@@ -91,7 +92,6 @@ fn the_mended_server_passes() {
         .name("echo")
         .run(|sim| echo(sim, true))
         .unwrap_or_else(|e| panic!("{e}"));
-    println!("{summary}");
     assert_eq!(summary.proved(), Some(2));
 }
 
@@ -106,7 +106,6 @@ fn a_lost_operation_is_named() {
         })
         .expect_err("nobody connects");
     let text = failure.to_string();
-    println!("{text}");
     assert_eq!(failure.invariant(), Some(Invariant::I7), "{text}");
     assert!(text.contains("src/check/models.rs"), "{text}");
 }
