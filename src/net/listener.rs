@@ -66,8 +66,9 @@ impl ListenOptions {
     /// that is none is [`io::ErrorKind::InvalidInput`].
     pub fn bind(&self, proactor: &Handle, addr: impl ToAddr) -> io::Result<TcpListener> {
         let home = proactor.home;
-        let raw = home.backend()?.listen(addr.to_addr()?, self.options)?;
-        Ok(TcpListener { handle: home.home.objects.open(home, raw) })
+        let backend = home.backend()?;
+        let raw = backend.listen(addr.to_addr()?, self.options)?;
+        Ok(TcpListener { handle: home.open_object(&*backend, raw)? })
     }
 }
 
