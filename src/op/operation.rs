@@ -75,6 +75,10 @@ impl<K: Kind> Operation<K> {
         self
     }
 
+}
+
+/// Started, it belongs to the kernel for as long as that takes: from here on nothing may be borrowed.
+impl<K: Kind + 'static> Operation<K> {
     /// Starts it; `handler` is called with its output, on the proactor's worker, once, and never
     /// inside this call. If the proactor is torn down first the handler is dropped instead, after the
     /// operation has drained.
@@ -172,7 +176,7 @@ impl<K: Kind> Operation<K> {
     }
 }
 
-impl<K: Kind> Future for Operation<K> {
+impl<K: Kind + 'static> Future for Operation<K> {
     type Output = K::Output;
 
     /// # Panics
@@ -211,7 +215,7 @@ impl<K: Kind> Future for Operation<K> {
     }
 }
 
-impl<K: Kind> Operation<K> {
+impl<K: Kind + 'static> Operation<K> {
     #[cold]
     fn poll_fetched(&mut self, cx: &mut Context<'_>) -> Poll<K::Output> {
         let State::Elsewhere { fetched, .. } = &self.state else { already_polled() };
@@ -301,7 +305,7 @@ struct Both<K, H> {
     handler: H,
 }
 
-impl<K: Kind, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
+impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
     /// Moves both into an empty slot, and starts the kind there.
     #[inline]
     fn into_slot(self, slot: &'static Slot, vtable: &'static VTable, start: impl FnOnce(&mut K)) {
@@ -317,7 +321,7 @@ impl<K: Kind, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
 
 struct Callback<K, H>(std::marker::PhantomData<(K, H)>);
 
-impl<K: Kind, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
+impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
     const VTABLE: &'static VTable = &VTable { complete: Self::call, at_teardown: Some(Self::DROP), name: K::NAME };
     /// Not a user's handler: it is called at teardown too.
     const INTERNAL: &'static VTable = &VTable { complete: Self::call, at_teardown: None, name: K::NAME };
@@ -537,7 +541,7 @@ impl Local {
 
 /// Not one slot is left: the handler hears of it as soon as the running one has returned.
 #[cold]
-fn no_slot<K: Kind, H>(local: &Local, kind: K, handler: H) -> Cancel
+fn no_slot<K: Kind + 'static, H>(local: &Local, kind: K, handler: H) -> Cancel
 where
     H: FnOnce(K::Output) + Send + 'static,
 {
@@ -549,7 +553,7 @@ where
 
 /// `then` away from the worker: a message starts the operation there.
 #[cold]
-fn elsewhere<K: Kind, H>(
+fn elsewhere<K: Kind + 'static, H>(
     home: HomeRef,
     kind: K,
     handler: H,
@@ -601,7 +605,7 @@ struct Parcel<K: Kind> {
     to: Arc<Fetched<K::Output>>,
 }
 
-impl<K: Kind> Parcel<K> {
+impl<K: Kind + 'static> Parcel<K> {
     /// On the worker: starts the operation, as one with a handler that hands the output over.
     fn start(mut self, local: &Local, started: &Started, timeout: u64, location: &'static Location<'static>) {
         let Some(kind) = self.kind.take() else { return };
@@ -631,7 +635,7 @@ impl<K: Kind> Parcel<K> {
     }
 }
 
-fn deliver_to_slot<K: Kind, H: FnOnce(K::Output) + Send + 'static>(
+fn deliver_to_slot<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static>(
     local: &Local,
     slot: &'static Slot,
     kind: K,
@@ -648,7 +652,7 @@ fn deliver_to_slot<K: Kind, H: FnOnce(K::Output) + Send + 'static>(
 /// Wakes the worker to hand a result over, when it is there.
 struct Fetcher<K: Kind>(std::sync::Mutex<Option<Parcel<K>>>, HomeRef, u32, u64);
 
-impl<K: Kind> std::task::Wake for Fetcher<K> {
+impl<K: Kind + 'static> std::task::Wake for Fetcher<K> {
     fn wake(self: Arc<Self>) {
         let parcel = super::home::lock(&self.0).take();
         let (home, index, first) = (self.1, self.2, self.3);

@@ -185,7 +185,7 @@ impl Slot {
     ///
     /// A `T` was put and not yet taken. The caller makes no second reference while it uses this one.
     #[inline]
-    pub(crate) unsafe fn get<T: Send + 'static>(&self) -> *mut T {
+    pub(crate) unsafe fn get<T: Send>(&self) -> *mut T {
         let place = self.payload.get().cast::<u8>();
         // SAFETY: a T was put here, inline or boxed by the same rule.
         unsafe { if fits_inline::<T>() { place.cast::<T>() } else { place.cast::<*mut T>().read() } }
@@ -197,7 +197,7 @@ impl Slot {
     ///
     /// A `T` was put and not yet taken.
     #[inline]
-    pub(crate) unsafe fn take<T: Send + 'static>(&self) -> T {
+    pub(crate) unsafe fn take<T: Send>(&self) -> T {
         let place = self.payload.get().cast::<u8>();
         // SAFETY: a T was put here, inline or boxed by the same rule, and is not used afterwards.
         unsafe {
