@@ -162,7 +162,6 @@ impl File {
     }
 
     /// The file's length in bytes.
-    #[expect(clippy::len_without_is_empty, reason = "an operation that asks the kernel, not a container's length")]
     #[track_caller]
     pub fn len(&self) -> Operation<Length> {
         Operation::new(Length { object: self.object(), scratch: [0; 32] })
