@@ -221,7 +221,7 @@ impl Proactor {
 
     /// After a [`stop`](Handle::stop), lets `run` and its kin work again.
     pub fn restart(&self) {
-        self.handle.home.home.stopped.store(false, Ordering::Release);
+        self.handle.home.if_alive(|home| home.stopped.store(false, Ordering::Release));
     }
 
     /// Claims the worker for this thread, and goes inside.
@@ -233,6 +233,14 @@ impl Proactor {
         let home = self.handle.home.home;
         let caller = Owner::current();
         let mut owner = lock(&home.owner);
+        if !self.handle.home.is_alive() {
+            // The home may be another proactor's by now.
+            return Err(RunError::Backend(io::Error::new(
+                io::ErrorKind::NotConnected,
+                "the thread that this worker belonged to has ended, and what was in flight with it: \
+                 run a proactor on a thread that outlives it",
+            )));
+        }
         match &*owner {
             Some(owner) if owner.id != caller.id => {
                 return Err(RunError::WrongThread { owner: owner.name.clone(), caller: caller.name });
@@ -318,15 +326,15 @@ impl Handle {
     /// Makes `run` and its kin return [`RunEnd::Stopped`] as soon as the running handler has
     /// returned, and at once from then on, until [`restart`](Proactor::restart). What is in flight stays so.
     pub fn stop(&self) {
-        if self.home.is_alive() {
-            self.home.home.stopped.store(true, Ordering::Release);
+        if self.home.if_alive(|home| home.stopped.store(true, Ordering::Release)) {
             self.home.send(Message::Run(Box::new(|_| {})));
         }
     }
 
     /// While the guard lives, `run` waits for more work instead of returning.
     pub fn work_guard(&self) -> WorkGuard {
-        self.home.home.guards.fetch_add(1, Ordering::AcqRel);
+        // A dead proactor's home may be another's by now, which is not to be kept running.
+        self.home.if_alive(|home| home.guards.fetch_add(1, Ordering::AcqRel));
         WorkGuard { home: self.home }
     }
 
@@ -387,8 +395,7 @@ impl fmt::Debug for Handle {
 
 impl Drop for WorkGuard {
     fn drop(&mut self) {
-        if self.home.is_alive() {
-            self.home.home.guards.fetch_sub(1, Ordering::AcqRel);
+        if self.home.if_alive(|home| home.guards.fetch_sub(1, Ordering::AcqRel)) {
             self.home.send(Message::Run(Box::new(|_| {})));
         }
     }

@@ -48,7 +48,7 @@ pub fn terminate(proactor: &Handle) -> Operation<Wait> {
 /// waits are not kept.
 #[track_caller]
 pub fn wait(proactor: &Handle, signal: Signal) -> Operation<Wait> {
-    Operation::new(Wait { home: proactor.home, signal, failed: None })
+    Operation::new(Wait { home: proactor.home, signal, token: None, failed: None })
 }
 
 /// Ends the waits of this proactor for `signal`, as if the signal had come: for tests, and for
@@ -61,7 +61,23 @@ pub fn raise(proactor: &Handle, signal: Signal) {
 pub struct Wait {
     home: HomeRef,
     signal: Signal,
+    /// What it waits as, once it does.
+    token: Option<Token>,
     failed: Option<io::Error>,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        // Cancelled or not: it waits no more.
+        if let Some(token) = self.token.take() {
+            let same = |waiter: &Waiter| {
+                waiter.token == token
+                    && std::ptr::eq(waiter.home.home, self.home.home)
+                    && waiter.home.incarnation == self.home.incarnation
+            };
+            lock(&WAITERS).retain(|waiter| !same(waiter));
+        }
+    }
 }
 
 impl Steps for Wait {
@@ -87,10 +103,11 @@ impl Steps for Wait {
         let mut waiters = lock(&WAITERS);
         waiters.retain(|waiter| waiter.home.is_alive());
         waiters.push(Waiter { home: self.home, token, signal: self.signal });
+        self.token = Some(token);
     }
 
-    fn finish(self, outcome: Outcome<'_>) -> Self::Out {
-        match self.failed {
+    fn finish(mut self, outcome: Outcome<'_>) -> Self::Out {
+        match self.failed.take() {
             Some(error) if outcome.result == FAILED_EARLY => Err(error),
             _ => outcome.unit(),
         }

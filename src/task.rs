@@ -137,6 +137,12 @@ impl Tasks {
         Tasks { entries: RefCell::new(Vec::new()), free: RefCell::new(Vec::new()) }
     }
 
+    /// No task is left, and a new proactor moves in: its tasks are numbered from the start again.
+    pub(crate) fn begin(&self) {
+        self.entries.borrow_mut().clear();
+        self.free.borrow_mut().clear();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.borrow().len() - self.free.borrow().len()
     }

@@ -158,7 +158,8 @@ impl Local {
                 Message::Cancel { index, first } => {
                     self.stop_operation(index, first, crate::op::slots::Stop::Canceled);
                 }
-                Message::Close(object) => self.close_object(object.object),
+                Message::Abandon { index, first, abandon } => abandon(self, index, first),
+                Message::Close(object) => self.close_if_still(&object),
                 Message::Wake(crate::task::MAIN) => self.main_ready.set(true),
                 Message::Wake(id) => self.ready.borrow_mut().push_back(Ready::Task(id)),
             }

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proactor::{Handle, IoBuf, Slice};
 use proactor::fs::File;
 use proactor::net::TcpStream;
 use proactor::time::Instant;
+use proactor::{Handle, IoBuf, Slice};
 
 use crate::request::{self, Parsed, Request, Target};
 use crate::response::{self, Part, Persistence, Status};
@@ -63,13 +63,6 @@ impl Default for Limits {
 }
 
 impl Site {
-    pub(crate) fn new(root: impl Into<PathBuf>) -> Site {
-        Site {
-            root: root.into(),
-            limits: Limits::default(),
-        }
-    }
-
     /// The file that a target names.
     pub(crate) fn locate(&self, target: &Target) -> PathBuf {
         let mut path = self.root.join(&target.path);

@@ -29,7 +29,7 @@ use std::time::Duration;
 use proactor::net::TcpListener;
 use proactor::{Proactor, signal};
 
-use exchange::Site;
+use exchange::{Limits, Site};
 use server::{Serve, Server};
 
 const USAGE: &str = "usage: file_server ROOT [--addr 127.0.0.1:8080] [--style callback|async]";
@@ -75,7 +75,8 @@ fn serve(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         root.display()
     );
 
-    let server = Server::start(&proactor, listener, Site::new(root), serve);
+    let limits = Limits::default();
+    let server = Server::start(&proactor, listener, Site { root, limits }, serve);
     let handle = proactor.handle();
     signal::ctrl_c(&proactor).then(move |result| {
         match result {

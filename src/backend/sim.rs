@@ -20,7 +20,7 @@ use super::{
 use crate::sim::World;
 use crate::sim::errno;
 use crate::sim::files;
-use crate::sim::kernel::{Request, Verb};
+use crate::sim::op::{Request, Verb};
 use crate::sim::steps::{Stepped, Until as Till};
 
 // The kernel reads the flags of an open as the seam has them.
@@ -238,13 +238,16 @@ impl Lane for SimLane {
     }
 
     fn cancel(&mut self, token: Token) {
-        self.world
-            .with(|kernel| kernel.cancel(place(token), token.0));
+        // On another thread than the world's nothing was ever submitted: there is nothing to cancel.
+        let _ = self
+            .world
+            .enter(|kernel| kernel.cancel(place(token), token.0));
     }
 
     fn disarm(&mut self, token: Token) {
-        self.world
-            .with(|kernel| kernel.disarm(place(token), token.0));
+        let _ = self
+            .world
+            .enter(|kernel| kernel.disarm(place(token), token.0));
     }
 
     fn wait(&mut self, batch: &mut Vec<Completion>, until: Until) -> io::Result<Waited> {
@@ -280,7 +283,10 @@ impl Lane for SimLane {
     }
 
     fn in_flight(&self) -> usize {
-        self.world.with(|kernel| kernel.in_flight())
+        // It is the wait that says which thread it belongs to.
+        self.world
+            .enter(|kernel| kernel.in_flight())
+            .unwrap_or_default()
     }
 
     fn notify(&mut self, waker: &Waker, until: Until) -> io::Result<()> {
@@ -313,7 +319,7 @@ impl Lane for SimLane {
             Note::DiscardedHandle => "a handle that nobody waits for is closed".to_owned(),
             Note::DroppedHandler => "a handler is dropped uninvoked".to_owned(),
         };
-        self.world.with(|kernel| kernel.note(text));
+        let _ = self.world.enter(|kernel| kernel.note(text));
     }
 }
 

@@ -65,6 +65,8 @@ mod crew;
 mod env;
 mod execution;
 mod failure;
+#[cfg(test)]
+mod models;
 mod panics;
 mod random;
 mod replay;

@@ -240,6 +240,11 @@ fn stack(text: &mut String, case: &Case<'_>, names: &Names<'_>) -> std::fmt::Res
         frames.push([line.name.clone(), line.text.clone(), place]);
         event = line.cause;
     }
+    if event != EventId::ROOT {
+        // The kernel sees no spawns and posts: the chain of operations ends there.
+        let what = "a task or a posted handler".to_owned();
+        frames.push([names.path(event), what, String::new()]);
+    }
     if frames.len() > FRAMES {
         let hidden = frames.len() - FRAMES;
         let middle = FRAMES - FRAMES / 4;

@@ -183,7 +183,7 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
         let outcome = self.execute(&world, seed);
         let trace = world.trace();
         let names = EventNames::of(&trace);
-        let lines = trace.iter().filter_map(|step| line(step, &names)).collect();
+        let lines = story(&trace, &names);
         (outcome, taken_back(&world), Story { lines })
     }
 }
@@ -197,17 +197,27 @@ fn taken_back<C: Chooser>(world: &World) -> Box<C> {
     }
 }
 
-/// A step of the kernel as a line of a report; decisions only where they deviate.
-fn line(step: &TraceEvent, names: &EventNames) -> Option<Line> {
-    let deviation = match step.what {
-        What::Decision {
-            deviation: false, ..
-        } => return None,
-        What::Decision {
-            deviation: true, ..
-        } => true,
-        _ => false,
+/// The lines of a report: up to the failure, without the decisions that were kind, and without
+/// effects that only say what the completion right behind them says.
+fn story(trace: &[TraceEvent], names: &EventNames) -> Vec<Line> {
+    let end = trace
+        .iter()
+        .position(|step| step.what == What::Violation)
+        .map_or(trace.len(), |violation| violation + 1);
+    let trace = &trace[..end];
+    let is_news = |(at, step): (usize, &TraceEvent)| match step.what {
+        What::Decision { deviation, .. } => deviation,
+        What::Effect => trace.get(at + 1).is_none_or(|next| {
+            let ends = matches!(next.what, What::Complete { .. });
+            !ends || next.event != step.event || next.text != step.text
+        }),
+        _ => true,
     };
+    let told = trace.iter().enumerate().filter(|step| is_news(*step));
+    told.map(|(_, step)| line(step, names)).collect()
+}
+
+fn line(step: &TraceEvent, names: &EventNames) -> Line {
     let submission = match step.what {
         What::Submit { nth } => Some(nth),
         _ => None,
@@ -215,16 +225,25 @@ fn line(step: &TraceEvent, names: &EventNames) -> Option<Line> {
     // A place says who asked for something; on what comes of it, it would only repeat itself.
     let asks = submission.is_some() || matches!(step.what, What::CancelAsked | What::Close);
     let place = |location: &'static Location<'static>| Place::of(location);
-    Some(Line {
+    Line {
         lane: step.lane,
         event: step.event,
         name: names.get(step.event),
         cause: step.cause,
         submission,
         completion: matches!(step.what, What::Complete { .. }),
-        text: step.text.clone(),
+        text: match step.what {
+            What::Effect => format!("effect {}", step.text),
+            _ => step.text.clone(),
+        },
         place: step.location.filter(|_| asks).map(place),
         at: step.at,
-        deviation,
-    })
+        deviation: matches!(
+            step.what,
+            What::Decision {
+                deviation: true,
+                ..
+            }
+        ),
+    }
 }

@@ -6,7 +6,7 @@ use super::{Cause, Sink, Source, interrupted};
 use crate::backend::Code;
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local};
-use crate::op::kind::{Activation, Outcome, Steps};
+use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps};
 use crate::op::object::ObjectRef;
 use crate::op::slots::Stop;
 
@@ -15,6 +15,8 @@ const BUFFER: usize = 64 * 1024;
 
 /// Copies from one stream into another until the first ends; how many bytes were written. Memory is
 /// one buffer of 64 KiB: nothing more is read until all that was read is written.
+///
+/// Both have to be streams of one proactor: else the error is of kind [`io::ErrorKind::InvalidInput`].
 ///
 /// If it stops early, [`Interrupted::done`](super::Interrupted::done) counts the bytes written;
 /// bytes read and not yet written are lost with the operation, and counted as discarded.
@@ -50,6 +52,9 @@ impl Steps for Copy {
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
+        if !std::ptr::eq(self.from.home.home, self.to.home.home) {
+            return Err(FAILED_EARLY);
+        }
         if self.is_writing() {
             let mut activation = Activation::on(&self.to, Code::Send)?;
             activation.op.ptr = self.buf.as_mut_ptr().wrapping_add(self.written);
@@ -81,6 +86,9 @@ impl Steps for Copy {
     }
 
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {
+        if outcome.result == FAILED_EARLY {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "copy needs two streams of one proactor"));
+        }
         if self.ended && outcome.result == 0 {
             return Ok(self.total);
         }

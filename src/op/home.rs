@@ -29,6 +29,9 @@ pub(crate) enum Message {
     Call(Box<dyn FnOnce() + Send>),
     /// A cancel for the operation that started in this slot as this generation.
     Cancel { index: u32, first: u64 },
+    /// The future of the operation that started in this slot as this generation is gone. A teardown
+    /// does this too: what the slot owns is to be dropped.
+    Abandon { index: u32, first: u64, abandon: fn(&Local, u32, u64) },
     /// The last user handle of an object is gone, or it was closed.
     Close(super::object::ObjectRef),
     /// A task was woken.
@@ -168,6 +171,17 @@ impl HomeRef {
     #[inline]
     pub(crate) fn is_alive(&self) -> bool {
         self.home.incarnation.load(Ordering::Acquire) == self.incarnation
+    }
+
+    /// Does something to the shared half, unless the proactor has been torn down: a teardown does not
+    /// come in between. Whether it was done.
+    pub(crate) fn if_alive<T>(&self, act: impl FnOnce(&Home) -> T) -> bool {
+        let _inbox = lock(&self.home.inbox);
+        let alive = self.is_alive();
+        if alive {
+            act(self.home);
+        }
+        alive
     }
 
     /// Leaves a message and sees to it that the worker reads it. The message is dropped if the
@@ -367,6 +381,10 @@ impl Local {
         *self.backend.borrow_mut() = Some(backend);
         *self.lane.borrow_mut() = Some(lane);
         self.limit.set(limit);
+        self.slots.begin();
+        self.tasks.begin();
+        self.home.objects.begin();
+        self.ready_budget.set(READY_BUDGET);
         self.root_nth.set(0);
         self.begin_step(EventId::ROOT);
         self.tearing_down.set(false);

@@ -9,7 +9,7 @@
 
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use super::home::{Home, HomeRef, Local, Message, lock};
 use super::slots::{NONE, Slot, Stop};
@@ -23,6 +23,8 @@ pub(crate) struct Object {
     raw: AtomicI32,
     /// The first of the operations in flight on it. Only the home thread reads or writes it.
     first: AtomicU32,
+    /// Among the free blocks. Written under the pool's lock.
+    pooled: AtomicBool,
 }
 
 /// An object, and which of its lives is meant.
@@ -89,8 +91,11 @@ impl Clone for ObjectHandle {
 impl Drop for ObjectHandle {
     #[inline]
     fn drop(&mut self) {
-        if self.0.object.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.0.object.users.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.close();
+            if self.0.object.is_vacant() {
+                lock(&self.0.home.home.objects.pool).recycle(self.0.object);
+            }
         }
     }
 }
@@ -132,6 +137,16 @@ impl Object {
         self.generation.load(Ordering::Relaxed) & 1 == 0 && self.first.load(Ordering::Relaxed) == NONE
     }
 
+    /// Closed, without users, and not among the free blocks yet. A block that still has a stale handle
+    /// is not used again: that handle's drop would count against its successor.
+    fn is_vacant(&self) -> bool {
+        // Who closes writes `raw` and then reads `users`, who drops the last handle the other way
+        // round, sequentially consistent: at least one of them sees that the block is vacant.
+        self.raw.load(Ordering::SeqCst) == Raw::NONE.0
+            && self.users.load(Ordering::SeqCst) == 0
+            && !self.pooled.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn raw_for_dump(&self) -> i32 {
         self.raw.load(Ordering::Relaxed)
     }
@@ -141,6 +156,14 @@ impl Local {
     /// A new object with one user.
     pub(crate) fn open_object(&self, home: HomeRef, raw: Raw) -> ObjectHandle {
         self.home.objects.open(home, raw)
+    }
+
+    /// An object was closed on another thread. It may have ended by itself since, and something else
+    /// may live in its block.
+    pub(crate) fn close_if_still(&self, closed: &ObjectRef) {
+        if closed.object.generation.load(Ordering::Acquire) == closed.generation + 1 {
+            self.close_object(closed.object);
+        }
     }
 
     /// Cancels what is pending on an object whose generation has moved on, and closes the descriptor
@@ -159,13 +182,15 @@ impl Local {
 
     #[cold]
     pub(crate) fn finish_close(&self, object: &'static Object) {
-        let mut pool = lock(&self.home.objects.pool);
-        let raw = Raw(object.raw.swap(Raw::NONE.0, Ordering::Relaxed));
+        let raw = {
+            let mut pool = lock(&self.home.objects.pool);
+            let raw = Raw(object.raw.swap(Raw::NONE.0, Ordering::SeqCst));
+            pool.recycle(object);
+            raw
+        };
         if raw == Raw::NONE {
             return;
         }
-        pool.free.push(object);
-        drop(pool);
         if let Some(lane) = self.lane.borrow_mut().as_mut() {
             lane.close(raw);
         }
@@ -182,9 +207,33 @@ struct Pool {
     free: Vec<&'static Object>,
 }
 
+impl Pool {
+    /// Puts a block among the free ones once nobody knows it any more.
+    fn recycle(&mut self, object: &'static Object) {
+        if object.is_vacant() {
+            object.pooled.store(true, Ordering::Relaxed);
+            self.free.push(object);
+        }
+    }
+}
+
 impl Objects {
     pub(crate) const fn new() -> Objects {
         Objects { pool: Mutex::new(Pool { all: Vec::new(), free: Vec::new() }) }
+    }
+
+    /// None is open, and a new proactor moves in: blocks are handed out in the same order again.
+    pub(crate) fn begin(&self) {
+        let mut pool = lock(&self.pool);
+        let Pool { all, free } = &mut *pool;
+        free.clear();
+        for object in all.iter().rev() {
+            object.pooled.store(false, Ordering::Relaxed);
+            if object.is_vacant() {
+                object.pooled.store(true, Ordering::Relaxed);
+                free.push(object);
+            }
+        }
     }
 
     /// A new object with one user; from any thread.
@@ -196,11 +245,13 @@ impl Objects {
                 users: AtomicU32::new(0),
                 raw: AtomicI32::new(Raw::NONE.0),
                 first: AtomicU32::new(NONE),
+                pooled: AtomicBool::new(false),
             }));
             pool.all.push(object);
             object
         });
-        drop(pool);
+        // Under the lock: a last stale handle may be looking whether the block is vacant.
+        object.pooled.store(false, Ordering::Relaxed);
         object.raw.store(raw.0, Ordering::Relaxed);
         object.users.store(1, Ordering::Relaxed);
         let generation = object.generation.load(Ordering::Relaxed) + 1;
@@ -215,13 +266,16 @@ impl Objects {
         let mut raws = Vec::new();
         let Pool { all, free } = &mut *pool;
         for object in all.iter() {
-            let raw = object.raw.swap(Raw::NONE.0, Ordering::Relaxed);
+            let raw = object.raw.swap(Raw::NONE.0, Ordering::SeqCst);
             if raw != Raw::NONE.0 {
                 let generation = object.generation.load(Ordering::Relaxed);
                 object.generation.store(generation + (generation & 1), Ordering::Release);
                 object.first.store(NONE, Ordering::Relaxed);
                 raws.push(Raw(raw));
-                free.push(object);
+                if object.is_vacant() {
+                    object.pooled.store(true, Ordering::Relaxed);
+                    free.push(object);
+                }
             }
         }
         raws
@@ -231,6 +285,6 @@ impl Objects {
 impl Home {
     pub(crate) fn open_objects(&self) -> usize {
         let pool = lock(&self.objects.pool);
-        pool.all.len() - pool.free.len()
+        pool.all.iter().filter(|object| object.raw.load(Ordering::Relaxed) != Raw::NONE.0).count()
     }
 }

@@ -225,8 +225,12 @@ impl<K: Kind> Operation<K> {
     #[cold]
     fn poll_away(&mut self, home: HomeRef, index: u32, first: u64, cx: &mut Context<'_>) -> Poll<K::Output> {
         if !home.is_alive() {
-            self.state = State::Over;
-            return Poll::Ready(output_of_the_dead::<K>(home, index));
+            // Without an output it was leaked: it will never be ready.
+            let output = output_of_the_dead::<K>(home, index);
+            if output.is_some() {
+                self.state = State::Over;
+            }
+            return output.map_or(Poll::Pending, Poll::Ready);
         }
         let fetched = Fetched::new();
         self.state = State::Elsewhere { home, fetched: fetched.clone() };
@@ -255,7 +259,7 @@ impl<K: Kind> Drop for Operation<K> {
 fn abandon<K: Kind>(home: HomeRef, index: u32, first: u64) {
     match home.here() {
         Some(local) => orphan::<K>(local, index, first),
-        None if home.is_alive() => home.send(Message::Run(Box::new(move |local| orphan::<K>(local, index, first)))),
+        None if home.is_alive() => home.send(Message::Abandon { index, first, abandon: orphan::<K> }),
         None => drop(output_of_the_dead::<K>(home, index)),
     }
 }
@@ -344,9 +348,12 @@ impl<K: Kind, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
     /// As [`VTable::complete`], the payload being a `Both<K, H>`.
     unsafe fn drop_uninvoked(local: &Local, slot: &'static Slot, result: i32) {
         // SAFETY: the payload is a Both<K, H>; the slot is given back empty.
-        let Both { kind, handler } = unsafe { slot.take::<Both<K, H>>() };
+        let Both { mut kind, handler } = unsafe { slot.take::<Both<K, H>>() };
         local.release(slot);
         local.note(Note::DroppedHandler);
+        if K::COMPOSED {
+            kind.next(result, Stop::Teardown);
+        }
         kind.discard(Outcome { local: Some(local), result, stop: Stop::Teardown });
         drop(handler);
     }
@@ -377,7 +384,12 @@ impl<K: Kind> Awaited<K> {
     /// # Safety
     ///
     /// As [`VTable::complete`], the payload being a `K`.
-    unsafe fn discard(local: &Local, slot: &'static Slot, _: i32) {
+    unsafe fn discard(local: &Local, slot: &'static Slot, result: i32) {
+        if K::COMPOSED {
+            // What its last step moved counts as well; another step does not follow.
+            // SAFETY: the payload is a K, nobody else uses it now.
+            unsafe { &mut *slot.get::<K>() }.next(result, Stop::Canceled);
+        }
         discard::<K>(local, slot);
     }
 }
@@ -402,17 +414,21 @@ fn take_output<K: Kind>(local: &Local, slot: &'static Slot) -> K::Output {
 }
 
 /// The output of an operation whose proactor was torn down: the teardown left it done, in its slot,
-/// for its future to find.
+/// for its future to find. None if the kernel has not let go of it: then it is leaked.
 #[cold]
-fn output_of_the_dead<K: Kind>(home: HomeRef, index: u32) -> K::Output {
+fn output_of_the_dead<K: Kind>(home: HomeRef, index: u32) -> Option<K::Output> {
     // SAFETY: the incarnation ended after its teardown (Acquire in is_alive), which never comes back
     // to a slot that a future still holds, and such a home is not used again (Proactor::tear_down).
     let local = unsafe { home.home.local() };
-    let Some(slot) = local.slots.get(index) else { already_polled() };
+    let slot = local.slots.get(index)?;
+    if slot.life() != life::DONE {
+        // The teardown gave up on it: the kernel may still touch what it owns (I4).
+        return None;
+    }
     // SAFETY: this future alone knows the slot, whose payload is the K that it put there.
     let kind = unsafe { slot.take::<K>() };
     let result = if slot.result.get() < 0 { GONE } else { slot.result.get() };
-    kind.finish(Outcome { local: None, result, stop: Stop::Teardown })
+    Some(kind.finish(Outcome { local: None, result, stop: Stop::Teardown }))
 }
 
 impl Local {

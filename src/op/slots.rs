@@ -229,10 +229,14 @@ unsafe fn vacant(_: &Local, slot: &'static Slot, _: i32) {
 pub(crate) struct Slots {
     chunks: [Cell<Option<&'static [Slot]>>; CHUNKS],
     made: Cell<u32>,
+    /// From here on none has been used since the last [`Slots::begin`].
+    fresh: Cell<u32>,
     free: Cell<u32>,
     in_use: Cell<u32>,
 }
 
+/// No operation starts as a later one. (The margin is for the activations of one composed operation.)
+const LAST_GENERATION: u64 = Token::GENERATION_MAX - (1 << 32);
 const FIRST_CHUNK_BITS: u32 = 6;
 const CHUNKS: usize = (Token::INDEX_BITS - FIRST_CHUNK_BITS) as usize;
 /// How many slots a worker can have: 64 + 128 + … in [`CHUNKS`] chunks.
@@ -243,6 +247,7 @@ impl Slots {
         Slots {
             chunks: [const { Cell::new(None) }; CHUNKS],
             made: Cell::new(0),
+            fresh: Cell::new(0),
             free: Cell::new(NONE),
             in_use: Cell::new(0),
         }
@@ -261,11 +266,13 @@ impl Slots {
     /// A free slot, `SUBMITTING` from now on; none if all [`CAPACITY`] are in use.
     #[inline]
     pub(crate) fn take(&self) -> Option<&'static Slot> {
-        if self.free.get() == NONE {
-            self.grow()?;
-        }
-        let slot = self.get(self.free.get())?;
-        self.free.set(slot.next.get());
+        let slot = match self.get(self.free.get()) {
+            Some(slot) => {
+                self.free.set(slot.next.get());
+                slot
+            }
+            None => self.take_fresh()?,
+        };
         self.in_use.set(self.in_use.get() + 1);
         slot.next.set(NONE);
         slot.first.set(slot.generation.get());
@@ -283,8 +290,7 @@ impl Slots {
         slot.vtable.set(&VACANT);
         self.in_use.set(self.in_use.get() - 1);
         // A slot whose generations are nearly used up is retired: a token never names two operations.
-        // (The margin is for the activations of one composed operation.)
-        if next < Token::GENERATION_MAX - (1 << 32) {
+        if next < LAST_GENERATION {
             slot.next.set(self.free.get());
             self.free.set(slot.index);
         }
@@ -299,18 +305,36 @@ impl Slots {
         (0..self.made.get()).filter_map(|index| self.get(index)).filter(|slot| slot.life() != life::FREE)
     }
 
+    /// All slots are free, and a new proactor moves in: it is to get the same numbers in the same
+    /// order as any other would, so that a simulation repeats itself.
+    pub(crate) fn begin(&self) {
+        debug_assert_eq!(self.in_use.get(), 0);
+        self.free.set(NONE);
+        self.fresh.set(0);
+    }
+
     #[cold]
+    fn take_fresh(&self) -> Option<&'static Slot> {
+        loop {
+            let index = self.fresh.get();
+            if index == self.made.get() {
+                self.grow()?;
+            }
+            self.fresh.set(index + 1);
+            let slot = self.get(index)?;
+            if slot.generation.get() < LAST_GENERATION {
+                return Some(slot);
+            }
+        }
+    }
+
     fn grow(&self) -> Option<()> {
         let made = self.made.get();
         let (chunk, offset) = place(made);
         debug_assert_eq!(offset, 0, "chunks are made whole");
+        let chunk_cell = self.chunks.get(chunk)?;
         let size = 1u32 << (FIRST_CHUNK_BITS + chunk as u32);
-        let slots: &'static [Slot] = Box::leak((made..made + size).map(Slot::new).collect());
-        self.chunks.get(chunk)?.set(Some(slots));
-        for (this, slot) in slots.iter().enumerate() {
-            slot.next.set(if this + 1 < slots.len() { made + this as u32 + 1 } else { NONE });
-        }
-        self.free.set(made);
+        chunk_cell.set(Some(Box::leak((made..made + size).map(Slot::new).collect())));
         self.made.set(made + size);
         Some(())
     }
@@ -357,9 +381,25 @@ mod tests {
     fn a_slot_is_retired_before_its_generation_wraps() {
         let slots = Slots::new();
         let slot = slots.take().unwrap();
-        slot.generation.set(Token::GENERATION_MAX - (1 << 32));
+        slot.generation.set(LAST_GENERATION);
         slots.give_back(slot);
         assert_ne!(slots.take().unwrap().index(), slot.index());
+    }
+
+    #[test]
+    fn a_new_tenant_gets_the_same_numbers_but_never_the_same_tokens() {
+        let slots = Slots::new();
+        let take = || -> Vec<_> { (0..3).map(|_| slots.take().unwrap()).collect() };
+        let first = take();
+        let tokens: Vec<_> = first.iter().map(|slot| slot.token()).collect();
+        for slot in [first[1], first[0], first[2]] {
+            slots.give_back(slot);
+        }
+        slots.begin();
+        for (old, slot) in tokens.iter().zip(take()) {
+            assert_eq!(slot.index(), old.index());
+            assert_ne!(slot.token(), *old);
+        }
     }
 
     #[test]

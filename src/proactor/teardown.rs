@@ -12,7 +12,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use crate::backend::{Code, Note, Raw, Until};
-use crate::op::home::{Entered, Home, HomeRef, Local, Owner, Ready, lock};
+use crate::op::home::{Entered, Home, HomeRef, Local, Message, Owner, Ready, lock};
 use crate::op::kind::GONE;
 use crate::op::slots::{Slot, Stop, life};
 use crate::time::nanos;
@@ -92,7 +92,7 @@ fn on_its_thread(home: HomeRef) {
     local.tearing_down.set(true);
     local.limit.set(0);
     let drained = local.drain();
-    let (in_slots, lane) = (local.slots.in_use(), local.lane.borrow_mut().take());
+    let lane = local.lane.borrow_mut().take();
     if let Some(mut lane) = lane {
         if drained {
             for raw in local.unclaimed_handles() {
@@ -112,9 +112,17 @@ fn on_its_thread(home: HomeRef) {
         }
     }
     drop(inside);
-    let unread = home.home.end_incarnation();
+    let mut unread = home.home.end_incarnation();
+    if drained {
+        // Futures that other threads dropped since: nobody will come for what is in their slots.
+        for message in unread.extract_if(.., |message| matches!(message, Message::Abandon { .. })) {
+            if let Message::Abandon { index, first, abandon } = message {
+                abandon(local, index, first);
+            }
+        }
+    }
     local.backend.borrow_mut().take();
-    if drained && in_slots == 0 {
+    if drained && local.slots.in_use() == 0 {
         home.home.give_back();
     }
     // Dropping messages is user code (handlers, buffers): last, when nothing can go wrong any more.
@@ -130,7 +138,8 @@ impl Local {
             self.home.collect_mail(&mut self.mail.borrow_mut());
             while let Some(message) = { self.mail.borrow_mut().pop_front() } {
                 match message {
-                    crate::op::home::Message::Close(object) => self.close_object(object.object),
+                    Message::Close(object) => self.close_if_still(&object),
+                    Message::Abandon { index, first, abandon } => abandon(self, index, first),
                     other => drop(other),
                 }
             }

@@ -1,6 +1,6 @@
 //! Virtual time: deadlines in a heap that an operation can be taken out of again.
 
-use super::kernel::Op;
+use super::op::Op;
 use super::queue::NIL;
 
 /// The operations that wait for a point in time, earliest first, then first submitted.

@@ -3,10 +3,11 @@
 use super::decide::{Menu, Outcome};
 use super::errno;
 use super::handles::Object;
-use super::kernel::{Kernel, Op};
+use super::kernel::Kernel;
+use super::op::Op;
 use crate::choice::Site;
 
-/// Bits of `Request::flags` of [`super::kernel::Verb::Open`].
+/// Bits of `Request::flags` of [`super::op::Verb::Open`].
 pub(crate) const READ: u32 = 1;
 pub(crate) const WRITE: u32 = 2;
 pub(crate) const CREATE: u32 = 4;

@@ -1,15 +1,6 @@
-//! Operations: their states, how they start, have their effect, end, and are taken back.
-//!
-//! An operation is in one of three states, and the state alone fixes what a cancel may do:
-//!
-//! | state | meaning | a cancel |
-//! |---|---|---|
-//! | `Wait` | its effect is impossible so far | wins, or is processed late |
-//! | `Armed` | its effect is possible and deliberately late | wins, comes after the effect, or is processed late |
-//! | `Done` | it had its effect; the completion is queued | finds nothing: the result stands |
+//! The kernel: how operations start, wait, have their effect and end.
 
 use std::mem::MaybeUninit;
-use std::panic::Location;
 
 use super::clock::Timers;
 use super::decide::{Decider, Menu, Outcome};
@@ -17,148 +8,13 @@ use super::errno;
 use super::files::Files;
 use super::handles::{Handles, Object};
 use super::lent::Lent;
-use super::queue::{NIL, Queue};
+use super::op::{Op, Request, State, Verb};
+use super::queue::Queue;
 use super::tcp::Tcp;
 use super::trace::{Recorder, What};
 use super::violation::{Invariant, Violation};
 use super::world::Config;
 use crate::choice::{Chooser, EventId, Key, Site};
-
-/// What an operation does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verb {
-    Nop,
-    /// At `offset` (virtual nanoseconds) completes with 0.
-    Timer,
-    Recv,
-    Send,
-    Accept,
-    /// `ptr`: a [`std::net::SocketAddr`].
-    Connect,
-    /// `flags`: 0 read, 1 write, 2 both.
-    Shutdown,
-    ReadAt,
-    WriteAt,
-    /// `ptr`, `len`: the path. `flags`: see [`super::files`].
-    Open,
-    Sync,
-    /// Leaves the length as a `u64` at byte `offset` of the `len` bytes at `ptr`.
-    Length,
-}
-
-impl Verb {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Verb::Nop => "nop",
-            Verb::Timer => "timer",
-            Verb::Recv => "recv",
-            Verb::Send => "send",
-            Verb::Accept => "accept",
-            Verb::Connect => "connect",
-            Verb::Shutdown => "shutdown",
-            Verb::ReadAt => "read_at",
-            Verb::WriteAt => "write_at",
-            Verb::Open => "open",
-            Verb::Sync => "sync",
-            Verb::Length => "length",
-        }
-    }
-}
-
-/// One operation, as it is submitted.
-#[derive(Clone, Copy)]
-pub(crate) struct Request {
-    pub(crate) verb: Verb,
-    /// `len` counts [`super::lent::Piece`]s at `ptr`.
-    pub(crate) vectored: bool,
-    /// The kernel may poison what it may write.
-    pub(crate) writable: bool,
-    /// The submitter can take the result at once.
-    pub(crate) may_be_ready: bool,
-    pub(crate) handle: i32,
-    pub(crate) len: u32,
-    pub(crate) flags: u32,
-    pub(crate) ptr: *mut u8,
-    pub(crate) offset: u64,
-    /// Comes back with the completion; names the activation in a cancel.
-    pub(crate) token: u64,
-    pub(crate) event: EventId,
-    pub(crate) cause: EventId,
-    pub(crate) location: &'static Location<'static>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum State {
-    Free,
-    Wait,
-    Armed,
-    Done,
-}
-
-/// The slot of an operation.
-#[derive(Clone, Copy)]
-pub(super) struct Op {
-    pub(super) token: u64,
-    pub(super) event: EventId,
-    pub(super) cause: EventId,
-    pub(super) location: Option<&'static Location<'static>>,
-    pub(super) lent: Lent,
-    pub(super) offset: u64,
-    /// How many-th submission of the run.
-    pub(super) order: u64,
-    /// The fingerprint of what is sent, or of what was received.
-    print: u64,
-    pub(super) handle: i32,
-    pub(super) flags: u32,
-    pub(super) result: i32,
-    /// Neighbours in the list in which it waits.
-    pub(super) prev: u32,
-    pub(super) next: u32,
-    /// Place in the timer heap.
-    pub(super) heap: u32,
-    /// [`Verb::Connect`]: the listener whose backlog is full.
-    pub(super) listener: u32,
-    pub(super) verb: Verb,
-    pub(super) state: State,
-    /// Free faults that it may still suffer.
-    faults: u32,
-    /// The pattern in its buffer, if it is poisoned.
-    poison: Option<u8>,
-    printed: bool,
-    /// A cancel was asked for and waits to be processed.
-    pub(super) cancel_pending: bool,
-    /// How often each site was chosen for it.
-    seen: [u8; Site::ALL.len()],
-}
-
-impl Op {
-    pub(super) fn free() -> Op {
-        Op {
-            token: 0,
-            event: EventId::ROOT,
-            cause: EventId::ROOT,
-            location: None,
-            lent: Lent::NONE,
-            offset: 0,
-            order: 0,
-            print: 0,
-            handle: -1,
-            flags: 0,
-            result: 0,
-            prev: NIL,
-            next: NIL,
-            heap: NIL,
-            listener: NIL,
-            verb: Verb::Nop,
-            state: State::Free,
-            faults: 0,
-            poison: None,
-            printed: false,
-            cancel_pending: false,
-            seen: [0; Site::ALL.len()],
-        }
-    }
-}
 
 /// Everything that is simulated: what the steps change.
 pub(super) struct Machine {
@@ -220,11 +76,11 @@ pub(crate) struct Kernel {
     /// The operations that were under way at the verdict have been ended.
     pub(super) drained: bool,
     /// What stood in poisoned buffers, by operation.
-    saved: Vec<Vec<MaybeUninit<u8>>>,
-    in_flight: usize,
+    pub(super) saved: Vec<Vec<MaybeUninit<u8>>>,
+    pub(super) in_flight: usize,
     submissions: u64,
     /// The operation whose submission is under way.
-    submitting: Option<u32>,
+    pub(super) submitting: Option<u32>,
     pub(super) steps: u64,
     pub(super) completions: u64,
     pub(super) digest: u64,
@@ -416,7 +272,8 @@ impl Kernel {
             && self.m.ops[index].state == State::Done
             && self.ready_at_first_poll(id)
         {
-            self.m.done.pop_newest();
+            // Not always the newest: its effect may have let others have theirs.
+            self.m.done.remove_newest(|&done| done == id);
             return Some(self.hand_out(id).1);
         }
         None
@@ -621,258 +478,6 @@ impl Kernel {
             Outcome::Named("ready", "ready at first poll"),
         ]);
         self.config.ready_at_first_poll && self.choose(Site::ReadyAtFirstPoll, id, &menu) == 1
-    }
-
-    // ---- cancels
-
-    /// Asks that an activation ends soon. One that is not in flight is ignored.
-    pub(crate) fn cancel(&mut self, id: u32, token: u64) {
-        let Some(op) = self.m.ops.get(id as usize).filter(|op| op.token == token) else {
-            return;
-        };
-        let state = op.state;
-        if state == State::Free || self.verdict.is_some() {
-            return;
-        }
-        if self.recorder.on {
-            let text = format!("cancel {}", self.m.describe(id));
-            self.record(id, What::CancelAsked, text);
-        }
-        if state == State::Done || self.m.ops[id as usize].cancel_pending {
-            return;
-        }
-        let won = Outcome::Named("won", "cancelled");
-        let late = Outcome::Named("late", "the cancel is processed late");
-        let picked = if self.decider.kind {
-            won
-        } else if state == State::Wait {
-            [won, late][self.choose(Site::Cancel, id, &Menu::new(&[won, late]))]
-        } else {
-            let lost = Outcome::Named("lost", "too late: the effect came first");
-            [won, late, lost][self.choose(Site::Cancel, id, &Menu::new(&[won, late, lost]))]
-        };
-        if picked == won {
-            self.cancel_wins(id);
-        } else if picked == late {
-            self.m.ops[id as usize].cancel_pending = true;
-            self.m.cancels.push(id);
-        } else {
-            self.m.armed.remove(|&other| other == id);
-            self.effect_or_wait(id);
-            if self.m.ops[id as usize].state == State::Wait {
-                // What it was armed for is gone: then there is no effect for the cancel to lose to.
-                self.cancel_wins(id);
-            }
-        }
-    }
-
-    /// A late effect happens, unless another operation took what it needs.
-    pub(super) fn effect_or_wait(&mut self, id: u32) {
-        self.m.ops[id as usize].state = State::Wait;
-        if self.possible(id) {
-            self.effect(id);
-        } else {
-            self.wait_in_line(id);
-        }
-    }
-
-    /// Ends an operation that had no effect. The state is `Wait` or `Armed`.
-    pub(super) fn cancel_wins(&mut self, id: u32) {
-        self.withdraw(id);
-        if self.recorder.on {
-            self.record(id, What::Cancelled, String::new());
-        }
-        self.finish(id, -errno::ECANCELED);
-    }
-
-    /// Takes an operation that had no effect out of whatever list it is in.
-    fn withdraw(&mut self, id: u32) {
-        if self.m.ops[id as usize].state == State::Armed {
-            self.m.armed.remove(|&other| other == id);
-        } else {
-            self.leave_line(id);
-        }
-    }
-
-    fn wait_in_line(&mut self, id: u32) {
-        match self.m.ops[id as usize].verb {
-            Verb::Recv | Verb::Send => self.wait_on_stream(id),
-            Verb::Accept | Verb::Connect => self.wait_on_listener(id),
-            _ => {}
-        }
-    }
-
-    fn leave_line(&mut self, id: u32) {
-        match self.m.ops[id as usize].verb {
-            Verb::Recv | Verb::Send => self.leave_stream(id),
-            Verb::Accept | Verb::Connect => self.leave_listener(id),
-            _ => {}
-        }
-        self.m.timers.remove(&mut self.m.ops, id);
-    }
-
-    /// Takes a timer back: no completion will come.
-    pub(crate) fn disarm(&mut self, id: u32, token: u64) {
-        let Some(op) = self.m.ops.get(id as usize).filter(|op| op.token == token) else {
-            return;
-        };
-        if op.state == State::Free || op.verb != Verb::Timer {
-            return;
-        }
-        if op.cancel_pending {
-            self.m.cancels.remove(|&other| other == id);
-        }
-        if self.m.ops[id as usize].state == State::Done {
-            self.m.done.remove(|&other| other == id);
-        } else {
-            self.m.timers.remove(&mut self.m.ops, id);
-        }
-        self.m.ops[id as usize].state = State::Free;
-        self.in_flight -= 1;
-    }
-
-    // ---- the oracles over one operation
-
-    /// # Safety
-    ///
-    /// The buffer of the operation was just lent.
-    unsafe fn lend(&mut self, id: u32, writable: bool) {
-        let index = id as usize;
-        let op = &mut self.m.ops[index];
-        match op.verb {
-            Verb::Recv | Verb::ReadAt if writable => {
-                // Any byte will do; one that differs between operations is hit by chance less often.
-                let pattern = (op.event.0 >> 24) as u8 | 1;
-                if self.saved.len() <= index {
-                    self.saved.resize_with(index + 1, Vec::new);
-                }
-                // SAFETY: lent, and writable.
-                unsafe { op.lent.poison(pattern, &mut self.saved[index]) };
-                op.poison = Some(pattern);
-            }
-            Verb::Send | Verb::WriteAt => {
-                // SAFETY: lent, and initialised, being sent.
-                op.print = unsafe { op.lent.fingerprint(op.lent.len()) };
-                op.printed = true;
-            }
-            _ => {}
-        }
-    }
-
-    fn check_at_effect(&mut self, id: u32) {
-        let op = &self.m.ops[id as usize];
-        if self.submitting == Some(id) || op.poison.is_none() && !op.printed {
-            // Nobody but the kernel ran since the buffer was lent, or there is nothing to compare with.
-            return;
-        }
-        let printed = op.printed;
-        self.check_lent(id, 0, printed);
-    }
-
-    fn check_at_completion(&mut self, id: u32) {
-        let op = &self.m.ops[id as usize];
-        if op.poison.is_some() {
-            let moved = op.result.max(0) as u32;
-            let lent = op.lent;
-            self.check_lent(id, moved, moved > 0);
-            // SAFETY: lent until this completion is handed out; poisoned at submit.
-            unsafe { lent.restore(moved, &self.saved[id as usize]) };
-        } else if op.printed {
-            self.check_lent(id, 0, true);
-        }
-    }
-
-    /// Poison from `from` on; and the fingerprint, if there is one to compare with.
-    fn check_lent(&mut self, id: u32, from: u32, printed: bool) {
-        let op = &self.m.ops[id as usize];
-        let lent = op.lent;
-        // SAFETY: an operation that is not free has its buffer lent. Poison and the kernel's own writes
-        // initialised what may be written, the submitter what is sent.
-        let spoiled = op
-            .poison
-            .and_then(|pattern| unsafe { lent.spoiled(from, pattern) });
-        let printed_len = if op.poison.is_some() {
-            from
-        } else {
-            lent.len()
-        };
-        // SAFETY: as above.
-        let changed = printed && unsafe { lent.fingerprint(printed_len) } != op.print;
-        if let Some(at) = spoiled {
-            let message = format!(
-                "the buffer lent to {} was written to at byte {at} before its completion",
-                self.m.describe(id)
-            );
-            self.fail_at(Invariant::I2, message, id);
-        } else if changed {
-            let message = format!(
-                "the bytes lent to {} were changed before its completion",
-                self.m.describe(id)
-            );
-            self.fail_at(Invariant::I2, message, id);
-        }
-    }
-
-    /// Remembers what was received, so that completion can tell whether it was touched since.
-    fn print_received(&mut self, id: u32) {
-        let op = &mut self.m.ops[id as usize];
-        if op.result > 0 {
-            // SAFETY: lent, and the kernel has just written that many bytes.
-            op.print = unsafe { op.lent.fingerprint(op.result as u32) };
-        }
-    }
-
-    // ---- verdict
-
-    pub(super) fn fail_at(&mut self, invariant: Invariant, message: String, id: u32) {
-        let op = &self.m.ops[id as usize];
-        let (event, location) = (op.event, op.location);
-        self.fail(invariant, message, event, location);
-    }
-
-    fn fail(
-        &mut self,
-        invariant: Invariant,
-        message: String,
-        event: EventId,
-        location: Option<&'static Location<'static>>,
-    ) {
-        self.report(Violation {
-            invariant,
-            message,
-            event,
-            location,
-        });
-    }
-
-    /// Keeps the first violation; from then on the kernel drains.
-    pub(super) fn report(&mut self, violation: Violation) {
-        if self.verdict.is_some() {
-            return;
-        }
-        if self.recorder.on {
-            self.recorder.violation(&violation, self.m.now);
-        }
-        self.verdict = Some(violation);
-    }
-
-    /// Ends everything that is under way, in the order of submission. Once, after a verdict.
-    pub(super) fn drain(&mut self) {
-        if self.drained {
-            return;
-        }
-        self.drained = true;
-        let waiting = |op: &&Op| -> bool { matches!(op.state, State::Wait | State::Armed) };
-        let mut left: Vec<(u64, u32)> = (0u32..)
-            .zip(&self.m.ops)
-            .filter(|(_, op)| waiting(op))
-            .map(|(id, op)| (op.order, id))
-            .collect();
-        left.sort_unstable();
-        for (_, id) in left {
-            self.withdraw(id);
-            self.finish(id, -errno::ECANCELED);
-        }
     }
 
     pub(super) fn record(&mut self, id: u32, what: What, text: String) {

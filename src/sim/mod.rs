@@ -112,6 +112,7 @@
 //! assert_eq!(world.violation(), None);
 //! ```
 
+mod cancel;
 mod cell;
 mod clock;
 mod decide;
@@ -120,6 +121,8 @@ pub(crate) mod files;
 mod handles;
 pub(crate) mod kernel;
 mod lent;
+pub(crate) mod op;
+mod oracles;
 mod pipe;
 mod queue;
 pub(crate) mod steps;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::kernel::Op;
+use super::op::Op;
 
 /// No operation: the end of a list.
 pub(super) const NIL: u32 = u32::MAX;
@@ -38,9 +38,10 @@ impl<T: Copy> Queue<T> {
         self.0.pop_front()
     }
 
-    /// Takes back what was pushed last.
-    pub(super) fn pop_newest(&mut self) -> Option<T> {
-        self.0.pop_back()
+    /// Takes back the newest that matches, which is near the end.
+    pub(super) fn remove_newest(&mut self, matches: impl Fn(&T) -> bool) -> Option<T> {
+        let index = self.0.iter().rposition(matches)?;
+        self.0.remove(index)
     }
 
     pub(super) fn get(&self, index: usize) -> Option<T> {
@@ -137,7 +138,7 @@ mod tests {
         );
         assert_eq!(queue.take(150), Some(152));
         assert_eq!(queue.take(500), None);
-        assert_eq!(queue.pop_newest(), Some(199));
+        assert_eq!(queue.remove_newest(|_| true), Some(199));
         let mut rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         rest.sort_unstable();
         assert_eq!(

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::decide::{Step, Steps};
-use super::kernel::{CLOCK, Kernel, Op, State, Verb};
+use super::kernel::{CLOCK, Kernel};
+use super::op::{Op, State, Verb};
 use super::trace::What;
 use super::violation::Invariant;
 use crate::choice::{Alternatives, EventId, Site};
@@ -42,10 +43,14 @@ impl Kernel {
     pub(crate) fn step(&mut self, until: Until) -> Stepped {
         loop {
             if self.verdict.is_some() {
+                // The story is over. No handler hears of anything more (one that tries again after
+                // every error would never end); a teardown, which waits with an end, drains.
+                if until == Until::Event {
+                    return Stepped::Stuck;
+                }
                 self.drain();
                 return match self.m.done.pop() {
                     Some(id) => self.completion(id),
-                    None if until == Until::Event => Stepped::Stuck,
                     None => Stepped::Nothing,
                 };
             }

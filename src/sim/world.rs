@@ -152,7 +152,8 @@ impl World {
     /// Closes what other threads have closed.
     #[inline]
     pub(crate) fn empty_inbox(&self) {
-        if self.0.inbox_full.load(Ordering::Acquire) {
+        // On another thread it stays for the owner.
+        if self.0.inbox_full.load(Ordering::Acquire) && self.enter(|_| ()).is_ok() {
             let mut inbox = self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner);
             self.0.inbox_full.store(false, Ordering::Relaxed);
             for raw in inbox.drain(..) {

@@ -63,7 +63,24 @@ fn kernel_trace(serve: Serve, chooser: Box<dyn Chooser>) -> String {
     drop(proactor);
     world.finish();
     assert!(!world.failed(), "{:?}", world.violation());
-    world.kernel_trace()
+    numbered(&world.kernel_trace())
+}
+
+/// The trace with operations numbered as they were submitted. Their own names tell what has led to
+/// them, and a task is one step further from its connection's accept than a handler is.
+fn numbered(trace: &str) -> String {
+    let mut names = Vec::new();
+    let mut numbered = String::new();
+    for line in trace.lines() {
+        let (name, event) = line.split_once(' ').expect("a name and an event");
+        if event.starts_with("submit ") {
+            names.push(name);
+        }
+        let number = names.iter().rposition(|known| *known == name);
+        let number = number.expect("it has been submitted");
+        numbered += &format!("{number} {event}\n");
+    }
+    numbered
 }
 
 #[test]

@@ -128,17 +128,17 @@ impl Shared {
             };
             let deadline = deadline.filter(|_| armed);
             let ready = self.sleep(armed, deadline);
-            if ready || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                // May be a newer one than the one that was slept for: a wake too many at worst.
-                let waker = self
-                    .request
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .waker
-                    .take();
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
+            let waker = {
+                let mut request = self.request.lock().unwrap_or_else(PoisonError::into_inner);
+                // Of the request as it is now. (A signal may still be an old one's: the kernel defers
+                // some. That is a wake too many, and the next request is armed as ever.)
+                let over = request
+                    .deadline
+                    .is_some_and(|deadline| Instant::now() >= deadline);
+                (ready || over).then(|| request.waker.take()).flatten()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
             }
         }
     }

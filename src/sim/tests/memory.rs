@@ -45,7 +45,7 @@ fn request(id: u32, verb: Verb, handle: i32, ptr: *mut u8, len: u32) -> Request 
 }
 
 /// A connection is made, used and closed, with a timer beside it.
-fn run(world: &World, rounds: u32) {
+pub(super) fn run(world: &World, rounds: u32) {
     let (mut out, mut into) = ([1u8; 64], [0u8; 64]);
     let mut addr: SocketAddr = ADDR.parse().unwrap();
     world.add_file("/etc/motd", &[1; 100]);

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::Location;
 
-use super::kernel::{Request, Verb};
+use super::op::{Request, Verb};
 use super::steps::{Stepped, Until};
 use super::{Config, World};
 use crate::choice::{Alternatives, Chooser, EventId, Key, Kind, Site};
@@ -245,7 +245,9 @@ impl Hand {
     /// The next completion.
     #[track_caller]
     pub(super) fn next(&mut self) -> (u32, i32) {
-        match self.step(Until::Event) {
+        // After a violation only a wait with an end, such as a teardown's, drains.
+        let until = if self.world.failed() { Until::Now } else { Until::Event };
+        match self.step(until) {
             Stepped::Completion(token, result) => (token as u32, result),
             other => panic!("{other:?}, {:?}", self.world.violation()),
         }

@@ -28,7 +28,7 @@ use std::time::Duration;
 use proactor::net::TcpListener;
 use proactor::{Handle, Proactor, RunEnd};
 
-use exchange::Site;
+use exchange::{Limits, Site};
 use server::Server;
 
 /// Which of the file server's two connections serves.
@@ -74,8 +74,13 @@ impl Serving {
     pub fn start(proactor: &Handle, root: &Path, style: Style, idle: Duration) -> Serving {
         let listener = TcpListener::bind(proactor, "127.0.0.1:0").expect("a port is free");
         let addr = listener.local_addr().expect("a listener has an address");
-        let mut site = Site::new(root);
-        site.limits.idle = idle;
+        let site = Site {
+            root: root.to_path_buf(),
+            limits: Limits {
+                idle,
+                ..Limits::default()
+            },
+        };
         let serve = match style {
             Style::Callback => connection::serve,
             Style::Async => connection_async::serve,

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use proactor_peers::{Directory, FileServer, Style, bytes};
@@ -10,12 +11,12 @@ fn directory() -> Directory {
     let directory = Directory::new(env!("CARGO_TARGET_TMPDIR"));
     directory.put("a.txt", b"alpha");
     directory.put("b.txt", b"beta");
-    directory.put("large.bin", &bytes(LARGE));
+    directory.put("large.bin", &LARGE);
     directory
 }
 
 /// More than the kernel's buffers of a connection hold.
-const LARGE: usize = 32 * 1024 * 1024;
+static LARGE: LazyLock<Vec<u8>> = LazyLock::new(|| bytes(32 * 1024 * 1024));
 
 fn for_both_styles(test: impl Fn(&FileServer)) {
     let directory = directory();
@@ -105,7 +106,7 @@ fn a_client_that_has_finished_sending_still_gets_its_answers() {
         stream.shutdown(Shutdown::Write).unwrap();
         let mut stream = BufReader::new(stream);
         assert_eq!(response(&mut stream), (200, b"alpha".to_vec()));
-        assert!(response(&mut stream) == (200, bytes(LARGE)));
+        assert!(response(&mut stream) == (200, LARGE.clone()));
         assert_eq!(response(&mut stream), (200, b"beta".to_vec()));
         assert_ended(stream);
     });
@@ -226,9 +227,9 @@ fn shutting_down_finishes_what_has_begun() {
         while !head.ends_with("\r\n\r\n") {
             busy.read_line(&mut head).unwrap();
         }
-        let mut body = vec![0; LARGE];
+        let mut body = vec![0; LARGE.len()];
         busy.read_exact(&mut body).unwrap();
-        assert!(body == bytes(LARGE));
+        assert!(body == *LARGE);
         // The request behind it had been received: it is answered, and the last one.
         let (status, body) = response(&mut busy);
         assert_eq!((status, &body[..]), (200, &b"beta"[..]));

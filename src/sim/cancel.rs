@@ -1,0 +1,116 @@
+//! Cancels, and the lines that a cancelled operation leaves: what may come of one is up to the state of its target.
+
+use super::decide::{Menu, Outcome};
+use super::errno;
+use super::kernel::Kernel;
+use super::op::{State, Verb};
+use super::trace::What;
+use crate::choice::Site;
+
+impl Kernel {
+    /// Asks that an activation ends soon. One that is not in flight is ignored.
+    pub(crate) fn cancel(&mut self, id: u32, token: u64) {
+        let Some(op) = self.m.ops.get(id as usize).filter(|op| op.token == token) else {
+            return;
+        };
+        let state = op.state;
+        if state == State::Free || self.verdict.is_some() {
+            return;
+        }
+        if self.recorder.on {
+            let text = format!("cancel {}", self.m.describe(id));
+            self.record(id, What::CancelAsked, text);
+        }
+        if state == State::Done || self.m.ops[id as usize].cancel_pending {
+            return;
+        }
+        let won = Outcome::Named("won", "cancelled");
+        let late = Outcome::Named("late", "the cancel is processed late");
+        let picked = if self.decider.kind {
+            won
+        } else if state == State::Wait {
+            [won, late][self.choose(Site::Cancel, id, &Menu::new(&[won, late]))]
+        } else {
+            let lost = Outcome::Named("lost", "too late: the effect came first");
+            [won, late, lost][self.choose(Site::Cancel, id, &Menu::new(&[won, late, lost]))]
+        };
+        if picked == won {
+            self.cancel_wins(id);
+        } else if picked == late {
+            self.m.ops[id as usize].cancel_pending = true;
+            self.m.cancels.push(id);
+        } else {
+            self.m.armed.remove(|&other| other == id);
+            self.effect_or_wait(id);
+            if self.m.ops[id as usize].state == State::Wait {
+                // What it was armed for is gone: then there is no effect for the cancel to lose to.
+                self.cancel_wins(id);
+            }
+        }
+    }
+
+    /// A late effect happens, unless another operation took what it needs.
+    pub(super) fn effect_or_wait(&mut self, id: u32) {
+        self.m.ops[id as usize].state = State::Wait;
+        if self.possible(id) {
+            self.effect(id);
+        } else {
+            self.wait_in_line(id);
+        }
+    }
+
+    /// Ends an operation that had no effect. The state is `Wait` or `Armed`.
+    pub(super) fn cancel_wins(&mut self, id: u32) {
+        self.withdraw(id);
+        if self.recorder.on {
+            self.record(id, What::Cancelled, String::new());
+        }
+        self.finish(id, -errno::ECANCELED);
+    }
+
+    /// Takes an operation that had no effect out of whatever list it is in.
+    pub(super) fn withdraw(&mut self, id: u32) {
+        if self.m.ops[id as usize].state == State::Armed {
+            self.m.armed.remove(|&other| other == id);
+        } else {
+            self.leave_line(id);
+        }
+    }
+
+    pub(super) fn wait_in_line(&mut self, id: u32) {
+        match self.m.ops[id as usize].verb {
+            Verb::Recv | Verb::Send => self.wait_on_stream(id),
+            Verb::Accept | Verb::Connect => self.wait_on_listener(id),
+            _ => {}
+        }
+    }
+
+    pub(super) fn leave_line(&mut self, id: u32) {
+        match self.m.ops[id as usize].verb {
+            Verb::Recv | Verb::Send => self.leave_stream(id),
+            Verb::Accept | Verb::Connect => self.leave_listener(id),
+            _ => {}
+        }
+        self.m.timers.remove(&mut self.m.ops, id);
+    }
+
+    /// Takes a timer back: no completion will come.
+    pub(crate) fn disarm(&mut self, id: u32, token: u64) {
+        let Some(op) = self.m.ops.get(id as usize).filter(|op| op.token == token) else {
+            return;
+        };
+        if op.state == State::Free || op.verb != Verb::Timer {
+            return;
+        }
+        if op.cancel_pending {
+            self.m.cancels.remove(|&other| other == id);
+        }
+        if self.m.ops[id as usize].state == State::Done {
+            self.m.done.remove(|&other| other == id);
+        } else {
+            self.m.timers.remove(&mut self.m.ops, id);
+        }
+        self.m.ops[id as usize].state = State::Free;
+        self.in_flight -= 1;
+    }
+}

@@ -1,0 +1,151 @@
+//! One operation: what is asked for, and the slot that it lives in.
+//!
+//! An operation is in one of three states, and the state alone fixes what a cancel may do:
+//!
+//! | state | meaning | a cancel |
+//! |---|---|---|
+//! | `Wait` | its effect is impossible so far | wins, or is processed late |
+//! | `Armed` | its effect is possible and deliberately late | wins, comes after the effect, or is processed late |
+//! | `Done` | it had its effect; the completion is queued | finds nothing: the result stands |
+
+use std::panic::Location;
+
+use super::lent::Lent;
+use super::queue::NIL;
+use crate::choice::{EventId, Site};
+
+/// What an operation does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verb {
+    Nop,
+    /// At `offset` (virtual nanoseconds) completes with 0.
+    Timer,
+    Recv,
+    Send,
+    Accept,
+    /// `ptr`: a [`std::net::SocketAddr`].
+    Connect,
+    /// `flags`: 0 read, 1 write, 2 both.
+    Shutdown,
+    ReadAt,
+    WriteAt,
+    /// `ptr`, `len`: the path. `flags`: see [`super::files`].
+    Open,
+    Sync,
+    /// Leaves the length as a `u64` at byte `offset` of the `len` bytes at `ptr`.
+    Length,
+}
+
+impl Verb {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Verb::Nop => "nop",
+            Verb::Timer => "timer",
+            Verb::Recv => "recv",
+            Verb::Send => "send",
+            Verb::Accept => "accept",
+            Verb::Connect => "connect",
+            Verb::Shutdown => "shutdown",
+            Verb::ReadAt => "read_at",
+            Verb::WriteAt => "write_at",
+            Verb::Open => "open",
+            Verb::Sync => "sync",
+            Verb::Length => "length",
+        }
+    }
+}
+
+/// One operation, as it is submitted.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    pub(crate) verb: Verb,
+    /// `len` counts [`super::lent::Piece`]s at `ptr`.
+    pub(crate) vectored: bool,
+    /// The kernel may poison what it may write.
+    pub(crate) writable: bool,
+    /// The submitter can take the result at once.
+    pub(crate) may_be_ready: bool,
+    pub(crate) handle: i32,
+    pub(crate) len: u32,
+    pub(crate) flags: u32,
+    pub(crate) ptr: *mut u8,
+    pub(crate) offset: u64,
+    /// Comes back with the completion; names the activation in a cancel.
+    pub(crate) token: u64,
+    pub(crate) event: EventId,
+    pub(crate) cause: EventId,
+    pub(crate) location: &'static Location<'static>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    Free,
+    Wait,
+    Armed,
+    Done,
+}
+
+/// The slot of an operation.
+#[derive(Clone, Copy)]
+pub(super) struct Op {
+    pub(super) token: u64,
+    pub(super) event: EventId,
+    pub(super) cause: EventId,
+    pub(super) location: Option<&'static Location<'static>>,
+    pub(super) lent: Lent,
+    pub(super) offset: u64,
+    /// How many-th submission of the run.
+    pub(super) order: u64,
+    /// The fingerprint of what is sent, or of what was received.
+    pub(super) print: u64,
+    pub(super) handle: i32,
+    pub(super) flags: u32,
+    pub(super) result: i32,
+    /// Neighbours in the list in which it waits.
+    pub(super) prev: u32,
+    pub(super) next: u32,
+    /// Place in the timer heap.
+    pub(super) heap: u32,
+    /// [`Verb::Connect`]: the listener whose backlog is full.
+    pub(super) listener: u32,
+    pub(super) verb: Verb,
+    pub(super) state: State,
+    /// Free faults that it may still suffer.
+    pub(super) faults: u32,
+    /// The pattern in its buffer, if it is poisoned.
+    pub(super) poison: Option<u8>,
+    pub(super) printed: bool,
+    /// A cancel was asked for and waits to be processed.
+    pub(super) cancel_pending: bool,
+    /// How often each site was chosen for it.
+    pub(super) seen: [u8; Site::ALL.len()],
+}
+
+impl Op {
+    pub(super) fn free() -> Op {
+        Op {
+            token: 0,
+            event: EventId::ROOT,
+            cause: EventId::ROOT,
+            location: None,
+            lent: Lent::NONE,
+            offset: 0,
+            order: 0,
+            print: 0,
+            handle: -1,
+            flags: 0,
+            result: 0,
+            prev: NIL,
+            next: NIL,
+            heap: NIL,
+            listener: NIL,
+            verb: Verb::Nop,
+            state: State::Free,
+            faults: 0,
+            poison: None,
+            printed: false,
+            cancel_pending: false,
+            seen: [0; Site::ALL.len()],
+        }
+    }
+}

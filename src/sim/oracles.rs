@@ -1,0 +1,153 @@
+//! The oracles over single operations (I2), the verdict, and how the kernel drains after one.
+
+use std::panic::Location;
+
+use super::errno;
+use super::kernel::Kernel;
+use super::op::{Op, State, Verb};
+use super::violation::{Invariant, Violation};
+use crate::choice::EventId;
+
+impl Kernel {
+    /// # Safety
+    ///
+    /// The buffer of the operation was just lent.
+    pub(super) unsafe fn lend(&mut self, id: u32, writable: bool) {
+        let index = id as usize;
+        let op = &mut self.m.ops[index];
+        match op.verb {
+            Verb::Recv | Verb::ReadAt if writable => {
+                // Any byte will do; one that differs between operations is hit by chance less often.
+                let pattern = (op.event.0 >> 24) as u8 | 1;
+                if self.saved.len() <= index {
+                    self.saved.resize_with(index + 1, Vec::new);
+                }
+                // SAFETY: lent, and writable.
+                unsafe { op.lent.poison(pattern, &mut self.saved[index]) };
+                op.poison = Some(pattern);
+            }
+            Verb::Send | Verb::WriteAt => {
+                // SAFETY: lent, and initialised, being sent.
+                op.print = unsafe { op.lent.fingerprint(op.lent.len()) };
+                op.printed = true;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn check_at_effect(&mut self, id: u32) {
+        let op = &self.m.ops[id as usize];
+        if self.submitting == Some(id) || op.poison.is_none() && !op.printed {
+            // Nobody but the kernel ran since the buffer was lent, or there is nothing to compare with.
+            return;
+        }
+        let printed = op.printed;
+        self.check_lent(id, 0, printed);
+    }
+
+    pub(super) fn check_at_completion(&mut self, id: u32) {
+        let op = &self.m.ops[id as usize];
+        if op.poison.is_some() {
+            let moved = op.result.max(0) as u32;
+            let lent = op.lent;
+            self.check_lent(id, moved, moved > 0);
+            // SAFETY: lent until this completion is handed out; poisoned at submit.
+            unsafe { lent.restore(moved, &self.saved[id as usize]) };
+        } else if op.printed {
+            self.check_lent(id, 0, true);
+        }
+    }
+
+    /// Poison from `from` on; and the fingerprint, if there is one to compare with.
+    fn check_lent(&mut self, id: u32, from: u32, printed: bool) {
+        let op = &self.m.ops[id as usize];
+        let lent = op.lent;
+        // SAFETY: an operation that is not free has its buffer lent. Poison and the kernel's own writes
+        // initialised what may be written, the submitter what is sent.
+        let spoiled = op
+            .poison
+            .and_then(|pattern| unsafe { lent.spoiled(from, pattern) });
+        let printed_len = if op.poison.is_some() {
+            from
+        } else {
+            lent.len()
+        };
+        // SAFETY: as above.
+        let changed = printed && unsafe { lent.fingerprint(printed_len) } != op.print;
+        if let Some(at) = spoiled {
+            let message = format!(
+                "the buffer lent to {} was written to at byte {at} before its completion",
+                self.m.describe(id)
+            );
+            self.fail_at(Invariant::I2, message, id);
+        } else if changed {
+            let message = format!(
+                "the bytes lent to {} were changed before its completion",
+                self.m.describe(id)
+            );
+            self.fail_at(Invariant::I2, message, id);
+        }
+    }
+
+    /// Remembers what was received, so that completion can tell whether it was touched since.
+    pub(super) fn print_received(&mut self, id: u32) {
+        let op = &mut self.m.ops[id as usize];
+        if op.result > 0 {
+            // SAFETY: lent, and the kernel has just written that many bytes.
+            op.print = unsafe { op.lent.fingerprint(op.result as u32) };
+        }
+    }
+
+    // ---- verdict
+
+    pub(super) fn fail_at(&mut self, invariant: Invariant, message: String, id: u32) {
+        let op = &self.m.ops[id as usize];
+        let (event, location) = (op.event, op.location);
+        self.fail(invariant, message, event, location);
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        invariant: Invariant,
+        message: String,
+        event: EventId,
+        location: Option<&'static Location<'static>>,
+    ) {
+        self.report(Violation {
+            invariant,
+            message,
+            event,
+            location,
+        });
+    }
+
+    /// Keeps the first violation; from then on the kernel drains.
+    pub(super) fn report(&mut self, violation: Violation) {
+        if self.verdict.is_some() {
+            return;
+        }
+        if self.recorder.on {
+            self.recorder.violation(&violation, self.m.now);
+        }
+        self.verdict = Some(violation);
+    }
+
+    /// Ends everything that is under way, in the order of submission. Once, after a verdict.
+    pub(super) fn drain(&mut self) {
+        if self.drained {
+            return;
+        }
+        self.drained = true;
+        let waiting = |op: &&Op| -> bool { matches!(op.state, State::Wait | State::Armed) };
+        let mut left: Vec<(u64, u32)> = (0u32..)
+            .zip(&self.m.ops)
+            .filter(|(_, op)| waiting(op))
+            .map(|(id, op)| (op.order, id))
+            .collect();
+        left.sort_unstable();
+        for (_, id) in left {
+            self.withdraw(id);
+            self.finish(id, -errno::ECANCELED);
+        }
+    }
+}

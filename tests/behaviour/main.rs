@@ -1,0 +1,26 @@
+//! What the crate promises, each promise a test that is named after it, on every kernel there is.
+//!
+//! [`kernels`] is how a body gets to all of them. Where kernels may differ the test says so.
+#![cfg(feature = "check")]
+
+mod bad_input;
+mod cancelling;
+mod closing;
+mod composing;
+mod driving;
+mod dropping;
+mod ending;
+mod files;
+mod kernels;
+mod limits;
+mod listening;
+mod operations;
+mod panicking;
+mod running;
+#[cfg(feature = "signal")]
+mod signals;
+mod streams;
+mod tasks;
+mod threads;
+mod timing;
+mod tools;

@@ -1,0 +1,120 @@
+//! Signals as operations.
+
+use std::time::Duration;
+
+use proactor::signal::{self, Signal};
+use proactor::{RunEnd, RunError, is_canceled};
+
+use crate::kernels::{in_any_order, on_every_kernel, on_the_simulated_kernel};
+use crate::tools::Told;
+
+#[test]
+fn a_raised_signal_ends_those_who_wait_for_it_and_nobody_else() {
+    in_any_order(|kernel| {
+        let proactor = kernel.proactor();
+        let told = Told::nothing();
+        for (wait, word) in [
+            (signal::ctrl_c(&proactor), "ctrl-c"),
+            (signal::wait(&proactor, Signal::CtrlC), "ctrl-c"),
+            (signal::terminate(&proactor), "terminate"),
+        ] {
+            let tell = told.clone();
+            wait.then(move |came| tell.tell((word, came.is_ok())));
+        }
+        let handle = proactor.handle();
+        proactor.sleep(Duration::from_millis(1)).then(move |_| {
+            signal::raise(&handle, Signal::CtrlC);
+            handle
+                .sleep(Duration::from_millis(1))
+                .then(move |_| signal::raise(&handle, Signal::Terminate));
+        });
+        assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
+        assert_eq!(
+            told.take(),
+            [("ctrl-c", true), ("ctrl-c", true), ("terminate", true)]
+        );
+    });
+}
+
+#[test]
+fn a_signal_wait_can_be_cancelled_and_can_time_out() {
+    in_any_order(|kernel| {
+        let proactor = kernel.proactor();
+        proactor
+            .block_on(async {
+                let mut wait = signal::ctrl_c(&proactor);
+                wait.cancel_handle().cancel();
+                assert!(is_canceled(&wait.await.unwrap_err()));
+                let late = signal::terminate(&proactor)
+                    .timeout(Duration::from_millis(1))
+                    .await;
+                assert_eq!(late.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+                // Those are gone: the signal is for whoever waits now.
+                let mut wait = signal::ctrl_c(&proactor);
+                wait.cancel_handle();
+                signal::raise(&proactor, Signal::CtrlC);
+                wait.await.unwrap();
+            })
+            .unwrap();
+        assert_eq!(proactor.stats().operations, 0);
+    });
+}
+
+#[test]
+fn a_signal_that_comes_while_nobody_waits_is_not_kept() {
+    on_every_kernel(|kernel| {
+        let proactor = kernel.proactor();
+        signal::raise(&proactor, Signal::CtrlC);
+        let late = signal::ctrl_c(&proactor).timeout(Duration::from_millis(1));
+        assert!(proactor.block_on(late).unwrap().is_err());
+    });
+}
+
+#[test]
+fn a_dropped_wait_leaves_nothing_behind() {
+    on_every_kernel(|kernel| {
+        let proactor = kernel.proactor();
+        proactor
+            .block_on(async {
+                let mut wait = signal::ctrl_c(&proactor);
+                wait.cancel_handle();
+                drop(wait);
+            })
+            .unwrap();
+        assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
+        signal::raise(&proactor, Signal::CtrlC);
+        assert_eq!(proactor.stats().operations, 0);
+    });
+}
+
+#[test]
+fn a_signal_raised_on_another_thread_arrives() {
+    crate::kernels::on_the_real_kernel(|kernel| {
+        let proactor = kernel.proactor();
+        let handle = proactor.handle();
+        let mut wait = signal::ctrl_c(&proactor);
+        proactor
+            .block_on(async {
+                wait.cancel_handle();
+                std::thread::spawn(move || signal::raise(&handle, Signal::CtrlC));
+                wait.await
+            })
+            .unwrap()
+            .unwrap();
+    });
+}
+
+/// Real signals do not come into a simulation: who waits for one that nobody raises waits for ever.
+#[test]
+fn a_simulation_that_waits_for_a_signal_alone_is_stuck() {
+    on_the_simulated_kernel(|kernel| {
+        let proactor = kernel.proactor();
+        let wait = signal::ctrl_c(&proactor).then(|_| {});
+        let Err(RunError::Stuck(who)) = proactor.run() else {
+            panic!("not stuck")
+        };
+        assert!(who.contains("signal"), "{who}");
+        wait.cancel();
+        assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
+    });
+}
