@@ -82,7 +82,7 @@ impl Token {
     }
 
     /// The same activation under another tag.
-    #[inline]
+    #[cfg(test)]
     pub(crate) const fn with_tag(self, tag: Tag) -> Token {
         Token(self.0 & !((1 << Self::TAG_BITS) - 1) | tag as u64)
     }

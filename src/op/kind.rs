@@ -32,10 +32,6 @@ impl Activation {
         let raw = object.raw().ok_or(HANDLE_CLOSED)?;
         Ok(Activation { op: Op::new(code, raw), object: Some(object.object), writable: false })
     }
-
-    pub(crate) fn bare(code: Code) -> Activation {
-        Activation { op: Op::new(code, Raw::NONE), object: None, writable: false }
-    }
 }
 
 /// How an operation proceeds. A single operation has one activation; a composed one has several, one
