@@ -44,6 +44,8 @@ pub(crate) enum Ready {
     Task(u64),
     /// An operation that is complete without a lane: it failed before it was submitted, or it is external.
     Complete(Completion),
+    /// An operation for which there was no slot, in one of its own, with its result.
+    Refused(&'static Slot, i32),
 }
 
 /// Which thread a worker belongs to.
@@ -434,7 +436,7 @@ impl Local {
     }
 
     /// Hands an operation to the lane. The slot's payload, vtable, event and location are set.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn submit(&self, slot: &'static Slot, op: &Op, writable: bool, may_be_ready: bool) -> Submitted {
         slot.code.set(op.code);
         slot.set_life(life::PENDING);
@@ -515,9 +517,19 @@ impl Local {
         unsafe { complete(self, slot, completion.result) }
     }
 
+    /// Completes what has no slot among the others.
+    #[cold]
+    pub(crate) fn refuse(&self, slot: &'static Slot, result: i32) {
+        slot.set_life(life::DONE);
+        slot.result.set(result);
+        let VTable { complete, .. } = slot.vtable.get();
+        // SAFETY: the slot is DONE, and its vtable was made for its payload.
+        unsafe { complete(self, slot, result) }
+    }
+
     /// What an operation that is complete holds no longer: its deadline, its place among its
     /// object's operations (the last of a closed object takes the descriptor along).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn detach(&self, slot: &'static Slot) {
         if slot.has_deadline.get() {
             self.disarm(slot);

@@ -86,12 +86,19 @@ impl<K: Kind + 'static> Operation<K> {
     /// May be called from any thread; away from the worker that runs it costs an allocation and a wake.
     #[inline]
     #[track_caller]
-    pub fn then<H>(mut self, handler: H) -> Cancel
+    pub fn then<H>(self, handler: H) -> Cancel
     where
         H: FnOnce(K::Output) + Send + 'static,
     {
-        let State::Idle(kind) = std::mem::replace(&mut self.state, State::Over) else { already_polled() };
-        let (timeout, location) = (self.timeout, self.location);
+        // Taken apart without running Drop, which has nothing to do on an operation that was not
+        // started: only so does the operation stay in registers.
+        let this = std::mem::ManuallyDrop::new(self);
+        let (timeout, location) = (this.timeout, this.location);
+        // SAFETY: `this` is not used again, and not dropped.
+        let kind = match unsafe { std::ptr::read(&this.state) } {
+            State::Idle(kind) => kind,
+            state => started_already(state),
+        };
         let home = kind.home();
         match home.here() {
             Some(local) => match local.slots.take() {
@@ -101,7 +108,7 @@ impl<K: Kind + 'static> Operation<K> {
                     both.into_slot(slot, Callback::<K, H>::VTABLE, |kind| {
                         local.start(slot, kind, timeout, location, false);
                     });
-                    Cancel(Target::Slot { home, index, first })
+                    Cancel { home: Some(home), index, first, started: None }
                 }
                 None => no_slot(local, kind, handler),
             },
@@ -133,9 +140,9 @@ impl<K: Kind + 'static> Operation<K> {
             }
         }
         match &self.state {
-            State::Here { home, index, first } => Cancel(Target::Slot { home: *home, index: *index, first: *first }),
-            State::Elsewhere { home, fetched } => Cancel(Target::Started { home: *home, started: fetched.started() }),
-            State::Idle(_) | State::Over => Cancel(Target::Nothing),
+            State::Here { home, index, first } => Cancel { home: Some(*home), index: *index, first: *first, started: None },
+            State::Elsewhere { home, fetched } => Cancel::of_started(*home, fetched.started()),
+            State::Idle(_) | State::Over => Cancel::NOTHING,
         }
     }
 
@@ -245,14 +252,33 @@ impl<K: Kind + 'static> Operation<K> {
     }
 }
 
+/// `then` on an operation that was polled before.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn started_already<K: Kind>(state: State<K>) -> ! {
+    drop(Operation { state, timeout: NEVER, location: Location::caller() });
+    already_polled()
+}
+
 impl<K: Kind> Drop for Operation<K> {
     #[inline]
     fn drop(&mut self) {
+        if matches!(self.state, State::Here { .. } | State::Elsewhere { .. }) {
+            self.let_go();
+        }
+    }
+}
+
+impl<K: Kind> Operation<K> {
+    #[cold]
+    #[inline(never)]
+    fn let_go(&mut self) {
         match &self.state {
             State::Idle(_) | State::Over => {}
             State::Here { home, index, first } => abandon::<K>(*home, *index, *first),
             State::Elsewhere { home, fetched } => {
-                Cancel(Target::Started { home: *home, started: fetched.abandon() }).cancel();
+                Cancel::of_started(*home, fetched.abandon()).cancel();
             }
         }
     }
@@ -438,7 +464,7 @@ fn output_of_the_dead<K: Kind>(home: HomeRef, index: u32) -> Option<K::Output> {
 impl Local {
     /// Starts the operation whose payload and vtable are in the slot. True: it is done already, with
     /// its result in the slot (only if `may_be_ready`).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn start<K: Steps>(
         &self,
         slot: &'static Slot,
@@ -464,7 +490,7 @@ impl Local {
     }
 
     /// Submits the slot's next activation. True: it is done already.
-    #[inline]
+    #[inline(always)]
     fn activate<K: Steps>(&self, slot: &'static Slot, kind: &mut K, may_be_ready: bool) -> bool {
         let Activation { op, object, writable } = match kind.activate(self) {
             Ok(activation) => activation,
@@ -541,18 +567,23 @@ impl Local {
 
 /// Not one slot is left: the handler hears of it as soon as the running one has returned.
 #[cold]
+#[inline(never)]
 fn no_slot<K: Kind + 'static, H>(local: &Local, kind: K, handler: H) -> Cancel
 where
     H: FnOnce(K::Output) + Send + 'static,
 {
-    let event = local.next_event();
-    let output = kind.finish(Outcome { local: Some(local), result: TOO_MANY, stop: Stop::No });
-    local.ready.borrow_mut().push_back(Ready::Call(event, Box::new(move || handler(output))));
-    Cancel(Target::Nothing)
+    // In a slot of its own, so that the one place that calls handlers calls this one too: with a
+    // second place the compiler would not inline any of them there.
+    let slot = local.slots.extra();
+    Both { kind, handler }.into_slot(slot, Callback::<K, H>::VTABLE, |_| {});
+    slot.event.set(local.next_event());
+    local.ready.borrow_mut().push_back(Ready::Refused(slot, TOO_MANY));
+    Cancel::NOTHING
 }
 
 /// `then` away from the worker: a message starts the operation there.
 #[cold]
+#[inline(never)]
 fn elsewhere<K: Kind + 'static, H>(
     home: HomeRef,
     kind: K,
@@ -574,7 +605,7 @@ where
             local.start_unless_canceled(slot, kind, &started, timeout, location);
         });
     })));
-    Cancel(Target::Started { home, started: target })
+    Cancel::of_started(home, target)
 }
 
 impl Local {
@@ -679,27 +710,31 @@ impl<K: Kind> Drop for Parcel<K> {
 /// cancelled ([`is_canceled`](crate::is_canceled)). It can only hit the operation that it was made
 /// for (I6): after that one's completion it has no effect.
 #[derive(Clone)]
-pub struct Cancel(Target);
-
-#[derive(Clone)]
-enum Target {
-    Slot { home: HomeRef, index: u32, first: u64 },
+pub struct Cancel {
+    /// None: it is over.
+    home: Option<HomeRef>,
+    index: u32,
+    first: u64,
     /// Started from elsewhere: the slot is known when the worker has got there.
-    Started { home: HomeRef, started: Arc<Started> },
-    /// It is over.
-    Nothing,
+    started: Option<Arc<Started>>,
 }
 
 impl Cancel {
+    const NOTHING: Cancel = Cancel { home: None, index: 0, first: 0, started: None };
+
+    fn of_started(home: HomeRef, started: Arc<Started>) -> Cancel {
+        Cancel { home: Some(home), index: 0, first: 0, started: Some(started) }
+    }
+
     /// Asks. From any thread, any number of times.
     pub fn cancel(&self) {
-        let (home, index, first) = match &self.0 {
-            Target::Slot { home, index, first } => (home, *index, *first),
-            Target::Started { home, started } => match started.cancel() {
-                Some((index, first)) => (home, index, first),
+        let Some(home) = self.home else { return };
+        let (index, first) = match &self.started {
+            None => (self.index, self.first),
+            Some(started) => match started.cancel() {
+                Some(slot) => slot,
                 None => return,
             },
-            Target::Nothing => return,
         };
         match home.here() {
             Some(local) => local.stop_operation(index, first, Stop::Canceled),

@@ -227,8 +227,8 @@ unsafe fn vacant(_: &Local, slot: &'static Slot, _: i32) {
 
 /// All slots of one worker: chunks that double in size and are never given back, and a free list.
 pub(crate) struct Slots {
-    chunks: [Cell<Option<&'static [Slot]>>; CHUNKS],
-    made: Cell<u32>,
+    /// Every slot by its number: one look-up, whichever chunk it is in.
+    table: Cell<&'static [&'static Slot]>,
     /// From here on none has been used since the last [`Slots::begin`].
     fresh: Cell<u32>,
     free: Cell<u32>,
@@ -237,16 +237,14 @@ pub(crate) struct Slots {
 
 /// No operation starts as a later one. (The margin is for the activations of one composed operation.)
 const LAST_GENERATION: u64 = Token::GENERATION_MAX - (1 << 32);
-const FIRST_CHUNK_BITS: u32 = 6;
-const CHUNKS: usize = (Token::INDEX_BITS - FIRST_CHUNK_BITS) as usize;
-/// How many slots a worker can have: 64 + 128 + … in [`CHUNKS`] chunks.
-pub(crate) const CAPACITY: u32 = (1 << Token::INDEX_BITS) - (1 << FIRST_CHUNK_BITS);
+const FIRST_CHUNK: u32 = 64;
+/// How many slots a worker can have.
+pub(crate) const CAPACITY: u32 = 1 << Token::INDEX_BITS;
 
 impl Slots {
     pub(crate) fn new() -> Slots {
         Slots {
-            chunks: [const { Cell::new(None) }; CHUNKS],
-            made: Cell::new(0),
+            table: Cell::new(&[]),
             fresh: Cell::new(0),
             free: Cell::new(NONE),
             in_use: Cell::new(0),
@@ -256,11 +254,7 @@ impl Slots {
     /// The slot with this number, if there is one.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&'static Slot> {
-        if index >= self.made.get() {
-            return None;
-        }
-        let (chunk, offset) = place(index);
-        self.chunks.get(chunk)?.get()?.get(offset)
+        self.table.get().get(index as usize).copied()
     }
 
     /// A free slot, `SUBMITTING` from now on; none if all [`CAPACITY`] are in use.
@@ -293,7 +287,20 @@ impl Slots {
         if next < LAST_GENERATION {
             slot.next.set(self.free.get());
             self.free.set(slot.index);
+        } else if slot.index == NONE {
+            // SAFETY: `extra` leaked this box; its operation is over, and no number leads to it.
+            drop(unsafe { Box::from_raw(std::ptr::from_ref(slot).cast_mut()) });
         }
+    }
+
+    /// A slot without a number, for one operation that the kernel never sees. It is freed when it
+    /// is given back.
+    #[cold]
+    pub(crate) fn extra(&self) -> &'static Slot {
+        let slot = Box::leak(Box::new(Slot::new(NONE)));
+        slot.generation.set(Token::GENERATION_MAX);
+        self.in_use.set(self.in_use.get() + 1);
+        slot
     }
 
     pub(crate) fn in_use(&self) -> u32 {
@@ -302,7 +309,7 @@ impl Slots {
 
     /// Every slot that is not free.
     pub(crate) fn busy(&self) -> impl Iterator<Item = &'static Slot> {
-        (0..self.made.get()).filter_map(|index| self.get(index)).filter(|slot| slot.life() != life::FREE)
+        self.table.get().iter().copied().filter(|slot| slot.life() != life::FREE)
     }
 
     /// All slots are free, and a new proactor moves in: it is to get the same numbers in the same
@@ -317,7 +324,7 @@ impl Slots {
     fn take_fresh(&self) -> Option<&'static Slot> {
         loop {
             let index = self.fresh.get();
-            if index == self.made.get() {
+            if index as usize == self.table.get().len() {
                 self.grow()?;
             }
             self.fresh.set(index + 1);
@@ -329,23 +336,18 @@ impl Slots {
     }
 
     fn grow(&self) -> Option<()> {
-        let made = self.made.get();
-        let (chunk, offset) = place(made);
-        debug_assert_eq!(offset, 0, "chunks are made whole");
-        let chunk_cell = self.chunks.get(chunk)?;
-        let size = 1u32 << (FIRST_CHUNK_BITS + chunk as u32);
-        chunk_cell.set(Some(Box::leak((made..made + size).map(Slot::new).collect())));
-        self.made.set(made + size);
+        let before = self.table.get();
+        let made = before.len() as u32;
+        let size = made.max(FIRST_CHUNK).min(CAPACITY - made);
+        if size == 0 {
+            return None;
+        }
+        let slots: &'static [Slot] = Box::leak((made..made + size).map(Slot::new).collect());
+        // The old table stays as it is: somebody may be reading it. All old ones together are as
+        // large as the new one, and slots are never given back anyway.
+        self.table.set(Box::leak(before.iter().copied().chain(slots).collect()));
         Some(())
     }
-}
-
-/// In which chunk, and where in it, a slot is. Chunk k holds 64·2^k slots.
-#[inline]
-fn place(index: u32) -> (usize, usize) {
-    let shifted = index + (1 << FIRST_CHUNK_BITS);
-    let chunk = (31 - FIRST_CHUNK_BITS) - shifted.leading_zeros();
-    (chunk as usize, (shifted - (1 << (chunk + FIRST_CHUNK_BITS))) as usize)
 }
 
 #[cfg(test)]
@@ -361,8 +363,6 @@ mod tests {
             assert_eq!(slots.in_use(), 1_000);
             assert!(slot.index() < 1_024 + number as u32);
         }
-        assert_eq!(place(CAPACITY - 1).0, CHUNKS - 1);
-        assert_eq!(place(CAPACITY).0, CHUNKS);
         assert!(slots.get(CAPACITY).is_none());
     }
 

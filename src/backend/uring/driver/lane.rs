@@ -24,11 +24,8 @@ impl<R: Ring + Send> Lane for Driver<R> {
             if !self.ring.push(&sqe) {
                 self.place(Waiting::Operation(token));
             }
-        } else if op.code == Code::Timer {
-            self.timers.arm(token, op.offset);
         } else {
-            self.remember(token, op);
-            self.place(Waiting::Operation(token));
+            self.submit_rare(token, op);
         }
         Submitted::Pending
     }
@@ -156,6 +153,18 @@ impl<R: Ring + Send> Lane for Driver<R> {
 }
 
 impl<R: Ring> Driver<R> {
+    /// Out of the frequent path's way, which so has few registers to save.
+    #[cold]
+    #[inline(never)]
+    fn submit_rare(&mut self, token: Token, op: &Op) {
+        if op.code == Code::Timer {
+            self.timers.arm(token, op.offset);
+        } else {
+            self.remember(token, op);
+            self.place(Waiting::Operation(token));
+        }
+    }
+
     /// Whether the deadline that ended a sleep was the caller's (a timer's fires the timer).
     fn has_come(&self, until: Until) -> bool {
         match until {
