@@ -238,7 +238,7 @@ impl<B: IoBufMut> Steps for ReadAt<B> {
     const NAME: &'static str = "read_at";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -276,7 +276,7 @@ impl<B: IoBuf> Steps for WriteAt<B> {
     const NAME: &'static str = "write_at";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -303,7 +303,7 @@ impl Steps for Sync {
     const NAME: &'static str = "sync";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -328,7 +328,7 @@ impl Steps for Length {
     const NAME: &'static str = "len";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {

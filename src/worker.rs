@@ -261,7 +261,7 @@ impl Local {
             if let Some(object) = slot.object.get() {
                 let _ = write!(text, "on handle {} ", object.raw_for_dump());
             }
-            let _ = writeln!(text, "({state}), started at {}", slot.location.get());
+            let _ = writeln!(text, "({state}), started at {}", slot.origin.location.get());
         }
         let tasks = self.tasks.len();
         if tasks > 0 {

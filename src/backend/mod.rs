@@ -199,6 +199,7 @@ impl Op {
 
 /// Who started an operation. Opaque to a real kernel; the simulated one names its events by it.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct Origin {
     /// The event that this operation is.
     pub(crate) event: EventId,

@@ -133,7 +133,7 @@ impl Steps for Accept {
     const NAME: &'static str = "accept";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -146,7 +146,7 @@ impl Steps for Accept {
         }
         let local = outcome.local.ok_or_else(gone)?;
         let raw = backend::Raw(outcome.result);
-        let stream = TcpStream::new(local.open_object(self.object.home, raw));
+        let stream = TcpStream::new(local.open_object(self.object.home(), raw));
         // A peer that has reset the connection since has no address any more (getpeername(2)).
         let peer = stream.peer_addr().map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
         Ok((stream, peer))

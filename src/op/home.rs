@@ -17,7 +17,7 @@ use std::thread::ThreadId;
 
 use super::object::Objects;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life};
-use crate::backend::{Backend, Completion, Lane, Note, Op, Origin, Submitted};
+use crate::backend::{Backend, Completion, Lane, Note, Op, Submitted};
 use crate::choice::EventId;
 use crate::task::{MAIN, Tasks};
 
@@ -440,19 +440,14 @@ impl Local {
     pub(crate) fn submit(&self, slot: &'static Slot, op: &Op, writable: bool, may_be_ready: bool) -> Submitted {
         slot.code.set(op.code);
         slot.set_life(life::PENDING);
-        let origin = Origin {
-            event: slot.event.get(),
-            cause: slot.cause.get(),
-            location: slot.location.get(),
-            writable,
-            may_be_ready,
-        };
+        slot.origin.writable.set(writable);
+        slot.origin.may_be_ready.set(may_be_ready);
         let mut lane = self.lane.borrow_mut();
         let Some(lane) = lane.as_mut() else { return self.no_lane(slot) };
         // SAFETY: what op points at is owned by the slot's payload, whose address is stable, and the
         // slot is not touched until its completion (I2, I4: that is what a slot is for). The token is
         // of this activation alone.
-        unsafe { lane.submit(slot.token(), op, &origin) }
+        unsafe { lane.submit(slot.token(), op, slot.origin.get()) }
     }
 
     #[cold]

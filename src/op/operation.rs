@@ -33,6 +33,8 @@ pub struct Operation<K: Kind> {
     location: &'static Location<'static>,
 }
 
+// A tag of its own and no niche: the compiler then sees through a fresh operation that it is Idle.
+#[repr(u8)]
 enum State<K: Kind> {
     /// Not started.
     Idle(K),
@@ -198,7 +200,7 @@ impl<K: Kind + 'static> Future for Operation<K> {
                 let Some(slot) = local.slots.get(index) else { already_polled() };
                 if slot.life() == life::DONE {
                     self.state = State::Over;
-                    local.begin_step(slot.event.get());
+                    local.begin_step(slot.origin.event.get());
                     return Poll::Ready(take_output::<K>(local, slot));
                 }
                 drop(slot.replace_waiter(waiter(local, cx)));
@@ -367,7 +369,7 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
         // SAFETY: as above; the slot is given back empty.
         let Both { kind, handler } = unsafe { slot.take::<Both<K, H>>() };
         let stop = slot.stop.get();
-        local.begin_step(slot.event.get());
+        local.begin_step(slot.origin.event.get());
         local.release(slot);
         local.handlers_run.set(local.handlers_run.get() + 1);
         handler(kind.finish(Outcome { local: Some(local), result, stop }));
@@ -407,7 +409,7 @@ impl<K: Kind> Awaited<K> {
             }
         }
         local.detach(slot);
-        let waiter = slot.replace_waiter(Waiter::Nobody);
+        let waiter = slot.take_waiter();
         local.notify(waiter);
     }
 
@@ -473,9 +475,9 @@ impl Local {
         location: &'static Location<'static>,
         may_be_ready: bool,
     ) -> bool {
-        slot.event.set(self.next_event());
-        slot.cause.set(self.step.get());
-        slot.location.set(location);
+        slot.origin.event.set(self.next_event());
+        slot.origin.cause.set(self.step.get());
+        slot.origin.location.set(location);
         if self.slots.in_use() > self.limit.get() && !K::UNBOUNDED {
             self.complete_later(slot, if self.tearing_down.get() { GONE } else { TOO_MANY });
             return false;
@@ -516,7 +518,7 @@ impl Local {
             Submitted::Ready(result) => {
                 slot.set_life(life::DONE);
                 slot.result.set(result);
-                self.begin_step(slot.event.get());
+                self.begin_step(slot.origin.event.get());
                 !(K::COMPOSED && self.goes_on(slot, kind, result))
             }
         }
@@ -535,9 +537,9 @@ impl Local {
         }
         slot.next_activation();
         // The next step of a composed operation is caused by the completion of the last.
-        slot.cause.set(slot.event.get());
-        self.begin_step(slot.event.get());
-        slot.event.set(self.next_event());
+        slot.origin.cause.set(slot.origin.event.get());
+        self.begin_step(slot.origin.event.get());
+        slot.origin.event.set(self.next_event());
         self.activate(slot, kind, false);
         // It was asked to stop between two steps: the new one is to end as well.
         if slot.stop.get() != Stop::No {
@@ -551,9 +553,9 @@ impl Local {
         let mut op = Op::new(Code::Timer, Raw::NONE);
         op.offset = self.now().saturating_add(timeout);
         let origin = crate::backend::Origin {
-            event: slot.event.get().child(u32::MAX),
-            cause: slot.event.get(),
-            location: slot.location.get(),
+            event: slot.origin.event.get().child(u32::MAX),
+            cause: slot.origin.event.get(),
+            location: slot.origin.location.get(),
             writable: false,
             may_be_ready: false,
         };
@@ -576,7 +578,7 @@ where
     // second place the compiler would not inline any of them there.
     let slot = local.slots.extra();
     Both { kind, handler }.into_slot(slot, Callback::<K, H>::VTABLE, |_| {});
-    slot.event.set(local.next_event());
+    slot.origin.event.set(local.next_event());
     local.ready.borrow_mut().push_back(Ready::Refused(slot, TOO_MANY));
     Cancel::NOTHING
 }
@@ -621,8 +623,8 @@ impl Local {
         if started.set(slot.index(), slot.first.get()) {
             self.start(slot, kind, timeout, location, false);
         } else {
-            slot.event.set(self.next_event());
-            slot.location.set(location);
+            slot.origin.event.set(self.next_event());
+            slot.origin.location.set(location);
             slot.stop.set(Stop::Canceled);
             self.complete_later(slot, crate::backend::CANCELED);
         }

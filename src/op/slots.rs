@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::home::Local;
 use super::object::Object;
-use crate::backend::{Code, Tag, Token};
+use crate::backend::{Code, Origin, Tag, Token};
 use crate::choice::EventId;
 
 /// Where a slot is in its life. Only these transitions happen:
@@ -43,6 +43,10 @@ pub(crate) struct VTable {
     pub(crate) name: &'static str,
 }
 
+// Numbers of no task (see `task`).
+const NOBODY: u64 = u64::MAX - 2;
+const SOMEBODY: u64 = u64::MAX - 3;
+
 /// Who waits for the result of a slot.
 pub(crate) enum Waiter {
     Nobody,
@@ -66,7 +70,30 @@ pub(crate) enum Stop {
 /// The number of no slot.
 pub(crate) const NONE: u32 = u32::MAX;
 
-const PAYLOAD_WORDS: usize = 18;
+const PAYLOAD_WORDS: usize = 17;
+
+/// An [`Origin`] that is written field by field, and read where it stands.
+#[repr(C)]
+pub(crate) struct OriginCells {
+    pub(crate) event: Cell<EventId>,
+    pub(crate) cause: Cell<EventId>,
+    pub(crate) location: Cell<&'static Location<'static>>,
+    pub(crate) writable: Cell<bool>,
+    pub(crate) may_be_ready: Cell<bool>,
+}
+
+const _: () = assert!(size_of::<OriginCells>() == size_of::<Origin>());
+
+impl OriginCells {
+    /// # Safety
+    ///
+    /// No cell is set while the reference lives.
+    #[inline]
+    pub(crate) unsafe fn get(&self) -> &Origin {
+        // SAFETY: both are repr(C) with the same fields in the same order, and Cell is transparent.
+        unsafe { &*std::ptr::from_ref(self).cast::<Origin>() }
+    }
+}
 
 /// One operation's place. 256 bytes, four cache lines.
 #[repr(C, align(64))]
@@ -76,9 +103,7 @@ pub(crate) struct Slot {
     generation: Cell<u64>,
     /// The generation at which the operation started: what a cancel handle knows it by.
     pub(crate) first: Cell<u64>,
-    pub(crate) event: Cell<EventId>,
-    pub(crate) cause: Cell<EventId>,
-    pub(crate) location: Cell<&'static Location<'static>>,
+    pub(crate) origin: OriginCells,
     /// The object that the current activation is on, if any.
     pub(crate) object: Cell<Option<&'static Object>>,
     /// Neighbours among the object's operations; `next` is the free list's link in a free slot.
@@ -92,7 +117,9 @@ pub(crate) struct Slot {
     /// No lane has it: it is completed by a message (a signal, an event).
     pub(crate) external: Cell<bool>,
     pub(crate) code: Cell<Code>,
-    pub(crate) waiter: UnsafeCell<Waiter>,
+    /// The task of this worker that waits, or [`NOBODY`]. While a waker waits: [`SOMEBODY`].
+    task: Cell<u64>,
+    waker: UnsafeCell<Option<std::task::Waker>>,
     payload: UnsafeCell<MaybeUninit<[u64; PAYLOAD_WORDS]>>,
 }
 
@@ -104,9 +131,13 @@ impl Slot {
             vtable: Cell::new(&VACANT),
             generation: Cell::new(1),
             first: Cell::new(0),
-            event: Cell::new(EventId::ROOT),
-            cause: Cell::new(EventId::ROOT),
-            location: Cell::new(Location::caller()),
+            origin: OriginCells {
+                event: Cell::new(EventId::ROOT),
+                cause: Cell::new(EventId::ROOT),
+                location: Cell::new(Location::caller()),
+                writable: Cell::new(false),
+                may_be_ready: Cell::new(false),
+            },
             object: Cell::new(None),
             prev: Cell::new(NONE),
             next: Cell::new(NONE),
@@ -117,7 +148,8 @@ impl Slot {
             has_deadline: Cell::new(false),
             external: Cell::new(false),
             code: Cell::new(Code::Nop),
-            waiter: UnsafeCell::new(Waiter::Nobody),
+            task: Cell::new(NOBODY),
+            waker: UnsafeCell::new(None),
             payload: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
@@ -208,9 +240,43 @@ impl Slot {
     /// Who waits is replaced; the old one is given back (dropping a waker is user code).
     #[inline]
     pub(crate) fn replace_waiter(&self, waiter: Waiter) -> Waiter {
+        let before = self.take_waiter();
+        match waiter {
+            Waiter::Nobody => {}
+            Waiter::Task(id) => self.task.set(id),
+            Waiter::Waker(waker) => self.put_waker(waker),
+        }
+        before
+    }
+
+    /// Nobody waits any more; who did.
+    #[inline]
+    pub(crate) fn take_waiter(&self) -> Waiter {
+        match self.task.replace(NOBODY) {
+            NOBODY => Waiter::Nobody,
+            SOMEBODY => self.take_waker(),
+            id => Waiter::Task(id),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_waker(&self, waker: std::task::Waker) {
+        self.task.set(SOMEBODY);
         // SAFETY: only the home worker's thread comes here (Slot is reached through Local), and no
-        // reference into the cell outlives this expression.
-        unsafe { std::mem::replace(&mut *self.waiter.get(), waiter) }
+        // reference into the cell outlives this expression. There is no waker in it to be dropped.
+        let before = unsafe { (*self.waker.get()).replace(waker) };
+        debug_assert!(before.is_none());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_waker(&self) -> Waiter {
+        // SAFETY: as in `put_waker`.
+        match unsafe { (*self.waker.get()).take() } {
+            Some(waker) => Waiter::Waker(waker),
+            None => Waiter::Nobody,
+        }
     }
 }
 
