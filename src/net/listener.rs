@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use super::{TcpStream, ToAddr};
 use crate::backend::{self, Code};
 use crate::op::Operation;
-use crate::op::home::{HomeRef, Local};
+use crate::op::home::{HomeRef, Local, gone};
 use crate::op::kind::{Activation, Outcome, Steps};
 use crate::op::object::{ObjectHandle, ObjectRef};
 use crate::proactor::Handle;
@@ -128,7 +128,7 @@ impl Steps for Accept {
     const NAME: &'static str = "accept";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -139,9 +139,9 @@ impl Steps for Accept {
         if outcome.result < 0 {
             return Err(outcome.error());
         }
-        let local = outcome.local.ok_or_else(crate::op::home::gone)?;
+        let local = outcome.local.ok_or_else(gone)?;
         let raw = backend::Raw(outcome.result);
-        let stream = TcpStream::new(local.open_object(self.object.home, raw));
+        let stream = TcpStream::new(local.open_object(self.object.home(), raw));
         // A peer that has reset the connection since has no address any more (getpeername(2)).
         let peer = stream.peer_addr().map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
         Ok((stream, peer))

@@ -20,7 +20,7 @@ impl<B: IoBufMut> Steps for Read<B> {
 
     #[inline]
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     #[inline]
@@ -55,7 +55,7 @@ impl<B: IoBuf> Steps for Write<B> {
 
     #[inline]
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     #[inline]
@@ -131,7 +131,7 @@ impl<B: IoBufMut> Steps for ReadVectored<B> {
     const NAME: &'static str = "read_vectored";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -180,7 +180,7 @@ impl<B: IoBuf> Steps for WriteVectored<B> {
     const NAME: &'static str = "write_vectored";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
