@@ -162,7 +162,6 @@ impl File {
     }
 
     /// The file's length in bytes.
-    #[expect(clippy::len_without_is_empty, reason = "an operation that asks the kernel, not a container's length")]
     #[track_caller]
     pub fn len(&self) -> Operation<Length> {
         Operation::new(Length { object: self.object(), scratch: [0; 32] })
@@ -239,7 +238,7 @@ impl<B: IoBufMut> Steps for ReadAt<B> {
     const NAME: &'static str = "read_at";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -277,7 +276,7 @@ impl<B: IoBuf> Steps for WriteAt<B> {
     const NAME: &'static str = "write_at";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -304,7 +303,7 @@ impl Steps for Sync {
     const NAME: &'static str = "sync";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -329,7 +328,7 @@ impl Steps for Length {
     const NAME: &'static str = "len";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {

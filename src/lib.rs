@@ -59,7 +59,6 @@
 //!
 //! Handlers, futures and buffers are `Send + 'static`. A variant for single-threaded (`!Send`) state
 //! is out of scope.
-#![allow(dead_code)] // until all rooms have landed
 #![allow(private_interfaces, reason = "`Kind` is sealed by a supertrait whose methods name the crate's own types")]
 
 pub(crate) mod backend;

@@ -243,14 +243,11 @@ where
     F::Output: Send + 'static,
 {
     let join = Arc::new(Join { state: Mutex::new(JoinState { finished: false, result: None, waker: None }) });
-    let mut settle = Settle { join: Some(join.clone()) };
+    let settle = Settle { join: Some(join.clone()) };
     let task = Task::new(
         home,
         NOWHERE,
-        Some(Box::pin(async move {
-            let output = future.await;
-            settle.with(Ok(output));
-        })),
+        Some(Box::pin(Spawned { future, settle })),
     );
     let location = Location::caller();
     match home.here() {
@@ -261,6 +258,27 @@ where
         }
     }
     JoinHandle { task, join }
+}
+
+/// A future, and who is told of its output. By hand: an async block would be a second state machine
+/// to go through at each poll.
+struct Spawned<F: Future> {
+    future: F,
+    settle: Settle<F::Output>,
+}
+
+impl<F: Future> Future for Spawned<F> {
+    type Output = ();
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // SAFETY: `future` is pinned with the whole, and never moved out of it; `settle` is not pinned.
+        let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: as above.
+        let output = std::task::ready!(unsafe { Pin::new_unchecked(&mut this.future) }.poll(cx));
+        this.settle.with(Ok(output));
+        Poll::Ready(())
+    }
 }
 
 /// A task that goes to its worker in a message. If it never gets there it is over.

@@ -9,7 +9,7 @@
 use std::fmt;
 use std::io;
 
-use crate::backend::{Began, Until, Waited};
+use crate::backend::{Began, Completion, Until, Waited};
 use crate::op::home::{Local, Message, READY_BUDGET, Ready};
 use crate::op::slots::life;
 
@@ -96,6 +96,25 @@ pub(crate) enum Paused {
     Goal,
 }
 
+/// A batch that is being dispatched.
+struct Batch<'a> {
+    local: &'a Local,
+    at: usize,
+    completions: Vec<Completion>,
+}
+
+impl Drop for Batch<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.at == self.completions.len() {
+            self.completions.clear();
+            self.at = 0;
+        }
+        self.local.batch_next.set(self.at);
+        self.local.batch.replace(std::mem::take(&mut self.completions));
+    }
+}
+
 impl Local {
     /// The loop.
     pub(crate) fn work(&self, goal: Goal) -> Result<Paused, RunError> {
@@ -120,19 +139,19 @@ impl Local {
     /// Dispatches what has been collected, each completion once, whatever its handler does.
     #[inline]
     fn dispatch_batch(&self, enough: usize) -> Option<Paused> {
-        loop {
-            let at = self.batch_next.get();
-            let next = self.batch.borrow().get(at).copied();
-            let Some(completion) = next else { break };
-            if let Some(paused) = self.pause(enough) {
-                return Some(paused);
+        // Out of its cell while it is read, and put back whatever a handler does: nobody else looks
+        // at it meanwhile, runs don't nest.
+        let mut batch = Batch { local: self, at: self.batch_next.get(), completions: self.batch.take() };
+        let mut paused = None;
+        while let Some(&completion) = batch.completions.get(batch.at) {
+            paused = self.pause(enough);
+            if paused.is_some() {
+                break;
             }
-            self.batch_next.set(at + 1);
+            batch.at += 1;
             self.dispatch(completion);
         }
-        self.batch.borrow_mut().clear();
-        self.batch_next.set(0);
-        None
+        paused
     }
 
     #[inline]
@@ -178,6 +197,7 @@ impl Local {
             match next {
                 Some(Ready::Task(id)) => self.tasks.poll(self, id),
                 Some(Ready::Complete(completion)) => self.dispatch(completion),
+                Some(Ready::Refused(slot, result)) => self.refuse(slot, result),
                 Some(Ready::Call(event, handler)) => {
                     self.begin_step(event);
                     self.handlers_run.set(self.handlers_run.get() + 1);
@@ -245,7 +265,7 @@ impl Local {
             if let Some(object) = slot.object.get() {
                 let _ = write!(text, "on handle {} ", object.raw_for_dump());
             }
-            let _ = writeln!(text, "({state}), started at {}", slot.location.get());
+            let _ = writeln!(text, "({state}), started at {}", slot.origin.location.get());
         }
         let tasks = self.tasks.len();
         if tasks > 0 {

@@ -182,15 +182,15 @@ fn framed(sim: &Sim) {
     let Ok(listener) = TcpListener::bind(proactor, addr) else {
         return;
     };
-    listener.accept().then(|accepted| {
+    let accepting = listener.accept().then(|accepted| {
         if let Ok((stream, _)) = accepted {
             frame(Arc::new(stream));
         }
     });
-    TcpStream::connect(proactor, addr).then(|stream| {
-        if let Ok(stream) = stream {
-            ask(Arc::new(stream), 2);
-        }
+    TcpStream::connect(proactor, addr).then(move |stream| match stream {
+        Ok(stream) => ask(Arc::new(stream), 2),
+        // Refused: nobody else will come.
+        Err(_) => accepting.cancel(),
     });
     let _ = proactor.run();
 }

@@ -82,7 +82,7 @@ impl Token {
     }
 
     /// The same activation under another tag.
-    #[inline]
+    #[cfg(test)]
     pub(crate) const fn with_tag(self, tag: Tag) -> Token {
         Token(self.0 & !((1 << Self::TAG_BITS) - 1) | tag as u64)
     }
@@ -199,6 +199,7 @@ impl Op {
 
 /// Who started an operation. Opaque to a real kernel; the simulated one names its events by it.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct Origin {
     /// The event that this operation is.
     pub(crate) event: EventId,

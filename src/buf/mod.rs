@@ -24,7 +24,18 @@ use std::sync::Arc;
 /// let greeting = String::from("hello");
 /// assert_eq!(greeting.io_len(), 5);
 /// ```
-pub unsafe trait IoBuf: Send + 'static {
+///
+/// A borrowed text is a buffer too, if it is borrowed for ever: an operation that is started has to
+/// own what the kernel may touch for as long as that takes, so it starts with a `'static` buffer only.
+///
+/// ```compile_fail,E0597
+/// # fn stream() -> proactor::net::TcpStream { unimplemented!() }
+/// let local = String::from("hello");
+/// stream().write(local.as_str()).then(|_| {});
+/// ```
+// Not `'static` itself: where the compiler asks whether a task is `Send` it has forgotten which
+// lifetime a borrow had, and `&str` has to be a buffer for any.
+pub unsafe trait IoBuf: Send {
     /// Where the bytes are.
     fn io_ptr(&self) -> *const u8;
 
@@ -126,8 +137,8 @@ unsafe impl IoBufMut for Box<[u8]> {
     unsafe fn set_io_len(&mut self, _: usize) {}
 }
 
-// SAFETY: static memory never moves and is immutable.
-unsafe impl IoBuf for &'static [u8] {
+// SAFETY: what is borrowed neither moves nor changes while it is.
+unsafe impl IoBuf for &[u8] {
     fn io_ptr(&self) -> *const u8 {
         self.as_ptr()
     }
@@ -137,8 +148,8 @@ unsafe impl IoBuf for &'static [u8] {
     }
 }
 
-// SAFETY: static memory never moves and is immutable.
-unsafe impl IoBuf for &'static str {
+// SAFETY: what is borrowed neither moves nor changes while it is.
+unsafe impl IoBuf for &str {
     fn io_ptr(&self) -> *const u8 {
         self.as_ptr()
     }

@@ -12,8 +12,14 @@ const ROWS: usize = 80;
 /// Characters that a line may have, if the lanes of single objects are to pay for it.
 const WIDTH: usize = 100;
 
-/// Writes the table. `marks` says which deviation, counted from 1, a line is, if any.
-pub(crate) fn lanes(text: &mut String, story: &Story, marks: &[Option<usize>]) -> std::fmt::Result {
+/// Writes the table. `marks` says which deviation, counted from 1, a line is, if any; `failed` where
+/// in the source it fails.
+pub(crate) fn lanes(
+    text: &mut String,
+    story: &Story,
+    marks: &[Option<usize>],
+    failed: Option<&Place>,
+) -> std::fmt::Result {
     if story.lines.is_empty() {
         return Ok(());
     }
@@ -29,7 +35,7 @@ pub(crate) fn lanes(text: &mut String, story: &Story, marks: &[Option<usize>]) -
     let (lines, marks) = (&story.lines[left_out..], &marks[left_out..]);
     let objects = objects(lines);
     let fitting = (0..=objects.len()).rev().find_map(|lanes| {
-        let rows = rows(lines, marks, &objects[..lanes]);
+        let rows = rows(lines, marks, failed, &objects[..lanes]);
         (lanes == 0 || width(&rows) <= WIDTH).then_some(rows)
     });
     table(text, &fitting.unwrap_or_default())
@@ -52,7 +58,12 @@ fn objects(lines: &[Line]) -> Vec<&str> {
 }
 
 /// The table with lanes for these objects: mark, time, step, kernel, lanes, all else, source.
-fn rows(lines: &[Line], marks: &[Option<usize>], lanes: &[&str]) -> Vec<Vec<String>> {
+fn rows(
+    lines: &[Line],
+    marks: &[Option<usize>],
+    failed: Option<&Place>,
+    lanes: &[&str],
+) -> Vec<Vec<String>> {
     // In the order in which they come on stage.
     let stage = |name: &&str| lines.iter().position(|line| is_on(line, name));
     let mut lanes = lanes.to_vec();
@@ -111,8 +122,10 @@ fn rows(lines: &[Line], marks: &[Option<usize>], lanes: &[&str]) -> Vec<Vec<Stri
             }
             (Column::Object(name), None) => row[rest] = format!("{name}: {}", line.cell),
         }
-        if let Some(place) = &line.place {
-            row[source] = short(place)[folder.len()..].to_owned();
+        let failed = failed.filter(|_| line.failure);
+        if let Some(place) = line.place.as_ref().or(failed) {
+            let place = short(place);
+            row[source] = place.strip_prefix(folder).unwrap_or(&place).to_owned();
         }
         rows.push(row);
     }

@@ -41,7 +41,8 @@ pub(crate) fn report(case: &Case<'_>) -> Report {
     let _ = verdict(&mut text, case);
     let deviations = words(case, &names);
     let _ = list(&mut text, case, &deviations);
-    let _ = lanes(&mut text, &case.shrunk.story, &marks(case.shrunk));
+    let place = case.shrunk.fault.place.as_ref();
+    let _ = lanes(&mut text, &case.shrunk.story, &marks(case.shrunk), place);
     let _ = stack(&mut text, case, &names);
     let _ = command(&mut text, case);
     Report { text, deviations }

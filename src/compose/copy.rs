@@ -48,11 +48,11 @@ impl Steps for Copy {
     const COMPOSED: bool = true;
 
     fn home(&self) -> HomeRef {
-        self.from.home
+        self.from.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
-        if !std::ptr::eq(self.from.home.home, self.to.home.home) {
+        if !std::ptr::eq(self.from.home().home, self.to.home().home) {
             return Err(FAILED_EARLY);
         }
         if self.is_writing() {

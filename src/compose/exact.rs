@@ -70,7 +70,7 @@ impl<B: IoBufMut> Steps for ReadExact<B> {
     const COMPOSED: bool = true;
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -121,7 +121,7 @@ impl<B: IoBuf> Steps for WriteAll<B> {
     const COMPOSED: bool = true;
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {

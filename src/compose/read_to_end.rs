@@ -36,7 +36,7 @@ impl Steps for ReadToEnd {
     const COMPOSED: bool = true;
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {

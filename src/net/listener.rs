@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use super::{TcpStream, ToAddr};
 use crate::backend::{self, Code};
 use crate::op::Operation;
-use crate::op::home::{HomeRef, Local};
+use crate::op::home::{HomeRef, Local, gone};
 use crate::op::kind::{Activation, Outcome, Steps};
 use crate::op::object::{ObjectHandle, ObjectRef};
 use crate::proactor::Handle;
@@ -66,7 +66,13 @@ impl ListenOptions {
     /// that is none is [`io::ErrorKind::InvalidInput`].
     pub fn bind(&self, proactor: &Handle, addr: impl ToAddr) -> io::Result<TcpListener> {
         let home = proactor.home;
-        let raw = home.backend()?.listen(addr.to_addr()?, self.options)?;
+        let backend = home.backend()?;
+        let raw = backend.listen(addr.to_addr()?, self.options)?;
+        if !home.is_alive() {
+            // Dropped meanwhile, on another thread: its teardown did not know of this socket.
+            backend.close(raw);
+            return Err(gone());
+        }
         Ok(TcpListener { handle: home.home.objects.open(home, raw) })
     }
 }
@@ -127,7 +133,7 @@ impl Steps for Accept {
     const NAME: &'static str = "accept";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -138,9 +144,9 @@ impl Steps for Accept {
         if outcome.result < 0 {
             return Err(outcome.error());
         }
-        let local = outcome.local.ok_or_else(crate::op::home::gone)?;
+        let local = outcome.local.ok_or_else(gone)?;
         let raw = backend::Raw(outcome.result);
-        let stream = TcpStream::new(local.open_object(self.object.home, raw));
+        let stream = TcpStream::new(local.open_object(self.object.home(), raw));
         // A peer that has reset the connection since has no address any more (getpeername(2)).
         let peer = stream.peer_addr().map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
         Ok((stream, peer))

@@ -252,7 +252,7 @@ impl Steps for Shutdown {
     const NAME: &'static str = "shutdown";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {

@@ -20,7 +20,7 @@ impl<B: IoBufMut> Steps for Read<B> {
 
     #[inline]
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     #[inline]
@@ -59,7 +59,7 @@ impl<B: IoBuf> Steps for Write<B> {
 
     #[inline]
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     #[inline]
@@ -138,7 +138,7 @@ impl<B: IoBufMut> Steps for ReadVectored<B> {
     const NAME: &'static str = "read_vectored";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
@@ -185,7 +185,7 @@ impl<B: IoBuf> Steps for WriteVectored<B> {
     const NAME: &'static str = "write_vectored";
 
     fn home(&self) -> HomeRef {
-        self.object.home
+        self.object.home()
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {

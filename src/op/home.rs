@@ -18,7 +18,7 @@ use std::thread::ThreadId;
 
 use super::object::Objects;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life};
-use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Origin, Submitted};
+use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Submitted};
 use crate::choice::EventId;
 use crate::task::{MAIN, Tasks};
 
@@ -45,6 +45,8 @@ pub(crate) enum Ready {
     Task(u64),
     /// An operation that is complete without a lane: it failed before it was submitted, or it is external.
     Complete(Completion),
+    /// An operation for which there was no slot, in one of its own, with its result.
+    Refused(&'static Slot, i32),
 }
 
 /// Which thread a worker belongs to.
@@ -450,23 +452,18 @@ impl Local {
     }
 
     /// Hands an operation to the lane. The slot's payload, vtable, event and location are set.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn submit(&self, slot: &'static Slot, op: &Op, writable: bool, may_be_ready: bool) -> Submitted {
         slot.code.set(op.code);
         slot.set_life(life::PENDING);
-        let origin = Origin {
-            event: slot.event.get(),
-            cause: slot.cause.get(),
-            location: slot.location.get(),
-            writable,
-            may_be_ready,
-        };
+        slot.origin.writable.set(writable);
+        slot.origin.may_be_ready.set(may_be_ready);
         let mut lane = self.lane.borrow_mut();
         let Some(lane) = lane.as_mut() else { return self.no_lane(slot) };
         // SAFETY: what op points at is owned by the slot's payload, whose address is stable, and the
         // slot is not touched until its completion (I2, I4: that is what a slot is for). The token is
         // of this activation alone.
-        unsafe { lane.submit(slot.token(), op, &origin) }
+        unsafe { lane.submit(slot.token(), op, slot.origin.get()) }
     }
 
     #[cold]
@@ -531,9 +528,19 @@ impl Local {
         unsafe { complete(self, slot, completion.result) }
     }
 
+    /// Completes what has no slot among the others.
+    #[cold]
+    pub(crate) fn refuse(&self, slot: &'static Slot, result: i32) {
+        slot.set_life(life::DONE);
+        slot.result.set(result);
+        let VTable { complete, .. } = slot.vtable.get();
+        // SAFETY: the slot is DONE, and its vtable was made for its payload.
+        unsafe { complete(self, slot, result) }
+    }
+
     /// What an operation that is complete holds no longer: its deadline, its place among its
     /// object's operations (the last of a closed object takes the descriptor along).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn detach(&self, slot: &'static Slot) {
         if slot.has_deadline.get() {
             self.disarm(slot);

@@ -11,7 +11,7 @@ use crate::backend::{CANCELED, Code, Note, Op, Raw};
 /// [`Operation`](super::Operation). Sealed; what people need of it is its output.
 pub trait Kind: Steps<Out = Self::Output> {
     /// What the operation ends with: what a handler is called with, and what `.await` returns.
-    type Output: Send + 'static;
+    type Output: Send;
 }
 
 impl<S: Steps> Kind for S {
@@ -32,17 +32,13 @@ impl Activation {
         let raw = object.raw().ok_or(HANDLE_CLOSED)?;
         Ok(Activation { op: Op::new(code, raw), object: Some(object.object), writable: false })
     }
-
-    pub(crate) fn bare(code: Code) -> Activation {
-        Activation { op: Op::new(code, Raw::NONE), object: None, writable: false }
-    }
 }
 
 /// How an operation proceeds. A single operation has one activation; a composed one has several, one
 /// after the other, in the same slot.
-pub trait Steps: Sized + Send + 'static {
+pub trait Steps: Sized + Send {
     /// What it ends with.
-    type Out: Send + 'static;
+    type Out: Send;
     /// What reports call it.
     const NAME: &'static str;
     /// Whether [`next`](Steps::next) is to be asked.

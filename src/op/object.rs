@@ -21,6 +21,9 @@ pub(crate) struct Object {
     generation: AtomicU64,
     users: AtomicU32,
     raw: AtomicI32,
+    home: &'static Home,
+    /// The home's, when the object was opened.
+    incarnation: AtomicU64,
     /// The first of the operations in flight on it. Only the home thread reads or writes it.
     first: AtomicU32,
     /// Among the free blocks. Written under the pool's lock.
@@ -32,10 +35,16 @@ pub(crate) struct Object {
 pub(crate) struct ObjectRef {
     pub(crate) object: &'static Object,
     generation: u64,
-    pub(crate) home: HomeRef,
 }
 
 impl ObjectRef {
+    /// Where it is at home. If it has been closed since, that may be the home's next proactor, which
+    /// then finds it closed.
+    #[inline]
+    pub(crate) fn home(&self) -> HomeRef {
+        HomeRef { home: self.object.home, incarnation: self.object.incarnation.load(Ordering::Relaxed) }
+    }
+
     /// The kernel's name for it, if it is open.
     #[inline]
     pub(crate) fn raw(&self) -> Option<Raw> {
@@ -45,8 +54,8 @@ impl ObjectRef {
 
     /// Asks the backend something about the open object, from any thread; it can't be closed meanwhile.
     pub(crate) fn with_raw<T>(&self, ask: impl FnOnce(&dyn Backend, Raw) -> io::Result<T>) -> io::Result<T> {
-        let backend = self.home.backend()?;
-        let _still_open = lock(&self.home.home.objects.pool);
+        let backend = self.home().backend()?;
+        let _still_open = lock(&self.object.home.objects.pool);
         let raw = self.raw().ok_or_else(closed)?;
         ask(&*backend, raw)
     }
@@ -57,10 +66,10 @@ impl ObjectRef {
         if self.object.generation.compare_exchange(open, open + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
             return;
         }
-        match self.home.here() {
+        match self.home().here() {
             Some(local) => local.close_object(self.object),
             // If the proactor is gone its teardown has closed the object, or will.
-            None => self.home.send(Message::Close(*self)),
+            None => self.home().send(Message::Close(*self)),
         }
     }
 }
@@ -94,7 +103,7 @@ impl Drop for ObjectHandle {
         if self.0.object.users.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.close();
             if self.0.object.is_vacant() {
-                lock(&self.0.home.home.objects.pool).recycle(self.0.object);
+                lock(&self.0.object.home.objects.pool).recycle(self.0.object);
             }
         }
     }
@@ -244,6 +253,8 @@ impl Objects {
                 generation: AtomicU64::new(0),
                 users: AtomicU32::new(0),
                 raw: AtomicI32::new(Raw::NONE.0),
+                home: home.home,
+                incarnation: AtomicU64::new(0),
                 first: AtomicU32::new(NONE),
                 pooled: AtomicBool::new(false),
             }));
@@ -254,9 +265,10 @@ impl Objects {
         object.pooled.store(false, Ordering::Relaxed);
         object.raw.store(raw.0, Ordering::Relaxed);
         object.users.store(1, Ordering::Relaxed);
+        object.incarnation.store(home.incarnation, Ordering::Relaxed);
         let generation = object.generation.load(Ordering::Relaxed) + 1;
         object.generation.store(generation, Ordering::Release);
-        ObjectHandle(ObjectRef { object, generation, home })
+        ObjectHandle(ObjectRef { object, generation })
     }
 
     /// Takes back everything that is still open, at teardown, when nothing is in flight: the raw

@@ -33,6 +33,8 @@ pub struct Operation<K: Kind> {
     location: &'static Location<'static>,
 }
 
+// A tag of its own and no niche: the compiler then sees through a fresh operation that it is Idle.
+#[repr(u8)]
 enum State<K: Kind> {
     /// Not started.
     Idle(K),
@@ -75,6 +77,10 @@ impl<K: Kind> Operation<K> {
         self
     }
 
+}
+
+/// Started, it belongs to the kernel for as long as that takes: from here on nothing may be borrowed.
+impl<K: Kind + 'static> Operation<K> {
     /// Starts it; `handler` is called with its output, on the proactor's worker, once, and never
     /// inside this call. If the proactor is torn down first the handler is dropped instead, after the
     /// operation has drained.
@@ -82,12 +88,19 @@ impl<K: Kind> Operation<K> {
     /// May be called from any thread; away from the worker that runs it costs an allocation and a wake.
     #[inline]
     #[track_caller]
-    pub fn then<H>(mut self, handler: H) -> Cancel
+    pub fn then<H>(self, handler: H) -> Cancel
     where
         H: FnOnce(K::Output) + Send + 'static,
     {
-        let State::Idle(kind) = std::mem::replace(&mut self.state, State::Over) else { already_polled() };
-        let (timeout, location) = (self.timeout, self.location);
+        // Taken apart without running Drop, which has nothing to do on an operation that was not
+        // started: only so does the operation stay in registers.
+        let this = std::mem::ManuallyDrop::new(self);
+        let (timeout, location) = (this.timeout, this.location);
+        // SAFETY: `this` is not used again, and not dropped.
+        let kind = match unsafe { std::ptr::read(&this.state) } {
+            State::Idle(kind) => kind,
+            state => started_already(state),
+        };
         let home = kind.home();
         match home.here() {
             Some(local) => match local.slots.take() {
@@ -97,7 +110,7 @@ impl<K: Kind> Operation<K> {
                     both.into_slot(slot, Callback::<K, H>::VTABLE, |kind| {
                         local.start(slot, kind, timeout, location, false);
                     });
-                    Cancel(Target::Slot { home, index, first })
+                    Cancel { home: Some(home), index, first, started: None }
                 }
                 None => no_slot(local, kind, handler),
             },
@@ -129,9 +142,9 @@ impl<K: Kind> Operation<K> {
             }
         }
         match &self.state {
-            State::Here { home, index, first } => Cancel(Target::Slot { home: *home, index: *index, first: *first }),
-            State::Elsewhere { home, fetched } => Cancel(Target::Started { home: *home, started: fetched.started() }),
-            State::Idle(_) | State::Over => Cancel(Target::Nothing),
+            State::Here { home, index, first } => Cancel { home: Some(*home), index: *index, first: *first, started: None },
+            State::Elsewhere { home, fetched } => Cancel::of_started(*home, fetched.started()),
+            State::Idle(_) | State::Over => Cancel::NOTHING,
         }
     }
 
@@ -172,7 +185,7 @@ impl<K: Kind> Operation<K> {
     }
 }
 
-impl<K: Kind> Future for Operation<K> {
+impl<K: Kind + 'static> Future for Operation<K> {
     type Output = K::Output;
 
     /// # Panics
@@ -187,7 +200,7 @@ impl<K: Kind> Future for Operation<K> {
                 let Some(slot) = local.slots.get(index) else { already_polled() };
                 if slot.life() == life::DONE {
                     self.state = State::Over;
-                    local.begin_step(slot.event.get());
+                    local.begin_step(slot.origin.event.get());
                     return Poll::Ready(take_output::<K>(local, slot));
                 }
                 drop(slot.replace_waiter(waiter(local, cx)));
@@ -211,7 +224,7 @@ impl<K: Kind> Future for Operation<K> {
     }
 }
 
-impl<K: Kind> Operation<K> {
+impl<K: Kind + 'static> Operation<K> {
     #[cold]
     fn poll_fetched(&mut self, cx: &mut Context<'_>) -> Poll<K::Output> {
         let State::Elsewhere { fetched, .. } = &self.state else { already_polled() };
@@ -241,14 +254,33 @@ impl<K: Kind> Operation<K> {
     }
 }
 
+/// `then` on an operation that was polled before.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn started_already<K: Kind>(state: State<K>) -> ! {
+    drop(Operation { state, timeout: NEVER, location: Location::caller() });
+    already_polled()
+}
+
 impl<K: Kind> Drop for Operation<K> {
     #[inline]
     fn drop(&mut self) {
+        if matches!(self.state, State::Here { .. } | State::Elsewhere { .. }) {
+            self.let_go();
+        }
+    }
+}
+
+impl<K: Kind> Operation<K> {
+    #[cold]
+    #[inline(never)]
+    fn let_go(&mut self) {
         match &self.state {
             State::Idle(_) | State::Over => {}
             State::Here { home, index, first } => abandon::<K>(*home, *index, *first),
             State::Elsewhere { home, fetched } => {
-                Cancel(Target::Started { home: *home, started: fetched.abandon() }).cancel();
+                Cancel::of_started(*home, fetched.abandon()).cancel();
             }
         }
     }
@@ -301,7 +333,7 @@ struct Both<K, H> {
     handler: H,
 }
 
-impl<K: Kind, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
+impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
     /// Moves both into an empty slot, and starts the kind there.
     #[inline]
     fn into_slot(self, slot: &'static Slot, vtable: &'static VTable, start: impl FnOnce(&mut K)) {
@@ -317,7 +349,7 @@ impl<K: Kind, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
 
 struct Callback<K, H>(std::marker::PhantomData<(K, H)>);
 
-impl<K: Kind, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
+impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
     const VTABLE: &'static VTable = &VTable { complete: Self::call, at_teardown: Some(Self::DROP), name: K::NAME };
     /// Not a user's handler: it is called at teardown too.
     const INTERNAL: &'static VTable = &VTable { complete: Self::call, at_teardown: None, name: K::NAME };
@@ -337,7 +369,7 @@ impl<K: Kind, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
         // SAFETY: as above; the slot is given back empty.
         let Both { kind, handler } = unsafe { slot.take::<Both<K, H>>() };
         let stop = slot.stop.get();
-        local.begin_step(slot.event.get());
+        local.begin_step(slot.origin.event.get());
         local.release(slot);
         local.handlers_run.set(local.handlers_run.get() + 1);
         handler(kind.finish(Outcome { local: Some(local), result, stop }));
@@ -377,7 +409,7 @@ impl<K: Kind> Awaited<K> {
             }
         }
         local.detach(slot);
-        let waiter = slot.replace_waiter(Waiter::Nobody);
+        let waiter = slot.take_waiter();
         local.notify(waiter);
     }
 
@@ -434,7 +466,7 @@ fn output_of_the_dead<K: Kind>(home: HomeRef, index: u32) -> Option<K::Output> {
 impl Local {
     /// Starts the operation whose payload and vtable are in the slot. True: it is done already, with
     /// its result in the slot (only if `may_be_ready`).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn start<K: Steps>(
         &self,
         slot: &'static Slot,
@@ -443,9 +475,9 @@ impl Local {
         location: &'static Location<'static>,
         may_be_ready: bool,
     ) -> bool {
-        slot.event.set(self.next_event());
-        slot.cause.set(self.step.get());
-        slot.location.set(location);
+        slot.origin.event.set(self.next_event());
+        slot.origin.cause.set(self.step.get());
+        slot.origin.location.set(location);
         if self.slots.in_use() > self.limit.get() && !K::UNBOUNDED {
             self.complete_later(slot, if self.tearing_down.get() { GONE } else { TOO_MANY });
             return false;
@@ -460,7 +492,7 @@ impl Local {
     }
 
     /// Submits the slot's next activation. True: it is done already.
-    #[inline]
+    #[inline(always)]
     fn activate<K: Steps>(&self, slot: &'static Slot, kind: &mut K, may_be_ready: bool) -> bool {
         let Activation { op, object, writable } = match kind.activate(self) {
             Ok(activation) => activation,
@@ -486,7 +518,7 @@ impl Local {
             Submitted::Ready(result) => {
                 slot.set_life(life::DONE);
                 slot.result.set(result);
-                self.begin_step(slot.event.get());
+                self.begin_step(slot.origin.event.get());
                 !(K::COMPOSED && self.goes_on(slot, kind, result))
             }
         }
@@ -505,9 +537,9 @@ impl Local {
         }
         slot.next_activation();
         // The next step of a composed operation is caused by the completion of the last.
-        slot.cause.set(slot.event.get());
-        self.begin_step(slot.event.get());
-        slot.event.set(self.next_event());
+        slot.origin.cause.set(slot.origin.event.get());
+        self.begin_step(slot.origin.event.get());
+        slot.origin.event.set(self.next_event());
         self.activate(slot, kind, false);
         // It was asked to stop between two steps: the new one is to end as well.
         if slot.stop.get() != Stop::No {
@@ -521,9 +553,9 @@ impl Local {
         let mut op = Op::new(Code::Timer, Raw::NONE);
         op.offset = self.now().saturating_add(timeout);
         let origin = crate::backend::Origin {
-            event: slot.event.get().child(u32::MAX),
-            cause: slot.event.get(),
-            location: slot.location.get(),
+            event: slot.origin.event.get().child(u32::MAX),
+            cause: slot.origin.event.get(),
+            location: slot.origin.location.get(),
             writable: false,
             may_be_ready: false,
         };
@@ -537,19 +569,24 @@ impl Local {
 
 /// Not one slot is left: the handler hears of it as soon as the running one has returned.
 #[cold]
-fn no_slot<K: Kind, H>(local: &Local, kind: K, handler: H) -> Cancel
+#[inline(never)]
+fn no_slot<K: Kind + 'static, H>(local: &Local, kind: K, handler: H) -> Cancel
 where
     H: FnOnce(K::Output) + Send + 'static,
 {
-    let event = local.next_event();
-    let output = kind.finish(Outcome { local: Some(local), result: TOO_MANY, stop: Stop::No });
-    local.ready.borrow_mut().push_back(Ready::Call(event, Box::new(move || handler(output))));
-    Cancel(Target::Nothing)
+    // In a slot of its own, so that the one place that calls handlers calls this one too: with a
+    // second place the compiler would not inline any of them there.
+    let slot = local.slots.extra();
+    Both { kind, handler }.into_slot(slot, Callback::<K, H>::VTABLE, |_| {});
+    slot.origin.event.set(local.next_event());
+    local.ready.borrow_mut().push_back(Ready::Refused(slot, TOO_MANY));
+    Cancel::NOTHING
 }
 
 /// `then` away from the worker: a message starts the operation there.
 #[cold]
-fn elsewhere<K: Kind, H>(
+#[inline(never)]
+fn elsewhere<K: Kind + 'static, H>(
     home: HomeRef,
     kind: K,
     handler: H,
@@ -570,7 +607,7 @@ where
             local.start_unless_canceled(slot, kind, &started, timeout, location);
         });
     })));
-    Cancel(Target::Started { home, started: target })
+    Cancel::of_started(home, target)
 }
 
 impl Local {
@@ -586,8 +623,8 @@ impl Local {
         if started.set(slot.index(), slot.first.get()) {
             self.start(slot, kind, timeout, location, false);
         } else {
-            slot.event.set(self.next_event());
-            slot.location.set(location);
+            slot.origin.event.set(self.next_event());
+            slot.origin.location.set(location);
             slot.stop.set(Stop::Canceled);
             self.complete_later(slot, crate::backend::CANCELED);
         }
@@ -601,7 +638,7 @@ struct Parcel<K: Kind> {
     to: Arc<Fetched<K::Output>>,
 }
 
-impl<K: Kind> Parcel<K> {
+impl<K: Kind + 'static> Parcel<K> {
     /// On the worker: starts the operation, as one with a handler that hands the output over.
     fn start(mut self, local: &Local, started: &Started, timeout: u64, location: &'static Location<'static>) {
         let Some(kind) = self.kind.take() else { return };
@@ -631,7 +668,7 @@ impl<K: Kind> Parcel<K> {
     }
 }
 
-fn deliver_to_slot<K: Kind, H: FnOnce(K::Output) + Send + 'static>(
+fn deliver_to_slot<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static>(
     local: &Local,
     slot: &'static Slot,
     kind: K,
@@ -648,7 +685,7 @@ fn deliver_to_slot<K: Kind, H: FnOnce(K::Output) + Send + 'static>(
 /// Wakes the worker to hand a result over, when it is there.
 struct Fetcher<K: Kind>(std::sync::Mutex<Option<Parcel<K>>>, HomeRef, u32, u64);
 
-impl<K: Kind> std::task::Wake for Fetcher<K> {
+impl<K: Kind + 'static> std::task::Wake for Fetcher<K> {
     fn wake(self: Arc<Self>) {
         let parcel = super::home::lock(&self.0).take();
         let (home, index, first) = (self.1, self.2, self.3);
@@ -675,27 +712,31 @@ impl<K: Kind> Drop for Parcel<K> {
 /// cancelled ([`is_canceled`](crate::is_canceled)). It can only hit the operation that it was made
 /// for (I6): after that one's completion it has no effect.
 #[derive(Clone)]
-pub struct Cancel(Target);
-
-#[derive(Clone)]
-enum Target {
-    Slot { home: HomeRef, index: u32, first: u64 },
+pub struct Cancel {
+    /// None: it is over.
+    home: Option<HomeRef>,
+    index: u32,
+    first: u64,
     /// Started from elsewhere: the slot is known when the worker has got there.
-    Started { home: HomeRef, started: Arc<Started> },
-    /// It is over.
-    Nothing,
+    started: Option<Arc<Started>>,
 }
 
 impl Cancel {
+    const NOTHING: Cancel = Cancel { home: None, index: 0, first: 0, started: None };
+
+    fn of_started(home: HomeRef, started: Arc<Started>) -> Cancel {
+        Cancel { home: Some(home), index: 0, first: 0, started: Some(started) }
+    }
+
     /// Asks. From any thread, any number of times.
     pub fn cancel(&self) {
-        let (home, index, first) = match &self.0 {
-            Target::Slot { home, index, first } => (home, *index, *first),
-            Target::Started { home, started } => match started.cancel() {
-                Some((index, first)) => (home, index, first),
+        let Some(home) = self.home else { return };
+        let (index, first) = match &self.started {
+            None => (self.index, self.first),
+            Some(started) => match started.cancel() {
+                Some(slot) => slot,
                 None => return,
             },
-            Target::Nothing => return,
         };
         match home.here() {
             Some(local) => local.stop_operation(index, first, Stop::Canceled),

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::home::Local;
 use super::object::Object;
-use crate::backend::{Code, Tag, Token};
+use crate::backend::{Code, Origin, Tag, Token};
 use crate::choice::EventId;
 
 /// Where a slot is in its life. Only these transitions happen:
@@ -43,6 +43,10 @@ pub(crate) struct VTable {
     pub(crate) name: &'static str,
 }
 
+// Numbers of no task (see `task`).
+const NOBODY: u64 = u64::MAX - 2;
+const SOMEBODY: u64 = u64::MAX - 3;
+
 /// Who waits for the result of a slot.
 pub(crate) enum Waiter {
     Nobody,
@@ -66,7 +70,30 @@ pub(crate) enum Stop {
 /// The number of no slot.
 pub(crate) const NONE: u32 = u32::MAX;
 
-const PAYLOAD_WORDS: usize = 18;
+const PAYLOAD_WORDS: usize = 17;
+
+/// An [`Origin`] that is written field by field, and read where it stands.
+#[repr(C)]
+pub(crate) struct OriginCells {
+    pub(crate) event: Cell<EventId>,
+    pub(crate) cause: Cell<EventId>,
+    pub(crate) location: Cell<&'static Location<'static>>,
+    pub(crate) writable: Cell<bool>,
+    pub(crate) may_be_ready: Cell<bool>,
+}
+
+const _: () = assert!(size_of::<OriginCells>() == size_of::<Origin>());
+
+impl OriginCells {
+    /// # Safety
+    ///
+    /// No cell is set while the reference lives.
+    #[inline]
+    pub(crate) unsafe fn get(&self) -> &Origin {
+        // SAFETY: both are repr(C) with the same fields in the same order, and Cell is transparent.
+        unsafe { &*std::ptr::from_ref(self).cast::<Origin>() }
+    }
+}
 
 /// One operation's place. 256 bytes, four cache lines.
 #[repr(C, align(64))]
@@ -76,9 +103,7 @@ pub(crate) struct Slot {
     generation: Cell<u64>,
     /// The generation at which the operation started: what a cancel handle knows it by.
     pub(crate) first: Cell<u64>,
-    pub(crate) event: Cell<EventId>,
-    pub(crate) cause: Cell<EventId>,
-    pub(crate) location: Cell<&'static Location<'static>>,
+    pub(crate) origin: OriginCells,
     /// The object that the current activation is on, if any.
     pub(crate) object: Cell<Option<&'static Object>>,
     /// Neighbours among the object's operations; `next` is the free list's link in a free slot.
@@ -92,7 +117,9 @@ pub(crate) struct Slot {
     /// No lane has it: it is completed by a message (a signal, an event).
     pub(crate) external: Cell<bool>,
     pub(crate) code: Cell<Code>,
-    pub(crate) waiter: UnsafeCell<Waiter>,
+    /// The task of this worker that waits, or [`NOBODY`]. While a waker waits: [`SOMEBODY`].
+    task: Cell<u64>,
+    waker: UnsafeCell<Option<std::task::Waker>>,
     payload: UnsafeCell<MaybeUninit<[u64; PAYLOAD_WORDS]>>,
 }
 
@@ -104,9 +131,13 @@ impl Slot {
             vtable: Cell::new(&VACANT),
             generation: Cell::new(1),
             first: Cell::new(0),
-            event: Cell::new(EventId::ROOT),
-            cause: Cell::new(EventId::ROOT),
-            location: Cell::new(Location::caller()),
+            origin: OriginCells {
+                event: Cell::new(EventId::ROOT),
+                cause: Cell::new(EventId::ROOT),
+                location: Cell::new(Location::caller()),
+                writable: Cell::new(false),
+                may_be_ready: Cell::new(false),
+            },
             object: Cell::new(None),
             prev: Cell::new(NONE),
             next: Cell::new(NONE),
@@ -117,7 +148,8 @@ impl Slot {
             has_deadline: Cell::new(false),
             external: Cell::new(false),
             code: Cell::new(Code::Nop),
-            waiter: UnsafeCell::new(Waiter::Nobody),
+            task: Cell::new(NOBODY),
+            waker: UnsafeCell::new(None),
             payload: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
@@ -185,7 +217,7 @@ impl Slot {
     ///
     /// A `T` was put and not yet taken. The caller makes no second reference while it uses this one.
     #[inline]
-    pub(crate) unsafe fn get<T: Send + 'static>(&self) -> *mut T {
+    pub(crate) unsafe fn get<T: Send>(&self) -> *mut T {
         let place = self.payload.get().cast::<u8>();
         // SAFETY: a T was put here, inline or boxed by the same rule.
         unsafe { if fits_inline::<T>() { place.cast::<T>() } else { place.cast::<*mut T>().read() } }
@@ -197,7 +229,7 @@ impl Slot {
     ///
     /// A `T` was put and not yet taken.
     #[inline]
-    pub(crate) unsafe fn take<T: Send + 'static>(&self) -> T {
+    pub(crate) unsafe fn take<T: Send>(&self) -> T {
         let place = self.payload.get().cast::<u8>();
         // SAFETY: a T was put here, inline or boxed by the same rule, and is not used afterwards.
         unsafe {
@@ -208,9 +240,43 @@ impl Slot {
     /// Who waits is replaced; the old one is given back (dropping a waker is user code).
     #[inline]
     pub(crate) fn replace_waiter(&self, waiter: Waiter) -> Waiter {
+        let before = self.take_waiter();
+        match waiter {
+            Waiter::Nobody => {}
+            Waiter::Task(id) => self.task.set(id),
+            Waiter::Waker(waker) => self.put_waker(waker),
+        }
+        before
+    }
+
+    /// Nobody waits any more; who did.
+    #[inline]
+    pub(crate) fn take_waiter(&self) -> Waiter {
+        match self.task.replace(NOBODY) {
+            NOBODY => Waiter::Nobody,
+            SOMEBODY => self.take_waker(),
+            id => Waiter::Task(id),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_waker(&self, waker: std::task::Waker) {
+        self.task.set(SOMEBODY);
         // SAFETY: only the home worker's thread comes here (Slot is reached through Local), and no
-        // reference into the cell outlives this expression.
-        unsafe { std::mem::replace(&mut *self.waiter.get(), waiter) }
+        // reference into the cell outlives this expression. There is no waker in it to be dropped.
+        let before = unsafe { (*self.waker.get()).replace(waker) };
+        debug_assert!(before.is_none());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_waker(&self) -> Waiter {
+        // SAFETY: as in `put_waker`.
+        match unsafe { (*self.waker.get()).take() } {
+            Some(waker) => Waiter::Waker(waker),
+            None => Waiter::Nobody,
+        }
     }
 }
 
@@ -227,8 +293,8 @@ unsafe fn vacant(_: &Local, slot: &'static Slot, _: i32) {
 
 /// All slots of one worker: chunks that double in size and are never given back, and a free list.
 pub(crate) struct Slots {
-    chunks: [Cell<Option<&'static [Slot]>>; CHUNKS],
-    made: Cell<u32>,
+    /// Every slot by its number: one look-up, whichever chunk it is in.
+    table: Cell<&'static [&'static Slot]>,
     /// From here on none has been used since the last [`Slots::begin`].
     fresh: Cell<u32>,
     free: Cell<u32>,
@@ -237,16 +303,14 @@ pub(crate) struct Slots {
 
 /// No operation starts as a later one. (The margin is for the activations of one composed operation.)
 const LAST_GENERATION: u64 = Token::GENERATION_MAX - (1 << 32);
-const FIRST_CHUNK_BITS: u32 = 6;
-const CHUNKS: usize = (Token::INDEX_BITS - FIRST_CHUNK_BITS) as usize;
-/// How many slots a worker can have: 64 + 128 + … in [`CHUNKS`] chunks.
-pub(crate) const CAPACITY: u32 = (1 << Token::INDEX_BITS) - (1 << FIRST_CHUNK_BITS);
+const FIRST_CHUNK: u32 = 64;
+/// How many slots a worker can have.
+pub(crate) const CAPACITY: u32 = 1 << Token::INDEX_BITS;
 
 impl Slots {
     pub(crate) fn new() -> Slots {
         Slots {
-            chunks: [const { Cell::new(None) }; CHUNKS],
-            made: Cell::new(0),
+            table: Cell::new(&[]),
             fresh: Cell::new(0),
             free: Cell::new(NONE),
             in_use: Cell::new(0),
@@ -256,11 +320,7 @@ impl Slots {
     /// The slot with this number, if there is one.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&'static Slot> {
-        if index >= self.made.get() {
-            return None;
-        }
-        let (chunk, offset) = place(index);
-        self.chunks.get(chunk)?.get()?.get(offset)
+        self.table.get().get(index as usize).copied()
     }
 
     /// A free slot, `SUBMITTING` from now on; none if all [`CAPACITY`] are in use.
@@ -293,7 +353,20 @@ impl Slots {
         if next < LAST_GENERATION {
             slot.next.set(self.free.get());
             self.free.set(slot.index);
+        } else if slot.index == NONE {
+            // SAFETY: `extra` leaked this box; its operation is over, and no number leads to it.
+            drop(unsafe { Box::from_raw(std::ptr::from_ref(slot).cast_mut()) });
         }
+    }
+
+    /// A slot without a number, for one operation that the kernel never sees. It is freed when it
+    /// is given back.
+    #[cold]
+    pub(crate) fn extra(&self) -> &'static Slot {
+        let slot = Box::leak(Box::new(Slot::new(NONE)));
+        slot.generation.set(Token::GENERATION_MAX);
+        self.in_use.set(self.in_use.get() + 1);
+        slot
     }
 
     pub(crate) fn in_use(&self) -> u32 {
@@ -302,7 +375,7 @@ impl Slots {
 
     /// Every slot that is not free.
     pub(crate) fn busy(&self) -> impl Iterator<Item = &'static Slot> {
-        (0..self.made.get()).filter_map(|index| self.get(index)).filter(|slot| slot.life() != life::FREE)
+        self.table.get().iter().copied().filter(|slot| slot.life() != life::FREE)
     }
 
     /// All slots are free, and a new proactor moves in: it is to get the same numbers in the same
@@ -317,7 +390,7 @@ impl Slots {
     fn take_fresh(&self) -> Option<&'static Slot> {
         loop {
             let index = self.fresh.get();
-            if index == self.made.get() {
+            if index as usize == self.table.get().len() {
                 self.grow()?;
             }
             self.fresh.set(index + 1);
@@ -329,23 +402,18 @@ impl Slots {
     }
 
     fn grow(&self) -> Option<()> {
-        let made = self.made.get();
-        let (chunk, offset) = place(made);
-        debug_assert_eq!(offset, 0, "chunks are made whole");
-        let chunk_cell = self.chunks.get(chunk)?;
-        let size = 1u32 << (FIRST_CHUNK_BITS + chunk as u32);
-        chunk_cell.set(Some(Box::leak((made..made + size).map(Slot::new).collect())));
-        self.made.set(made + size);
+        let before = self.table.get();
+        let made = before.len() as u32;
+        let size = made.max(FIRST_CHUNK).min(CAPACITY - made);
+        if size == 0 {
+            return None;
+        }
+        let slots: &'static [Slot] = Box::leak((made..made + size).map(Slot::new).collect());
+        // The old table stays as it is: somebody may be reading it. All old ones together are as
+        // large as the new one, and slots are never given back anyway.
+        self.table.set(Box::leak(before.iter().copied().chain(slots).collect()));
         Some(())
     }
-}
-
-/// In which chunk, and where in it, a slot is. Chunk k holds 64·2^k slots.
-#[inline]
-fn place(index: u32) -> (usize, usize) {
-    let shifted = index + (1 << FIRST_CHUNK_BITS);
-    let chunk = (31 - FIRST_CHUNK_BITS) - shifted.leading_zeros();
-    (chunk as usize, (shifted - (1 << (chunk + FIRST_CHUNK_BITS))) as usize)
 }
 
 #[cfg(test)]
@@ -361,8 +429,6 @@ mod tests {
             assert_eq!(slots.in_use(), 1_000);
             assert!(slot.index() < 1_024 + number as u32);
         }
-        assert_eq!(place(CAPACITY - 1).0, CHUNKS - 1);
-        assert_eq!(place(CAPACITY).0, CHUNKS);
         assert!(slots.get(CAPACITY).is_none());
     }
 

@@ -188,6 +188,12 @@ impl Local {
         while let Some(ready) = { self.ready.borrow_mut().pop_front() } {
             match ready {
                 Ready::Complete(completion) => self.dispatch(completion),
+                Ready::Refused(slot, result) => {
+                    if let Some(vtable) = slot.vtable.get().at_teardown {
+                        slot.vtable.set(vtable);
+                    }
+                    self.refuse(slot, result);
+                }
                 Ready::Call(_, handler) => {
                     self.note(Note::DroppedHandler);
                     drop(handler);

@@ -20,11 +20,6 @@ struct Entry {
 }
 
 impl Timers {
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.heap.is_empty()
-    }
-
     /// The earliest deadline, and whose it is.
     #[inline]
     pub(super) fn first(&self) -> Option<(u64, u32)> {
@@ -122,6 +117,6 @@ mod tests {
             timers.remove(&mut ops, id);
         }
         assert_eq!(seen, expected);
-        assert!(timers.is_empty());
+        assert_eq!(timers.first(), None);
     }
 }

@@ -32,7 +32,6 @@ errors! {
     EPIPE = 32,
     ENOTSOCK = 88,
     EADDRINUSE = 98,
-    EADDRNOTAVAIL = 99,
     ECONNRESET = 104,
     EISCONN = 106,
     ENOTCONN = 107,

@@ -24,11 +24,6 @@ impl<T: Copy> Queue<T> {
     }
 
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    #[inline]
     pub(super) fn push(&mut self, item: T) {
         self.0.push_back(item);
     }

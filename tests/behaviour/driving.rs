@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use proactor::{RunEnd, RunError};
 
 use crate::kernels::{in_any_order, on_every_kernel, on_the_real_kernel};
-use crate::tools::{Told, pair, room};
+use crate::tools::{Told, pair, panic_quietly, room};
 
 struct Unpark(std::thread::Thread, AtomicUsize);
 
@@ -156,7 +156,7 @@ fn a_panic_passes_through_drive_and_it_can_be_polled_again() {
         let proactor = kernel.proactor();
         let told = Told::nothing();
         let tell = told.clone();
-        proactor.post(|| panic!("on purpose"));
+        proactor.post(|| panic_quietly("on purpose"));
         proactor.post(move || tell.tell(()));
         let driven =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| execute(proactor.drive()).0));

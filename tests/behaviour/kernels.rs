@@ -67,6 +67,8 @@ pub(crate) fn on_the_simulated_kernel(body: impl Fn(&Kernel)) {
 fn randomly(faults_per_operation: u32, body: &impl Fn(&Kernel)) {
     let config = Config {
         faults_per_operation,
+        // Small, so that full streams are no rarity.
+        stream_buffer: 2_048,
         ..Config::default()
     };
     for seed in 0..SEEDS {

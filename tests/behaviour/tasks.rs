@@ -115,7 +115,8 @@ fn a_task_woken_many_times_is_polled_and_a_wake_after_its_end_does_nothing() {
                 return Poll::Ready(polls);
             }
             cx.waker().wake_by_ref();
-            cx.waker().clone().wake();
+            let clone = cx.waker().clone();
+            clone.wake();
             *keeps.lock().unwrap() = Some(cx.waker().clone());
             Poll::Pending
         }));
@@ -245,5 +246,29 @@ fn a_task_that_finds_everything_ready_still_lets_others_run() {
         assert_eq!(proactor.run().unwrap(), RunEnd::Stopped);
         assert!(*reads.lock().unwrap() < 1_000);
         busy.abort();
+    });
+}
+
+/// That it compiles is the promise: a task must be `Send`, for whatever lifetime the compiler has in
+/// mind when it looks at a text that is lent.
+#[test]
+fn a_static_text_can_be_sent_from_a_task() {
+    in_any_order(|kernel| {
+        let proactor = kernel.proactor();
+        let (client, server) = pair(&proactor);
+        drop(proactor.spawn(async move {
+            client.write("hello ").await.0.unwrap();
+            client.write(b"world".as_slice()).await.0.unwrap();
+            client
+                .write_vectored(vec![" and", " more"])
+                .await
+                .0
+                .unwrap();
+            proactor::compose::write_all(&client, "!").await.0.unwrap();
+        }));
+        let read = proactor::compose::read_to_end(&server, Vec::new(), 64);
+        let (read, text) = proactor.block_on(read).unwrap();
+        assert_eq!(read.unwrap(), 21);
+        assert_eq!(text, b"hello world and more!");
     });
 }

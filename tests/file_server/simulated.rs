@@ -17,7 +17,7 @@ const STYLES: [(&str, Serve); 2] = [
 ];
 
 /// Enough for every pair of deviations of a short conversation, and some luck beyond.
-const EXECUTIONS: u64 = 20_000;
+const EXECUTIONS: u64 = 30_000;
 
 #[track_caller]
 fn assert_holds(name: &str, conversation: Conversation) {

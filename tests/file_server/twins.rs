@@ -35,7 +35,7 @@ impl Chooser for Dice {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        if self.0 % 5 == 0 {
+        if self.0.is_multiple_of(5) {
             (self.0 >> 8) as usize % count
         } else {
             0

@@ -138,6 +138,7 @@ impl<R: Ring> Driver<R> {
     }
 
     #[cold]
+    #[inline(never)]
     fn remember_more(&mut self, token: Token, op: &Op) {
         let slots = (token.index() as usize + 1).next_power_of_two();
         self.active.resize(slots.max(64), NOTHING);
@@ -146,6 +147,7 @@ impl<R: Ring> Driver<R> {
 
     /// Puts something into the submission queue, at the end of all that waits for it.
     #[cold]
+    #[inline(never)]
     fn place(&mut self, what: Waiting) {
         if self.waiting.is_empty() {
             if self.try_place(what) {

@@ -20,64 +20,42 @@ struct Shape {
     min_len: u32,
 }
 
-const RARE: Shape = Shape {
-    opcode: u8::MAX,
-    op_flags: 0,
-    offset_mask: 0,
-    min_len: 0,
-};
+const RARE: Shape = Shape { opcode: 0, op_flags: 0, offset_mask: 0, min_len: u32::MAX };
 
 static SHAPES: [Shape; 14] = {
     let mut shapes = [RARE; 14];
-    shapes[Code::Nop as usize] = Shape {
-        opcode: opcode::NOP,
-        ..RARE
-    };
-    shapes[Code::Recv as usize] = Shape {
-        opcode: opcode::RECV,
-        min_len: 1,
-        ..RARE
-    };
+    shapes[Code::Nop as usize] = Shape { opcode: opcode::NOP, min_len: 0, ..RARE };
+    shapes[Code::Recv as usize] = Shape { opcode: opcode::RECV, min_len: 1, ..RARE };
     // A library can't rely on SIGPIPE being ignored: a broken pipe is a result, never a signal.
-    shapes[Code::Send as usize] = Shape {
-        opcode: opcode::SEND,
-        op_flags: libc::MSG_NOSIGNAL as u32,
-        ..RARE
-    };
-    shapes[Code::ReadAt as usize] = Shape {
-        opcode: opcode::READ,
-        offset_mask: u64::MAX,
-        ..RARE
-    };
-    shapes[Code::WriteAt as usize] = Shape {
-        opcode: opcode::WRITE,
-        offset_mask: u64::MAX,
-        ..RARE
-    };
+    shapes[Code::Send as usize] =
+        Shape { opcode: opcode::SEND, op_flags: libc::MSG_NOSIGNAL as u32, min_len: 0, ..RARE };
+    shapes[Code::ReadAt as usize] = Shape { opcode: opcode::READ, offset_mask: u64::MAX, min_len: 0, ..RARE };
+    shapes[Code::WriteAt as usize] = Shape { opcode: opcode::WRITE, offset_mask: u64::MAX, min_len: 0, ..RARE };
     shapes
 };
 
 /// The entry of a frequent operation; `None` for the rare ones.
-#[inline]
+#[inline(always)]
 pub(super) fn frequent(token: Token, op: &Op) -> Option<Sqe> {
     let shape = &SHAPES[op.code as usize];
-    if shape.opcode == u8::MAX || op.len < shape.min_len {
+    // No length is as large as the rare ones' least.
+    if op.len < shape.min_len || op.offset == u64::MAX {
         return None;
     }
-    // Offset -1 means the file's own position to the kernel (io_uring_enter(2)). It is no offset of
-    // ours; any other negative one is refused with EINVAL.
-    let offset = if op.offset == u64::MAX {
-        1 << 63
-    } else {
-        op.offset
-    };
-    Some(Sqe {
-        offset: offset & shape.offset_mask,
-        address: op.ptr as u64,
-        len: op.len,
-        op_flags: shape.op_flags,
-        ..Sqe::new(shape.opcode, op.raw.0, token.0)
-    })
+    Some(shape.entry(token, op, op.offset))
+}
+
+impl Shape {
+    #[inline(always)]
+    fn entry(&self, token: Token, op: &Op, offset: u64) -> Sqe {
+        Sqe {
+            offset: offset & self.offset_mask,
+            address: op.ptr as u64,
+            len: op.len,
+            op_flags: self.op_flags,
+            ..Sqe::new(self.opcode, op.raw.0, token.0)
+        }
+    }
 }
 
 /// The entry of any operation but a timer, or the negated error number that is its result.
@@ -144,8 +122,11 @@ pub(super) unsafe fn any(token: Token, op: &Op, headers: &Headers) -> Result<Sqe
             op_flags: libc::AT_EMPTY_PATH as u32,
             ..new(opcode::STATX)
         },
-        // None of these comes here: the first is the heap's, the others are frequent.
-        Code::Timer | Code::Send | Code::ReadAt | Code::WriteAt => return Err(-libc::EINVAL),
+        // Offset -1 means the file's own position to the kernel (io_uring_enter(2)). It is no offset
+        // of ours; any other negative one is refused with EINVAL.
+        Code::ReadAt | Code::WriteAt => SHAPES[op.code as usize].entry(token, op, 1 << 63),
+        // Neither comes here: the first is the heap's, the other is frequent.
+        Code::Timer | Code::Send => return Err(-libc::EINVAL),
     })
 }
 

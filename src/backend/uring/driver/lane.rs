@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::{Driver, Own, Waiting};
+use super::{Active, Driver, Own, Waiting};
 use crate::backend::uring::encode;
 use crate::backend::uring::notify::Notifier;
 use crate::backend::uring::ring::{Enter, Register, Ring};
@@ -18,19 +18,25 @@ impl<R: Ring + Send> Lane for Driver<R> {
     #[inline]
     unsafe fn submit(&mut self, token: Token, op: &Op, _: &Origin) -> Submitted {
         self.in_flight += 1;
-        if let Some(sqe) = encode::frequent(token, op) {
-            self.remember(token, op);
-            // If anything waits for the queue it is full: nobody is overtaken here.
-            if !self.ring.push(&sqe) {
-                self.place(Waiting::Operation(token));
-            }
-        } else if op.code == Code::Timer {
-            self.timers.arm(token, op.offset);
+        // What is out of the ordinary goes out of line, and is the last thing done: so nothing has to
+        // be saved over a call.
+        let Some(place) = self.active.get_mut(token.index() as usize) else {
+            return self.submit_rare(token, op);
+        };
+        let Some(sqe) = encode::frequent(token, op) else {
+            return self.submit_rare(token, op);
+        };
+        *place = Active {
+            token,
+            op: *op,
+            canceled: false,
+        };
+        // If anything waits for the queue it is full: nobody is overtaken here.
+        if self.ring.push(&sqe) {
+            Submitted::Pending
         } else {
-            self.remember(token, op);
-            self.place(Waiting::Operation(token));
+            self.submit_late(token)
         }
-        Submitted::Pending
     }
 
     fn cancel(&mut self, token: Token) {
@@ -156,6 +162,26 @@ impl<R: Ring + Send> Lane for Driver<R> {
 }
 
 impl<R: Ring> Driver<R> {
+    /// Out of the frequent path's way, which so has few registers to save.
+    #[cold]
+    #[inline(never)]
+    fn submit_rare(&mut self, token: Token, op: &Op) -> Submitted {
+        if op.code == Code::Timer {
+            self.timers.arm(token, op.offset);
+        } else {
+            self.remember(token, op);
+            self.place(Waiting::Operation(token));
+        }
+        Submitted::Pending
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn submit_late(&mut self, token: Token) -> Submitted {
+        self.place(Waiting::Operation(token));
+        Submitted::Pending
+    }
+
     /// Whether the deadline that ended a sleep was the caller's (a timer's fires the timer).
     fn has_come(&self, until: Until) -> bool {
         match until {

@@ -1,0 +1,273 @@
+//! In its steady state no operation allocates: not in the core, not on any kernel.
+//!
+//! A counting allocator counts per thread, so that the tests may run beside each other. What was
+//! allocated while everything grew to its size is not counted.
+#![cfg(feature = "check")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use proactor::choice::Kind;
+use proactor::fs::File;
+use proactor::net::{TcpListener, TcpStream};
+use proactor::sim::{Config, World};
+use proactor::{Handle, Proactor};
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that ends allocates too; nobody asks for its count.
+    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: everything is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// What a body did since it was warm: it says how much of it by [`Meter::step`].
+#[derive(Clone, Default)]
+struct Meter {
+    steps: Arc<AtomicU64>,
+    warm_at: Arc<AtomicU64>,
+}
+
+const WARM: u64 = 1_000;
+const MEASURED: u64 = 5_000;
+
+impl Meter {
+    /// One step more. True while there is more to do.
+    fn step(&self) -> bool {
+        let steps = self.steps.fetch_add(1, Ordering::Relaxed) + 1;
+        if steps == WARM {
+            self.warm_at.store(COUNT.get(), Ordering::Relaxed);
+        }
+        if steps == WARM + MEASURED {
+            let allocations = COUNT.get() - self.warm_at.load(Ordering::Relaxed);
+            assert_eq!(allocations, 0, "allocations in {MEASURED} steps");
+        }
+        steps < WARM + MEASURED
+    }
+
+    fn assert_done(&self) {
+        assert!(self.steps.load(Ordering::Relaxed) >= WARM + MEASURED);
+    }
+}
+
+/// On the real kernel, if it lets us, and on the simulated one, its oracles on.
+fn everywhere(body: impl Fn(&Proactor, &std::path::Path, Meter)) {
+    let run = |proactor: Proactor, path: &std::path::Path| {
+        let meter = Meter::default();
+        body(&proactor, path, meter.clone());
+        proactor.run().unwrap();
+        meter.assert_done();
+    };
+    let world = World::new(Config::default(), Box::new(Kind));
+    world.add_file("/file", &[7; 4_096]);
+    let simulated = Proactor::builder().simulated(&world).build().unwrap();
+    run(simulated, "/file".as_ref());
+    world.finish();
+    assert_eq!(world.violation(), None);
+    match Proactor::new() {
+        Ok(real) => {
+            static NUMBER: AtomicU64 = AtomicU64::new(0);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("proactor-allocations-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::write(&path, [7; 4_096]).unwrap();
+            run(real, &path);
+            std::fs::remove_file(path).unwrap();
+        }
+        Err(why) => eprintln!("The real kernel was left out: {why}"),
+    }
+}
+
+fn pair(proactor: &Proactor) -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(proactor, "127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    proactor
+        .block_on(async move {
+            let client = TcpStream::connect(proactor, addr).await.unwrap();
+            let (server, _) = listener.accept().await.unwrap();
+            (client, server)
+        })
+        .unwrap()
+}
+
+/// Reads and writes back, by handlers; ends with the stream.
+fn echo(stream: TcpStream, buf: Vec<u8>) {
+    stream.clone().read(buf).then(move |(read, buf)| {
+        if read.unwrap() > 0 {
+            stream.clone().write(buf).then(move |(written, buf)| {
+                written.unwrap();
+                echo(stream, buf);
+            });
+        }
+    });
+}
+
+/// Writes and reads what comes back.
+fn ask(stream: TcpStream, buf: Vec<u8>, meter: Meter) {
+    stream.clone().write(buf).then(move |(written, buf)| {
+        written.unwrap();
+        stream.clone().read(buf).then(move |(read, buf)| {
+            assert_eq!(read.unwrap(), 64);
+            if meter.step() {
+                ask(stream, buf, meter);
+            }
+        });
+    });
+}
+
+#[test]
+fn an_echo_of_handlers_allocates_nothing() {
+    everywhere(|proactor, _, meter| {
+        let (client, server) = pair(proactor);
+        echo(server, Vec::with_capacity(64));
+        ask(client, vec![1; 64], meter);
+    });
+}
+
+#[test]
+fn an_echo_of_tasks_allocates_nothing() {
+    everywhere(|proactor, _, meter| {
+        let (client, server) = pair(proactor);
+        drop(proactor.spawn(async move {
+            let mut buf = Vec::with_capacity(64);
+            loop {
+                let (read, back) = server.read(buf).await;
+                if read.unwrap() == 0 {
+                    break;
+                }
+                buf = server.write(back).await.1;
+            }
+        }));
+        drop(proactor.spawn(async move {
+            let mut buf = vec![1; 64];
+            while meter.step() {
+                let (written, back) = client.write(buf).await;
+                written.unwrap();
+                buf = client.read(back).await.1;
+                assert_eq!(buf.len(), 64);
+            }
+        }));
+    });
+}
+
+#[test]
+fn sleeps_allocate_nothing() {
+    fn again(handle: Handle, meter: Meter) {
+        handle.sleep(Duration::from_nanos(100)).then(move |slept| {
+            slept.unwrap();
+            if meter.step() {
+                again(handle, meter);
+            }
+        });
+    }
+    everywhere(|proactor, _, meter| again(proactor.handle(), meter));
+}
+
+#[test]
+fn sleeping_tasks_allocate_nothing() {
+    everywhere(|proactor, _, meter| {
+        let handle = proactor.handle();
+        drop(proactor.spawn(async move {
+            while meter.step() {
+                handle.sleep(Duration::from_nanos(100)).await.unwrap();
+            }
+        }));
+    });
+}
+
+#[test]
+fn timeouts_that_are_not_needed_allocate_nothing() {
+    everywhere(|proactor, _, meter| {
+        let (client, server) = pair(proactor);
+        drop(proactor.spawn(async move {
+            let mut buf = vec![1; 64];
+            while meter.step() {
+                let (written, back) = client.write(buf).timeout(Duration::from_secs(5)).await;
+                written.unwrap();
+                let read = server.read(back).timeout(Duration::from_secs(5));
+                buf = read.await.1;
+            }
+        }));
+    });
+}
+
+#[test]
+fn cancels_allocate_nothing() {
+    everywhere(|proactor, _, meter| {
+        let (client, server) = pair(proactor);
+        drop(proactor.spawn(async move {
+            let _keeps_it_open = client;
+            let mut buf = vec![1; 64];
+            while meter.step() {
+                let mut read = server.read(buf);
+                read.cancel_handle().cancel();
+                buf = read.await.1;
+            }
+        }));
+    });
+}
+
+#[test]
+fn file_reads_allocate_nothing() {
+    everywhere(|proactor, path, meter| {
+        let (handle, path) = (proactor.handle(), path.to_owned());
+        drop(proactor.spawn(async move {
+            let file = File::open(&handle, &path).await.unwrap();
+            let mut buf = Vec::with_capacity(4_096);
+            while meter.step() {
+                let (read, back) = file.read_at(buf, 0).await;
+                assert_eq!(read.unwrap(), 4_096);
+                buf = back;
+            }
+        }));
+    });
+}
+
+#[test]
+fn accepting_and_closing_allocates_nothing_in_the_core() {
+    // The kernels keep connections in memory of their own; the simulated one reuses it.
+    let world = World::new(Config::default(), Box::new(Kind));
+    let proactor = Proactor::builder().simulated(&world).build().unwrap();
+    let listener = TcpListener::bind(&proactor, "127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (handle, meter) = (proactor.handle(), Meter::default());
+    let measured = meter.clone();
+    drop(proactor.spawn(async move {
+        while measured.step() {
+            let client = TcpStream::connect(&handle, addr).await.unwrap();
+            drop(listener.accept().await.unwrap());
+            drop(client);
+        }
+    }));
+    proactor.run().unwrap();
+    meter.assert_done();
+}
