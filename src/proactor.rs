@@ -4,12 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::ops::Deref;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::backend::{Backend, Until};
+use crate::backend::{Backend, Began, Until};
 use crate::op::Operation;
 use crate::op::home::{Entered, Home, HomeRef, Local, Message, Owner, Ready, gone, lock};
 use crate::op::slots::CAPACITY;
@@ -197,12 +198,14 @@ impl Proactor {
     /// # Errors
     ///
     /// As [`run`](Proactor::run), and [`RunError::Stopped`].
+    #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, RunError> {
         let (_inside, local) = self.enter()?;
         let waker = Task::main(self.handle.home).waker();
         let mut future = std::pin::pin!(future);
         local.main_ready.set(true);
-        let mut step = (local.at_root(|| local.next_event()), 0);
+        let location = Location::caller();
+        let mut step = (local.at_root(|| local.begun(Began::BlockOn, location)), 0);
         loop {
             if local.main_ready.replace(false) {
                 local.step.set(step.0);
@@ -279,13 +282,15 @@ impl fmt::Debug for Proactor {
 
 impl Handle {
     /// Calls `handler` on the worker, after what was posted before it. Never inside this call.
+    #[track_caller]
     pub fn post<H: FnOnce() + Send + 'static>(&self, handler: H) {
+        let location = Location::caller();
         match self.home.here() {
             Some(local) => {
-                let event = local.next_event();
+                let event = local.begun(Began::Post, location);
                 local.ready.borrow_mut().push_back(Ready::Call(event, Box::new(handler)));
             }
-            None => self.home.send(Message::Call(Box::new(handler))),
+            None => self.home.send(Message::Call(Box::new(handler), location)),
         }
     }
 
@@ -296,6 +301,7 @@ impl Handle {
     /// let task = proactor.spawn(async { "done" });
     /// assert_eq!(proactor.block_on(task).unwrap(), Ok("done"));
     /// ```
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

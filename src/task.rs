@@ -7,11 +7,13 @@
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
+use crate::backend::Began;
 use crate::choice::EventId;
 use crate::op::home::{Home, HomeRef, Local, Message, Ready, lock};
 
@@ -148,7 +150,7 @@ impl Tasks {
     }
 
     /// Takes a task in and makes it ready.
-    fn insert(&self, local: &Local, task: Arc<Task>) {
+    fn insert(&self, local: &Local, task: Arc<Task>, location: &'static Location<'static>) {
         let mut entries = self.entries.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
             entries.push(Entry { generation: 0, task: None });
@@ -158,7 +160,7 @@ impl Tasks {
         // Bit 31 stays clear, so that no task has the number MAIN or NOWHERE.
         entry.generation = (entry.generation + 1) & 0x7fff_ffff;
         let id = id(index, entry.generation);
-        task.step.set((local.next_event(), 0));
+        task.step.set((local.begun(Began::Task, location), 0));
         task.scheduled.store(true, Ordering::Relaxed);
         task.id.store(id, Ordering::Release);
         entry.task = Some(task);
@@ -234,6 +236,7 @@ impl Drop for End<'_> {
 }
 
 /// Spawns `future` on the home's worker, from anywhere.
+#[track_caller]
 pub(crate) fn spawn<F>(home: HomeRef, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -246,10 +249,11 @@ where
         NOWHERE,
         Some(Box::pin(Spawned { future, settle })),
     );
+    let location = Location::caller();
     match home.here() {
-        Some(local) => local.tasks.insert(local, task.clone()),
+        Some(local) => local.tasks.insert(local, task.clone(), location),
         None => {
-            let on_its_way = OnItsWay(Some(task.clone()));
+            let on_its_way = OnItsWay(Some(task.clone()), location);
             home.send(Message::Run(Box::new(move |local| on_its_way.arrive(local))));
         }
     }
@@ -278,12 +282,12 @@ impl<F: Future> Future for Spawned<F> {
 }
 
 /// A task that goes to its worker in a message. If it never gets there it is over.
-struct OnItsWay(Option<Arc<Task>>);
+struct OnItsWay(Option<Arc<Task>>, &'static Location<'static>);
 
 impl OnItsWay {
     fn arrive(mut self, local: &Local) {
         if let Some(task) = self.0.take() {
-            local.tasks.insert(local, task);
+            local.tasks.insert(local, task, self.1);
         }
     }
 }

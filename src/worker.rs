@@ -9,7 +9,7 @@
 use std::fmt;
 use std::io;
 
-use crate::backend::{Completion, Until, Waited};
+use crate::backend::{Began, Completion, Until, Waited};
 use crate::op::home::{Local, Message, READY_BUDGET, Ready};
 use crate::op::slots::life;
 
@@ -170,8 +170,8 @@ impl Local {
             let Some(message) = self.mail.borrow_mut().pop_front() else { return };
             match message {
                 Message::Run(act) => self.at_root(|| act(self)),
-                Message::Call(handler) => {
-                    let event = self.at_root(|| self.next_event());
+                Message::Call(handler, location) => {
+                    let event = self.at_root(|| self.begun(Began::Post, location));
                     self.ready.borrow_mut().push_back(Ready::Call(event, handler));
                 }
                 Message::Cancel { index, first } => {
@@ -219,7 +219,10 @@ impl Local {
         let guarded = goal.main || self.home.guards.load(std::sync::atomic::Ordering::Acquire) > 0;
         if !has_ready && in_flight == 0 && self.externals.get() == 0 && !guarded {
             // Nothing is in flight, but closes and the like may still be queued.
-            let _ = lane.wait(&mut self.batch.borrow_mut(), Until::Now).map_err(RunError::Backend)?;
+            let waited = lane.wait(&mut self.batch.borrow_mut(), Until::Now);
+            if waited.map_err(RunError::Backend)? == Waited::Over {
+                return Err(RunError::Stuck(self.dump()));
+            }
             if self.batch.borrow().is_empty() && !self.home.has_mail() {
                 let parked = self.tasks.len();
                 let end = if parked == 0 { RunEnd::OutOfWork } else { RunEnd::Parked(parked) };
@@ -234,6 +237,7 @@ impl Local {
         match waited.map_err(RunError::Backend)? {
             Waited::Stuck if !has_ready && !self.home.has_mail() => Err(RunError::Stuck(self.dump())),
             Waited::Stuck => Ok(None),
+            Waited::Over => Err(RunError::Stuck(self.dump())),
             Waited::Returned => {
                 let idle = self.batch.borrow().is_empty() && !has_ready && !self.home.has_mail();
                 let over = match goal.wait {
@@ -265,7 +269,8 @@ impl Local {
         }
         let tasks = self.tasks.len();
         if tasks > 0 {
-            let _ = writeln!(text, "  {tasks} tasks");
+            let plural = if tasks == 1 { "" } else { "s" };
+            let _ = writeln!(text, "  {tasks} task{plural}");
         }
         if text.is_empty() {
             text.push_str("  nothing waits\n");

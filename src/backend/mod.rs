@@ -249,6 +249,8 @@ pub(crate) enum Waited {
     Returned,
     /// The simulated kernel only: nothing is in the batch, and nothing can ever happen any more.
     Stuck,
+    /// The simulated kernel only: it has ended the run, whatever else is ready.
+    Over,
 }
 
 /// What is to be done after [`Lane::notify`].
@@ -269,6 +271,29 @@ pub(crate) enum Note {
     DiscardedHandle,
     /// A handler that was dropped uninvoked at teardown, after its completion.
     DroppedHandler,
+    /// Something that is no operation and may start some. Sent only where [`Lane::is_traced`].
+    Began {
+        /// The event that it is.
+        event: EventId,
+        /// The event whose handler made it.
+        cause: EventId,
+        /// How many-th of its cause, from 0.
+        nth: u32,
+        what: Began,
+        /// The call in user code.
+        location: &'static Location<'static>,
+    },
+}
+
+/// What is no operation, and yet the cause of some.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Began {
+    /// A handler was posted.
+    Post,
+    /// A task was spawned.
+    Task,
+    /// A future is blocked on.
+    BlockOn,
 }
 
 /// How a listener is to be opened.
@@ -350,6 +375,11 @@ pub(crate) trait Lane: Send {
 
     /// A wait never sleeps in real time (a simulation).
     fn is_virtual(&self) -> bool {
+        false
+    }
+
+    /// There is a trace that wants to know what the kernel does not see ([`Note::Began`]).
+    fn is_traced(&self) -> bool {
         false
     }
 

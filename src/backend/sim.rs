@@ -14,14 +14,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 use super::{
-    Backend, Code, Completion, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Note, Notified, Op,
-    Origin, Raw, Submitted, Tag, Token, Until, Waited,
+    Backend, Began, Code, Completion, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Note,
+    Notified, Op, Origin, Raw, Submitted, Tag, Token, Until, Waited,
 };
 use crate::sim::World;
 use crate::sim::errno;
 use crate::sim::files;
+use crate::sim::kernel::Kernel;
 use crate::sim::op::{Request, Verb};
 use crate::sim::steps::{Stepped, Until as Till};
+use crate::sim::words::plural;
 
 // The kernel reads the flags of an open as the seam has them.
 const _: () = {
@@ -275,6 +277,7 @@ impl Lane for SimLane {
             }
             Stepped::Nothing => Ok(Waited::Returned),
             Stepped::Stuck => Ok(Waited::Stuck),
+            Stepped::Over => Ok(Waited::Over),
         }
     }
 
@@ -308,15 +311,33 @@ impl Lane for SimLane {
         Ok(Notified::Now(waker))
     }
 
+    fn is_traced(&self) -> bool {
+        true
+    }
+
     fn note(&mut self, note: Note) {
-        let text = match note {
+        let tell = |kernel: &mut Kernel| match note {
             Note::DiscardedBytes(count) => {
-                format!("{count} bytes that nobody waits for are discarded")
+                kernel.note(|| format!("{} discarded: nobody waits", plural(count, "byte")));
             }
-            Note::DiscardedHandle => "a handle that nobody waits for is closed".to_owned(),
-            Note::DroppedHandler => "a handler is dropped uninvoked".to_owned(),
+            Note::DiscardedHandle => kernel.note(|| "new handle closed: nobody waits".to_owned()),
+            Note::DroppedHandler => kernel.note(|| "handler dropped, never called".to_owned()),
+            Note::Began {
+                event,
+                cause,
+                nth,
+                what,
+                location,
+            } => {
+                let text = match what {
+                    Began::Post => "handler posted",
+                    Began::Task => "task spawned",
+                    Began::BlockOn => "future blocked on",
+                };
+                kernel.began(event, cause, nth, text, location);
+            }
         };
-        let _ = self.world.enter(|kernel| kernel.note(text));
+        let _ = self.world.enter(tell);
     }
 }
 

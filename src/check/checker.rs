@@ -130,6 +130,15 @@ impl Checker {
         self
     }
 
+    /// After so many steps of the kernel (effects, completions, moves of the clock) an execution counts
+    /// as endless, which is a failure: I7, a livelock. A million unless told otherwise.
+    ///
+    /// A model that loops without ever running its proactor makes no steps: nothing can stop that.
+    pub fn max_steps(mut self, steps: u64) -> Checker {
+        self.config.max_steps = steps;
+        self
+    }
+
     /// What the simulated kernel is made with.
     pub fn config(mut self, config: Config) -> Checker {
         self.config = config;
@@ -199,6 +208,9 @@ impl Checker {
         }
         if self.time == Some(Duration::ZERO) {
             return refuse("no time at all checks nothing: give `time` some, or leave it out.");
+        }
+        if self.config.max_steps == 0 {
+            return refuse("0 steps let nothing happen: `max_steps` must be at least 1.");
         }
         if self.deviations == 0 && !self.random {
             return refuse(
@@ -279,21 +291,16 @@ impl Checker {
                 fault.message.lines().next().unwrap_or("")
             ));
         };
+        let with = deviations(script.deviations.len());
+        let which = if done.random > 0 {
+            format!("a random one, with {with}")
+        } else {
+            let run = done.levels.last().map_or(1, |level| level.run);
+            format!("number {} with {with}", grouped(run))
+        };
         let found = format!(
-            "Found by execution {}, {}; shrunk from {} in {} more.",
+            "Found by execution {} ({which}); shrinking took {} more.",
             grouped(number),
-            if done.random > 0 {
-                "a random one".to_owned()
-            } else {
-                format!(
-                    "the search's {}",
-                    ordinal(
-                        done.levels.last().map_or(1, |level| level.run),
-                        script.deviations.len()
-                    )
-                )
-            },
-            deviations(script.deviations.len()),
             grouped(shrunk.executions)
         );
         self.tell(script.seed, &shrunk, &found, None, number)
@@ -395,8 +402,4 @@ fn stale(replay: &Replay, fates: &[Fate]) -> Option<String> {
         })
         .collect();
     (!gone.is_empty()).then(|| format!("Stale, left out:\n{}", gone.join("\n")))
-}
-
-fn ordinal(run: u64, count: usize) -> String {
-    format!("number {} with {}", grouped(run), deviations(count))
 }

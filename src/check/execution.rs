@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::choice::{Chooser, EventId, Site};
-use crate::sim::{Invariant, Lane};
+use crate::sim::Invariant;
 
 /// Something that can be run again and again, its every freedom decided by a chooser.
 pub(crate) trait Subject: Sync {
@@ -90,6 +90,8 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Story {
     pub(crate) lines: Vec<Line>,
+    /// Steps before the first line that were not kept.
+    pub(crate) forgotten: usize,
 }
 
 impl Story {
@@ -106,19 +108,21 @@ impl Story {
 /// One step of a [`Story`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// Who acts.
-    pub(crate) lane: Lane,
+    /// Where it stands among the lanes.
+    pub(crate) column: Column,
+    /// What it says there.
+    pub(crate) cell: String,
     /// The step's event.
     pub(crate) event: EventId,
     /// Its name for people: the path of submissions that leads to it.
     pub(crate) name: String,
     /// The event that caused it.
     pub(crate) cause: EventId,
-    /// If the line is the submission that named the event: how many-th of its cause it was, from 0.
-    pub(crate) submission: Option<u32>,
+    /// Whether it is what named the event: a submission, a post, a spawn.
+    pub(crate) start: bool,
     /// Whether it is the event's completion.
     pub(crate) completion: bool,
-    /// What it says.
+    /// What it says, by itself.
     pub(crate) text: String,
     /// Where the initiating call stands.
     pub(crate) place: Option<Place>,
@@ -126,6 +130,19 @@ pub(crate) struct Line {
     pub(crate) at: u64,
     /// Whether the kernel departed from the kind behaviour here.
     pub(crate) deviation: bool,
+    /// Whether this is where it fails.
+    pub(crate) failure: bool,
+}
+
+/// Where a step stands in the table of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Column {
+    /// What the kernel decides.
+    Kernel,
+    /// What the program does that is on no object.
+    Program,
+    /// What is done on this object, and comes of it.
+    Object(String),
 }
 
 /// How often each kind of decision was offered, and how often a deviation was taken.

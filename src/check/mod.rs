@@ -37,6 +37,8 @@
 //! - Time and random numbers come from [`Sim::now`] and [`Sim::rng`]. Threads, sockets and clocks of
 //!   the real system are not under the checker's control.
 //! - Its panics are failures. They are silent until the report.
+//! - A run that goes on and on is a failure too ([`Checker::max_steps`]). Only a loop that never lets
+//!   the simulated kernel make a step can't be stopped: the check hangs in it.
 //!
 //! # Variables
 //!
@@ -65,6 +67,7 @@ mod crew;
 mod env;
 mod execution;
 mod failure;
+mod lanes;
 #[cfg(test)]
 mod models;
 mod panics;
@@ -73,6 +76,7 @@ mod replay;
 mod report;
 mod shrink;
 mod sim;
+mod story;
 mod summary;
 #[cfg(test)]
 mod tests;

@@ -159,7 +159,7 @@ fn an_order_that_only_looks_certain_is_found() {
     let text = failure.to_string();
     assert_eq!(failure.deviations().len(), 2, "{text}");
     assert!(
-        text.contains("Without any one of them it passes."),
+        text.contains("It passes if any one of them does not happen."),
         "{text}"
     );
     // The replay leads back to the same report, but for how it was found.

@@ -3,17 +3,13 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::time::Duration;
 
 use super::execution::{Line, Story};
+use super::lanes::{lanes, table};
 use super::replay::{Replay, Taken};
 use super::shrink::{Deviant, Shrunk};
 use super::summary::deviations;
 use crate::choice::EventId;
-use crate::sim::Lane;
-
-/// Rows of the lanes that are shown at most; of a longer story the beginning is left out.
-const ROWS: usize = 80;
 
 /// Frames of the logical stack that are shown at most; of a deeper one the middle is left out.
 const FRAMES: usize = 16;
@@ -45,7 +41,8 @@ pub(crate) fn report(case: &Case<'_>) -> Report {
     let _ = verdict(&mut text, case);
     let deviations = words(case, &names);
     let _ = list(&mut text, case, &deviations);
-    let _ = lanes(&mut text, &case.shrunk.story);
+    let place = case.shrunk.fault.place.as_ref();
+    let _ = lanes(&mut text, &case.shrunk.story, &marks(case.shrunk), place);
     let _ = stack(&mut text, case, &names);
     let _ = command(&mut text, case);
     Report { text, deviations }
@@ -54,19 +51,19 @@ pub(crate) fn report(case: &Case<'_>) -> Report {
 /// The events of a story by id.
 struct Names<'a> {
     names: HashMap<EventId, &'a str>,
-    submissions: HashMap<EventId, &'a Line>,
+    starts: HashMap<EventId, &'a Line>,
 }
 
 impl<'a> Names<'a> {
     fn of(story: &'a Story) -> Names<'a> {
         let mut names = Names {
             names: HashMap::new(),
-            submissions: HashMap::new(),
+            starts: HashMap::new(),
         };
         for line in &story.lines {
             names.names.entry(line.event).or_insert(&line.name);
-            if line.submission.is_some() {
-                names.submissions.entry(line.event).or_insert(line);
+            if line.start {
+                names.starts.entry(line.event).or_insert(line);
             }
         }
         names
@@ -82,7 +79,7 @@ impl<'a> Names<'a> {
 
     /// `0.2 recv(c1, 64)`.
     fn what(&self, event: EventId) -> String {
-        match self.submissions.get(&event) {
+        match self.starts.get(&event) {
             Some(line) => format!("{} {}", line.name, line.text),
             None if event == EventId::ROOT => "0 the check's body".to_owned(),
             None => self.path(event),
@@ -135,19 +132,19 @@ fn list(text: &mut String, case: &Case<'_>, said: &[String]) -> std::fmt::Result
     if said.is_empty() {
         writeln!(
             text,
-            "\nIt fails without any deviation: the kernel was kind throughout."
+            "\nIt fails without any deviation: the kernel did nothing unusual."
         )?;
         return Ok(());
     }
     let shrunk = case.shrunk;
-    let minimal = if shrunk.minimal {
-        "none can be left out"
-    } else {
-        "not all may be needed"
+    let needed = match (shrunk.minimal, said.len()) {
+        (false, _) => "not all may be needed",
+        (true, 1) => "it is needed",
+        (true, _) => "all are needed",
     };
     writeln!(
         text,
-        "\n{} from a kind kernel, {minimal}:",
+        "\nIt takes {}, which a kernel may do and seldom does; {needed}:",
         deviations(said.len())
     )?;
     for (index, (say, deviant)) in said.iter().zip(&shrunk.deviations).enumerate() {
@@ -156,7 +153,7 @@ fn list(text: &mut String, case: &Case<'_>, said: &[String]) -> std::fmt::Result
             let message = other.message.lines().next().unwrap_or("");
             writeln!(
                 text,
-                "     without it, another failure: {}, {message}",
+                "     if it does not happen, something else fails: {}, {message}",
                 other.invariant
             )?;
         }
@@ -169,52 +166,37 @@ fn list(text: &mut String, case: &Case<'_>, said: &[String]) -> std::fmt::Result
     match passing.as_slice() {
         _ if !shrunk.minimal => Ok(()),
         [] => Ok(()),
-        [_] if said.len() == 1 => writeln!(text, "  Without it, it passes."),
-        all if all.len() == said.len() => writeln!(text, "  Without any one of them it passes."),
+        [_] if said.len() == 1 => writeln!(text, "  It passes if that does not happen."),
+        all if all.len() == said.len() => {
+            writeln!(text, "  It passes if any one of them does not happen.")
+        }
         some => {
             let numbers: Vec<String> = some.iter().map(usize::to_string).collect();
-            writeln!(
-                text,
-                "  It passes without {}.",
-                numbers.join(", or without ")
-            )
+            let numbers = numbers.join(" does not happen, or if ");
+            writeln!(text, "  It passes if {numbers} does not happen.")
         }
     }
 }
 
-/// The lanes side by side: who did what, from top to bottom.
-fn lanes(text: &mut String, story: &Story) -> std::fmt::Result {
-    if story.lines.is_empty() {
-        return Ok(());
-    }
-    let head = ["at", "event", "handlers", "kernel", "source"];
-    let mut rows = vec![head.map(str::to_owned)];
-    let hidden = story.lines.len().saturating_sub(ROWS);
-    let mut before = None;
-    for line in &story.lines[hidden..] {
-        let [mut at, mut handlers, mut kernel] = [const { String::new() }; 3];
-        if before != Some(line.at) {
-            at = format!("{:?}", Duration::from_nanos(line.at));
-            before = Some(line.at);
-        }
-        let mark = if line.deviation { "! " } else { "" };
-        let cell = format!("{mark}{}", line.text.lines().next().unwrap_or(""));
-        match line.lane {
-            Lane::User => handlers = cell,
-            Lane::Kernel | Lane::Clock => kernel = cell,
-        }
-        let place = line
-            .place
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        rows.push([at, line.name.clone(), handlers, kernel, place]);
-    }
-    writeln!(text, "\nWhat happened (! marks a deviation):")?;
-    if hidden > 0 {
-        writeln!(text, "  … {hidden} earlier steps")?;
-    }
-    table(text, &rows)
+/// Which deviation each line of the story is, counted from 1.
+fn marks(shrunk: &Shrunk) -> Vec<Option<usize>> {
+    let mut open: Vec<Option<&Deviant>> = shrunk.deviations.iter().map(Some).collect();
+    let mut number = |line: &Line| {
+        let is_it = |deviant: &Option<&Deviant>| {
+            deviant.is_some_and(|Deviant { taken, .. }| match taken.first {
+                // A late cancel is an event of its own, and told at its target.
+                Some(first) => line.event == first || line.text == taken.label,
+                None => line.event == taken.event && line.text == taken.label,
+            })
+        };
+        let found = open.iter().position(is_it)?;
+        open[found] = None;
+        Some(found + 1)
+    };
+    let lines = shrunk.story.lines.iter();
+    lines
+        .map(|line| if line.deviation { number(line) } else { None })
+        .collect()
 }
 
 /// Who started the operation at which it was noticed, and who started that.
@@ -225,55 +207,56 @@ fn stack(text: &mut String, case: &Case<'_>, names: &Names<'_>) -> std::fmt::Res
         .shrunk
         .fault
         .event
-        .filter(|event| names.submissions.contains_key(event));
+        .filter(|event| names.starts.contains_key(event));
     let Some(mut event) = noticed.or_else(|| story.last_completion()) else {
         return Ok(());
     };
-    writeln!(text, "\nHow it came to that, innermost first:")?;
-    let mut frames = Vec::new();
-    while let Some(line) = names.submissions.get(&event) {
-        let place = line
-            .place
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        frames.push([line.name.clone(), line.text.clone(), place]);
+    let head = match noticed {
+        Some(_) => "Who started that operation, and who started them, innermost first:",
+        None => "The handler that ran last, and how it came to run, innermost first:",
+    };
+    writeln!(text, "\n{head}")?;
+    let mut frames: Vec<Vec<String>> = Vec::new();
+    let mut before: Option<(&Line, usize)> = None;
+    while let Some(line) = names.starts.get(&event) {
         event = line.cause;
-    }
-    if event != EventId::ROOT {
-        // The kernel sees no spawns and posts: the chain of operations ends there.
-        let what = "a task or a posted handler".to_owned();
-        frames.push([names.path(event), what, String::new()]);
+        // The steps of a composed operation, such as an exact read, are one to people.
+        if let Some((last, times)) = &mut before
+            && last.place == line.place
+            && verb(last) == verb(line)
+            && let Some(frame) = frames.last_mut()
+        {
+            *times += 1;
+            frame[1] = format!("{}, {times} in a row", last.text);
+            continue;
+        }
+        before = Some((line, 1));
+        let place = line.place.as_ref().map(|place| format!("at {place}"));
+        frames.push(vec![
+            line.name.clone(),
+            line.text.clone(),
+            place.unwrap_or_default(),
+        ]);
     }
     if frames.len() > FRAMES {
         let hidden = frames.len() - FRAMES;
         let middle = FRAMES - FRAMES / 4;
-        let note = format!("… {hidden} more");
-        frames.splice(
-            middle..middle + hidden,
-            [["…".to_owned(), note, String::new()]],
-        );
+        let note = vec!["…".to_owned(), format!("… {hidden} more"), String::new()];
+        frames.splice(middle..middle + hidden, [note]);
     }
-    frames.push(["0".to_owned(), "the check's body".to_owned(), String::new()]);
+    let outermost = if event == EventId::ROOT {
+        ["0", "the check's body"]
+    } else {
+        ["…", "steps too long ago to be known"]
+    };
+    let [step, what] = outermost.map(str::to_owned);
+    frames.push(vec![step, what, String::new()]);
     table(text, &frames)
 }
 
-/// Columns under each other, two blanks apart.
-fn table<const N: usize>(text: &mut String, rows: &[[String; N]]) -> std::fmt::Result {
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    });
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            write!(line, "  {cell:width$}")?;
-        }
-        writeln!(text, "{}", line.trim_end())?;
-    }
-    Ok(())
+/// What sort of operation a submission is.
+fn verb(line: &Line) -> &str {
+    line.text.split('(').next().unwrap_or("")
 }
 
 fn command(text: &mut String, case: &Case<'_>) -> std::fmt::Result {
@@ -281,7 +264,8 @@ fn command(text: &mut String, case: &Case<'_>) -> std::fmt::Result {
     if let Some(stale) = case.stale {
         writeln!(text, "{stale}")?;
     }
-    let test = case.test.map(|test| format!(" {test}")).unwrap_or_default();
+    let test = case.test.map(|test| format!(" {test} -- --exact"));
+    let test = test.unwrap_or_default();
     // The string holds neither quotes nor blanks: names are cleaned, words are the kernel's.
     write!(
         text,

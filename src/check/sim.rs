@@ -1,18 +1,18 @@
 //! [`Sim`], what a model gets: a proactor on a simulated kernel, and the kernel's outside.
 
 use std::cell::Cell;
-use std::panic::Location;
 use std::time::Duration;
 
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::execution::{Fault, Line, Outcome, Place, Story, Subject};
+use super::execution::{Fault, Outcome, Place, Story, Subject};
 use super::panics::Inside;
 use super::random::seed_of;
+use super::story::lines;
 use crate::Proactor;
 use crate::choice::{Chooser, EventId, Kind};
-use crate::sim::{Config, EventNames, Invariant, TraceEvent, Violation, What, World};
+use crate::sim::{Config, Invariant, Violation, World};
 
 /// A simulated kernel with a proactor on it: all that a checked model may use of the outside world.
 pub struct Sim {
@@ -182,9 +182,11 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
         );
         let outcome = self.execute(&world, seed);
         let trace = world.trace();
-        let names = EventNames::of(&trace);
-        let lines = story(&trace, &names);
-        (outcome, taken_back(&world), Story { lines })
+        let story = Story {
+            lines: lines(&trace),
+            forgotten: world.forgotten(),
+        };
+        (outcome, taken_back(&world), story)
     }
 }
 
@@ -194,56 +196,5 @@ fn taken_back<C: Chooser>(world: &World) -> Box<C> {
     match chooser.downcast() {
         Ok(chooser) => chooser,
         Err(_) => panic!("the model took the chooser out of its kernel, or reset it: it must not"),
-    }
-}
-
-/// The lines of a report: up to the failure, without the decisions that were kind, and without
-/// effects that only say what the completion right behind them says.
-fn story(trace: &[TraceEvent], names: &EventNames) -> Vec<Line> {
-    let end = trace
-        .iter()
-        .position(|step| step.what == What::Violation)
-        .map_or(trace.len(), |violation| violation + 1);
-    let trace = &trace[..end];
-    let is_news = |(at, step): (usize, &TraceEvent)| match step.what {
-        What::Decision { deviation, .. } => deviation,
-        What::Effect => trace.get(at + 1).is_none_or(|next| {
-            let ends = matches!(next.what, What::Complete { .. });
-            !ends || next.event != step.event || next.text != step.text
-        }),
-        _ => true,
-    };
-    let told = trace.iter().enumerate().filter(|step| is_news(*step));
-    told.map(|(_, step)| line(step, names)).collect()
-}
-
-fn line(step: &TraceEvent, names: &EventNames) -> Line {
-    let submission = match step.what {
-        What::Submit { nth } => Some(nth),
-        _ => None,
-    };
-    // A place says who asked for something; on what comes of it, it would only repeat itself.
-    let asks = submission.is_some() || matches!(step.what, What::CancelAsked | What::Close);
-    let place = |location: &'static Location<'static>| Place::of(location);
-    Line {
-        lane: step.lane,
-        event: step.event,
-        name: names.get(step.event),
-        cause: step.cause,
-        submission,
-        completion: matches!(step.what, What::Complete { .. }),
-        text: match step.what {
-            What::Effect => format!("effect {}", step.text),
-            _ => step.text.clone(),
-        },
-        place: step.location.filter(|_| asks).map(place),
-        at: step.at,
-        deviation: matches!(
-            step.what,
-            What::Decision {
-                deviation: true,
-                ..
-            }
-        ),
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use super::campaign::{Cut, Done};
 use crate::choice::Site;
+pub(crate) use crate::sim::words::grouped;
+use crate::sim::words::plural;
 
 /// What a check has shown. Its [`Display`](fmt::Display) says it in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,14 +103,14 @@ impl fmt::Display for Summary {
         {
             if level.run > 0 {
                 let of = if level.of > level.run {
-                    format!(" of {}", grouped(level.of))
+                    format!("{} of ", grouped(level.run))
                 } else {
                     String::new()
                 };
                 write!(
                     f,
-                    "\n  sampled  {}{of} executions with {}, the first ones, none fails",
-                    grouped(level.run),
+                    "\n  sampled  {of}{} with {}, the first ones, none fails",
+                    plural(level.of.max(level.run), "execution"),
                     deviations(bound)
                 )?;
             }
@@ -116,8 +118,8 @@ impl fmt::Display for Summary {
         if self.done.random > 0 {
             write!(
                 f,
-                "\n  sampled  {} random executions (seed {:#x}), none fails",
-                grouped(self.done.random),
+                "\n  sampled  {} (seed {:#x}), none fails",
+                plural(self.done.random, "random execution"),
                 self.seed
             )?;
         }
@@ -199,19 +201,6 @@ pub(crate) fn deviations(count: usize) -> String {
         1 => "1 deviation".to_owned(),
         n => format!("{n} deviations"),
     }
-}
-
-/// `48213` as `48,213`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The checker from the outside, on toy programs: reports, replays, refusals.
 
 use super::env::Wishes;
-use super::execution::Subject;
+use super::execution::{Column, Subject};
 use super::toys::{Program, Toy, faults};
 use super::{Checker, Failure, FailureKind, Summary};
 use crate::choice::EventId;
-use crate::sim::{Invariant, Lane};
+use crate::sim::Invariant;
 
 fn check<S: Subject>(checker: Checker, subject: &S) -> Result<Summary, Box<Failure>> {
     checker.check(subject, Wishes::default())
@@ -55,33 +55,34 @@ fn a_report_tells_the_shortest_story_and_how_to_repeat_it() {
         "  1 operation is still in flight:",
         "    recv(c1 client, 64)",
         "",
-        "2 deviations from a kind kernel, none can be left out:",
+        "It takes 2 deviations, which a kernel may do and seldom does; all are needed:",
         "  1. 0.1 recv(c1 client, 64): outcome 1",
         "  2. 0.2 before 0.1: 29e1ec36 before 4a04d121",
-        "  Without any one of them it passes.",
+        "  It passes if any one of them does not happen.",
         "",
-        "What happened (! marks a deviation):",
-        "  at   event  handlers             kernel        source",
-        "  0ns  0.1    recv(c1 client, 64)                tests/toy.rs:10:9",
-        "       0.2    sleep(1ms)                         tests/toy.rs:11:9",
-        "       0.1.1  send(c1 client, 64)                tests/toy.rs:10:9",
-        "       0.1                         ! outcome 1",
-        "       0.2                         ! completes",
-        "       0.1                         completes",
-        "       0.1.1                       completes",
-        "       0.1.1                       outcome full",
-        "       0.1.1                       outcome full",
-        "       0.1.1                       outcome full",
+        "What happened, from top to bottom (! and its number mark a deviation, X where it fails):",
+        "                                                      source in",
+        "      time  step   kernel        program              tests/",
+        "      0 ns  0.1                  recv(c1 client, 64)  toy.rs:10",
+        "            0.2                  sleep(1ms)           toy.rs:11",
+        "            0.1.1                send(c1 client, 64)  toy.rs:10",
+        "  !1        0.1    outcome 1",
+        "  !2        0.2    completes",
+        "            0.1    completes",
+        "            0.1.1  completes",
+        "            0.1.1  outcome full",
+        "            0.1.1  outcome full",
+        "            0.1.1  outcome full",
         "",
-        "How it came to that, innermost first:",
-        "  0.1.1  send(c1 client, 64)  tests/toy.rs:10:9",
-        "  0.1    recv(c1 client, 64)  tests/toy.rs:10:9",
+        "The handler that ran last, and how it came to run, innermost first:",
+        "  0.1.1  send(c1 client, 64)  at tests/toy.rs:10:9",
+        "  0.1    recv(c1 client, 64)  at tests/toy.rs:10:9",
         "  0      the check's body",
         "",
-        "Found by execution 10, the search's number 1 with 2 deviations; shrunk from 2 deviations in 3 more.",
+        "Found by execution 10 (number 1 with 2 deviations); shrinking took 3 more.",
         "Repeat it:",
         "  PROACTOR_REPLAY='1;for=toy;x256pp:0000000000000000;recv@4a04d121#0=1;next@4a04d121#0=29e1ec36' \
-         cargo test tests::toy",
+         cargo test tests::toy -- --exact",
     ];
     assert_eq!(failure.to_string(), report.join("\n"));
 }
@@ -92,7 +93,7 @@ fn a_random_failure_is_shrunk_to_the_same_story() {
     let random = Checker::new().name("toy").deviations(0).executions(2_000);
     let random = check(random, &Program(short_read)).expect_err("it fails");
     assert_eq!(random.deviations(), bounded.deviations());
-    assert!(random.to_string().contains("a random one; shrunk from"));
+    assert!(random.to_string().contains("(a random one, with"));
 }
 
 #[test]
@@ -223,9 +224,9 @@ fn variables_win_over_the_builder() {
 fn a_program_that_differs_from_one_run_to_the_next_is_told_where() {
     let runs = std::sync::atomic::AtomicU32::new(0);
     let toy = Program(|toy: &mut Toy<'_>| {
-        toy.note(EventId::ROOT, Lane::Kernel, "the first step".to_owned());
+        toy.note(EventId::ROOT, Column::Kernel, "the first step".to_owned());
         let run = runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        toy.note(EventId::ROOT, Lane::Kernel, format!("after {run} runs"));
+        toy.note(EventId::ROOT, Column::Kernel, format!("after {run} runs"));
     });
     let failure = check(Checker::new().name("toy"), &toy).expect_err("it differs");
     assert_eq!(failure.kind(), FailureKind::NonDeterministic);

@@ -1,8 +1,8 @@
 //! Toy programs that only choose: how many executions they have is known exactly.
 
-use super::execution::{Fault, Line, Outcome, Place, Story, Subject};
+use super::execution::{Column, Fault, Line, Outcome, Place, Story, Subject};
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
-use crate::sim::{Invariant, Lane};
+use crate::sim::Invariant;
 
 /// Alternatives without names.
 pub(crate) struct Nameless;
@@ -72,7 +72,7 @@ impl Toy<'_> {
             occurrence: 0,
         };
         let choice = self.chooser.choose(Site::RecvSize, key, count, &Nameless);
-        self.note(key.event, Lane::Kernel, format!("outcome {choice}"));
+        self.note(key.event, Column::Kernel, format!("outcome {choice}"));
         choice
     }
 
@@ -83,7 +83,7 @@ impl Toy<'_> {
         let choice = self
             .chooser
             .choose(Site::RecvSize, key, words.len(), &Outcomes(words));
-        self.note(event, Lane::Kernel, format!("outcome {}", words[choice]));
+        self.note(event, Column::Kernel, format!("outcome {}", words[choice]));
         self.story.lines.last_mut().expect("noted").deviation = choice != 0;
         choice
     }
@@ -121,7 +121,7 @@ impl Toy<'_> {
                     .choose(Site::NextStep, key, pending.len(), &Pending(&pending));
             }
             let event = pending.remove(next);
-            self.note(event, Lane::Kernel, "completes".to_owned());
+            self.note(event, Column::Kernel, "completes".to_owned());
             let line = self.story.lines.last_mut().expect("noted");
             line.completion = true;
             line.deviation = next != 0;
@@ -141,9 +141,9 @@ impl Toy<'_> {
     pub(crate) fn submit(&mut self, cause: EventId, nth: u32, text: &str) -> EventId {
         let event = cause.child(nth);
         let name = format!("{}.{}", self.name(cause), nth + 1);
-        self.note(event, Lane::User, text.to_owned());
+        self.note(event, Column::Program, text.to_owned());
         let line = self.story.lines.last_mut().expect("noted");
-        line.submission = Some(nth);
+        line.start = true;
         line.cause = cause;
         line.name = name;
         line.place = Some(Place {
@@ -155,21 +155,23 @@ impl Toy<'_> {
     }
 
     /// One thing that happened.
-    pub(crate) fn note(&mut self, event: EventId, lane: Lane, text: String) {
+    pub(crate) fn note(&mut self, event: EventId, column: Column, text: String) {
         for byte in text.bytes() {
             self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
         }
         self.story.lines.push(Line {
-            lane,
+            column,
+            cell: text.clone(),
             event,
             name: self.name(event),
             cause: EventId::ROOT,
-            submission: None,
+            start: false,
             completion: false,
             text,
             place: None,
             at: 0,
             deviation: false,
+            failure: false,
         });
     }
 

@@ -11,13 +11,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use super::object::Objects;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life};
-use crate::backend::{Backend, Completion, Lane, Note, Op, Submitted};
+use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Submitted};
 use crate::choice::EventId;
 use crate::task::{MAIN, Tasks};
 
@@ -25,8 +26,8 @@ use crate::task::{MAIN, Tasks};
 pub(crate) enum Message {
     /// Anything that has to be done on the home thread.
     Run(Box<dyn FnOnce(&Local) + Send>),
-    /// A handler that was posted; it counts as one.
-    Call(Box<dyn FnOnce() + Send>),
+    /// A handler that was posted, and where; it counts as one.
+    Call(Box<dyn FnOnce() + Send>, &'static Location<'static>),
     /// A cancel for the operation that started in this slot as this generation.
     Cancel { index: u32, first: u64 },
     /// The future of the operation that started in this slot as this generation is gone. A teardown
@@ -107,6 +108,8 @@ pub(crate) struct Local {
     pub(crate) discarded_bytes: Cell<u64>,
     pub(crate) discarded_handles: Cell<u64>,
     pub(crate) tearing_down: Cell<bool>,
+    /// The lane is simulated: its trace wants to know what the kernel does not see.
+    is_traced: Cell<bool>,
 }
 
 /// How many operations a task may find ready at its first poll in one turn before it has to yield.
@@ -375,12 +378,14 @@ impl Local {
             discarded_bytes: Cell::new(0),
             discarded_handles: Cell::new(0),
             tearing_down: Cell::new(false),
+            is_traced: Cell::new(false),
         }
     }
 
     /// A proactor moves in.
     pub(crate) fn begin(&self, backend: Arc<dyn Backend>, lane: Box<dyn Lane>, limit: u32) {
         *self.backend.borrow_mut() = Some(backend);
+        self.is_traced.set(lane.is_traced());
         *self.lane.borrow_mut() = Some(lane);
         self.limit.set(limit);
         self.slots.begin();
@@ -426,6 +431,17 @@ impl Local {
         let nth = self.nth.get();
         self.nth.set(nth + 1);
         self.step.get().child(nth)
+    }
+
+    /// The id of what is no operation and is made at `location`: the kernel sees nothing of it, a
+    /// simulated one is told.
+    pub(crate) fn begun(&self, what: Began, location: &'static Location<'static>) -> EventId {
+        let (cause, nth) = (self.step.get(), self.nth.get());
+        let event = self.next_event();
+        if self.is_traced.get() {
+            self.note(Note::Began { event, cause, nth, what, location });
+        }
+        event
     }
 
     /// From now on, what is started is caused by `event`.
@@ -572,7 +588,7 @@ impl Local {
         match note {
             Note::DiscardedBytes(n) => self.discarded_bytes.set(self.discarded_bytes.get() + n),
             Note::DiscardedHandle => self.discarded_handles.set(self.discarded_handles.get() + 1),
-            Note::DroppedHandler => {}
+            Note::DroppedHandler | Note::Began { .. } => {}
         }
         if let Some(lane) = self.lane.borrow_mut().as_mut() {
             lane.note(note);

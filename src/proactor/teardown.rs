@@ -132,7 +132,7 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
             drop(lane);
         } else {
             warn(&format!(
-                "the kernel did not end {} operations within {PATIENCE:?}: their memory is leaked\n{}",
+                "the kernel did not end all operations ({} are left) within {PATIENCE:?}: their memory is leaked\n{}",
                 lane.in_flight(),
                 local.dump()
             ));

@@ -1,6 +1,7 @@
 //! Asking the chooser: the alternatives of each site, with the words that people and replays read.
 
 use super::kernel::Machine;
+use super::trace::TIMEOUT;
 use super::world::Coverage;
 use crate::choice::{Alternatives, Chooser, EventId, Key, Kind, Site};
 
@@ -138,6 +139,9 @@ impl Alternatives for Menu {
     }
 }
 
+/// The place of a late cancel among its target's children.
+const LATE_CANCEL: u32 = TIMEOUT - 1;
+
 /// What may come next: queued completions, late effects, pending cancels, the clock; in this order.
 pub(super) struct Steps<'a> {
     pub(super) machine: &'a Machine,
@@ -221,7 +225,7 @@ impl Alternatives for Steps<'_> {
         let event = self.machine.ops[self.target(step)? as usize].event;
         // A late cancel may stand beside the late effect of its target: it needs a name of its own.
         Some(if matches!(step, Step::Cancel(_)) {
-            event.child(u32::MAX)
+            event.child(LATE_CANCEL)
         } else {
             event
         })

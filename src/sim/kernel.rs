@@ -1,6 +1,7 @@
 //! The kernel: how operations start, wait, have their effect and end.
 
 use std::mem::MaybeUninit;
+use std::panic::Location;
 
 use super::clock::Timers;
 use super::decide::{Decider, Menu, Outcome};
@@ -11,8 +12,9 @@ use super::lent::Lent;
 use super::op::{Op, Request, State, Verb};
 use super::queue::Queue;
 use super::tcp::Tcp;
-use super::trace::{Recorder, What};
+use super::trace::{Recorder, TIMEOUT, What};
 use super::violation::{Invariant, Violation};
+use super::words::duration;
 use super::world::Config;
 use crate::choice::{Chooser, EventId, Key, Site};
 
@@ -37,7 +39,10 @@ impl Machine {
         let object = self.object_name(op.handle);
         match op.verb {
             Verb::Nop => verb.to_owned(),
-            Verb::Timer => format!("timer({} ns)", op.offset),
+            Verb::Timer if op.event == op.cause.child(TIMEOUT) => {
+                format!("timeout(at {})", duration(op.offset))
+            }
+            Verb::Timer => format!("timer(at {})", duration(op.offset)),
             Verb::Accept | Verb::Sync | Verb::Length => format!("{verb}({object})"),
             Verb::Connect => format!("connect({object}, {})", self.tcp.target(op)),
             Verb::Open => format!("open({})", self.files.path_of(op)),
@@ -86,6 +91,8 @@ pub(crate) struct Kernel {
     pub(super) digest: u64,
     /// Polls in a row that found nothing.
     pub(super) idle_polls: u32,
+    /// Polls since the verdict.
+    pub(super) late_polls: u32,
     /// A lane was made and has not been dropped.
     pub(crate) lane_taken: bool,
 }
@@ -123,6 +130,7 @@ impl Kernel {
             completions: 0,
             digest: 0,
             idle_polls: 0,
+            late_polls: 0,
             lane_taken: false,
         }
     }
@@ -153,6 +161,7 @@ impl Kernel {
         self.completions = 0;
         self.digest = 0;
         self.idle_polls = 0;
+        self.late_polls = 0;
         self.lane_taken = false;
         old
     }
@@ -163,17 +172,26 @@ impl Kernel {
     }
 
     /// Something that the proactor wants in the trace.
-    pub(crate) fn note(&mut self, text: String) {
+    pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {
         if self.recorder.on {
-            self.recorder.push(
-                EventId::ROOT,
-                EventId::ROOT,
-                What::Note,
-                None,
-                text,
-                None,
-                self.m.now,
-            );
+            let (root, now) = (EventId::ROOT, self.m.now);
+            self.recorder
+                .push(root, root, What::Note, None, text(), None, now);
+        }
+    }
+
+    /// Something began that is no operation, and whose handler may start some.
+    pub(crate) fn began(
+        &mut self,
+        event: EventId,
+        cause: EventId,
+        nth: u32,
+        text: &str,
+        location: &'static Location<'static>,
+    ) {
+        if self.recorder.on {
+            self.recorder
+                .began(event, cause, nth, text.to_owned(), location, self.m.now);
         }
     }
 
@@ -398,7 +416,7 @@ impl Kernel {
     }
 
     /// `= 12`, `= c2 server`, `= ECONNRESET`
-    fn outcome(&self, id: u32) -> String {
+    pub(super) fn outcome(&self, id: u32) -> String {
         let op = &self.m.ops[id as usize];
         match op.result {
             error if error < 0 => format!("= {}", errno::name(-error)),

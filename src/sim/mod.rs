@@ -132,6 +132,7 @@ mod tcp;
 mod tests;
 mod trace;
 mod violation;
+pub(crate) mod words;
 mod world;
 
 pub(crate) use lent::Piece;

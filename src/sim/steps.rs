@@ -7,6 +7,7 @@ use super::kernel::{CLOCK, Kernel};
 use super::op::{Op, State, Verb};
 use super::trace::What;
 use super::violation::Invariant;
+use super::words::{duration, plural};
 use crate::choice::{Alternatives, EventId, Site};
 
 /// How long [`Kernel::step`] may let time run.
@@ -29,11 +30,16 @@ pub(crate) enum Stepped {
     Nothing,
     /// Nothing, and nothing can ever come.
     Stuck,
+    /// There was a verdict, and the program polls on: the run is ended.
+    Over,
 }
 
 /// After so many polls in a row that found nothing, time begins to run: who polls without end sees time
 /// pass, as on a real machine, while a chain of handlers stays ahead of every timer.
 const PATIENCE: u32 = 1_000;
+
+/// Operations under way that the report of an endless run names.
+const LAST: usize = 8;
 
 /// How far time runs at such a poll.
 const POLL: u64 = 1_000_000;
@@ -48,11 +54,22 @@ impl Kernel {
                 if until == Until::Event {
                     return Stepped::Stuck;
                 }
+                // Nor does one that keeps something ready for itself go on for ever.
+                self.late_polls = self
+                    .late_polls
+                    .saturating_add(u32::from(until == Until::Now));
+                if until == Until::Now && self.late_polls > PATIENCE {
+                    return Stepped::Over;
+                }
                 self.drain();
                 return match self.m.done.pop() {
                     Some(id) => self.completion(id),
                     None => Stepped::Nothing,
                 };
+            }
+            if self.steps >= self.config.max_steps {
+                self.report_endless();
+                continue;
             }
             if self.decider.kind
                 && let Some(id) = self.m.done.pop()
@@ -199,16 +216,9 @@ impl Kernel {
         self.steps += 1;
         self.mix(EventId::ROOT, CLOCK, time);
         if self.recorder.on {
-            let text = format!("the clock moves to {time} ns");
-            self.recorder.push(
-                EventId::ROOT,
-                EventId::ROOT,
-                What::Clock,
-                None,
-                text,
-                None,
-                time,
-            );
+            let (root, text) = (EventId::ROOT, format!("clock: {}", duration(time)));
+            self.recorder
+                .push(root, root, What::Clock, None, text, None, time);
         }
     }
 
@@ -228,8 +238,11 @@ impl Kernel {
             return;
         }
         let mut message = format!(
-            "stuck: {} operations wait for what will never come",
-            self.in_flight()
+            "stuck: {} for what will never come",
+            match self.in_flight() {
+                1 => "1 operation waits".to_owned(),
+                n => format!("{n} operations wait"),
+            }
         );
         let waiting = self.under_way();
         let (event, location) = waiting
@@ -256,6 +269,39 @@ impl Kernel {
             message,
             event,
             location,
+        });
+    }
+
+    /// I7: the run goes on and on.
+    fn report_endless(&mut self) {
+        let mut message = format!(
+            "livelock: after {} of the kernel the run has not ended; under way:",
+            plural(self.steps, "step")
+        );
+        let last = self.under_way();
+        let event = last.last().map_or(EventId::ROOT, |(_, op)| op.event);
+        let hidden = last.len().saturating_sub(LAST);
+        for (id, op) in &last[hidden..] {
+            let _ = write!(message, "\n  {}", self.m.describe(*id));
+            if op.state == State::Done {
+                let _ = write!(message, " {}", self.outcome(*id));
+            }
+            if let Some(location) = op.location {
+                let (file, line) = (location.file(), location.line());
+                let _ = write!(message, ", started at {file}:{line}");
+            }
+        }
+        if last.is_empty() {
+            message.push_str("\n  no operation: handlers or tasks keep each other awake");
+        }
+        message
+            .push_str("\nIf the run is not endless, only long, allow more: `Checker::max_steps`.");
+        self.report(super::Violation {
+            invariant: Invariant::I7,
+            message,
+            event,
+            // Where an endless run is cut says nothing; it is the same failure wherever that is.
+            location: None,
         });
     }
 

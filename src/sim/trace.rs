@@ -39,6 +39,12 @@ pub enum What {
     Cancelled,
     /// Time moved.
     Clock,
+    /// What is no operation and may start some: a handler was posted, a task was spawned, a future is
+    /// blocked on. It is the `nth` (from 0) of its cause.
+    Began {
+        /// Counts together with the submissions of that cause.
+        nth: u32,
+    },
     /// An object was closed.
     Close,
     /// The kernel chose.
@@ -75,10 +81,18 @@ pub struct TraceEvent {
     pub at: u64,
 }
 
+/// The place among its operation's children of the deadline that `.timeout(d)` armed for it.
+pub(super) const TIMEOUT: u32 = u32::MAX;
+
+/// Events that are kept. Of an endless run the last ones say enough.
+const ROOM: usize = 100_000;
+
 /// Collects the trace, if it is wanted.
 pub(super) struct Recorder {
     pub(super) on: bool,
     events: Vec<TraceEvent>,
+    /// Events that were let go of, from the beginning.
+    forgotten: usize,
     /// How often each event has submitted so far.
     children: HashMap<EventId, u32>,
 }
@@ -88,6 +102,7 @@ impl Recorder {
         Recorder {
             on,
             events: Vec::new(),
+            forgotten: 0,
             children: HashMap::new(),
         }
     }
@@ -95,6 +110,7 @@ impl Recorder {
     pub(super) fn reset(&mut self, on: bool) {
         self.on = on;
         self.events.clear();
+        self.forgotten = 0;
         self.children.clear();
     }
 
@@ -102,10 +118,17 @@ impl Recorder {
         &self.events
     }
 
+    pub(super) fn forgotten(&self) -> usize {
+        self.forgotten
+    }
+
     /// How many-th submission of its cause an event is.
     pub(super) fn nth(&mut self, event: EventId, cause: EventId) -> u32 {
+        if event == cause.child(TIMEOUT) {
+            return TIMEOUT;
+        }
         let expected = self.children.entry(cause).or_default();
-        // Usually the next one; posts and spawns, which the kernel does not see, count as well.
+        // Usually the next one; what was refused before it came to the kernel counts as well.
         let near = (*expected..expected.saturating_add(1024)).chain(0..*expected);
         let nth = near
             .into_iter()
@@ -127,10 +150,15 @@ impl Recorder {
         at: u64,
     ) {
         let lane = match what {
-            What::Submit { .. } | What::CancelAsked | What::Close | What::Note => Lane::User,
+            What::Submit { .. } | What::Began { .. } => Lane::User,
+            What::CancelAsked | What::Close | What::Note => Lane::User,
             What::Clock => Lane::Clock,
             _ => Lane::Kernel,
         };
+        if self.events.len() == ROOM {
+            self.events.drain(..ROOM / 2);
+            self.forgotten += ROOM / 2;
+        }
         self.events.push(TraceEvent {
             event,
             cause,
@@ -141,6 +169,20 @@ impl Recorder {
             location,
             at,
         });
+    }
+
+    pub(super) fn began(
+        &mut self,
+        event: EventId,
+        cause: EventId,
+        nth: u32,
+        text: String,
+        location: &'static Location<'static>,
+        at: u64,
+    ) {
+        self.children.insert(cause, nth.saturating_add(1));
+        let what = What::Began { nth };
+        self.push(event, cause, what, None, text, Some(location), at);
     }
 
     pub(super) fn close(&mut self, event: EventId, name: String, at: u64) {
@@ -183,7 +225,9 @@ impl Recorder {
 /// Printable names of events: the path of submissions that leads to each.
 ///
 /// `0.1.2` is the second submission made by the handler of the first submission of the body, which is
-/// `0`. A run of equal steps is written once: `0.1.2^5` is `0.1.2.2.2.2.2`.
+/// `0`; posted handlers and spawned tasks count like submissions. A run of equal steps is written once:
+/// `0.1.2^5` is `0.1.2.2.2.2.2`. `0.1.timeout` is the deadline of `0.1`. A trace so long that its
+/// beginning was forgotten has names that begin with `…`.
 #[derive(Clone, Debug, Default)]
 pub struct EventNames(HashMap<EventId, String>);
 
@@ -195,11 +239,16 @@ impl EventNames {
         let mut paths: HashMap<EventId, (String, u32, u32)> = HashMap::new();
         paths.insert(EventId::ROOT, ("0".to_owned(), 0, 0));
         for event in trace {
-            let What::Submit { nth } = event.what else {
+            let (What::Submit { nth } | What::Began { nth }) = event.what else {
                 continue;
             };
+            let stranger = || ("…".to_owned(), 0, 0);
+            if nth == TIMEOUT {
+                let (stem, ..) = paths.get(&event.cause).cloned().unwrap_or_else(stranger);
+                paths.insert(event.event, (format!("{stem}.timeout"), 0, 0));
+                continue;
+            }
             let step = nth + 1;
-            let stranger = || (format!("{:?}", event.cause), 0, 0);
             let (stem, last, times) = paths.get(&event.cause).cloned().unwrap_or_else(stranger);
             let path = match (last == step, times) {
                 (true, 1) => (format!("{stem}^2"), step, 2),

@@ -22,6 +22,9 @@ pub struct Config {
     pub stream_buffer: usize,
     /// Check lent buffers: poison what is writable, fingerprint what is sent. Default true.
     pub poison: bool,
+    /// After so many steps (effects, completions, moves of the clock) a run counts as endless: a
+    /// violation of I7. Default a million.
+    pub max_steps: u64,
     /// Offer that an `.await` is ready at its first poll. Default true.
     pub ready_at_first_poll: bool,
 }
@@ -33,6 +36,7 @@ impl Default for Config {
             trace: false,
             stream_buffer: 64 * 1024,
             poison: true,
+            max_steps: 1_000_000,
             ready_at_first_poll: true,
         }
     }
@@ -260,10 +264,15 @@ impl World {
         self.with(|kernel| kernel.completions)
     }
 
-    /// The full trace, empty unless [`Config::trace`].
+    /// The full trace, empty unless [`Config::trace`]; of a very long run the last 50,000 events or more.
     #[must_use]
     pub fn trace(&self) -> Vec<TraceEvent> {
         self.with(|kernel| kernel.recorder.events().to_vec())
+    }
+
+    /// How many events of the trace were let go of.
+    pub(crate) fn forgotten(&self) -> usize {
+        self.with(|kernel| kernel.recorder.forgotten())
     }
 
     /// Submissions, effects and completions only, one line each, named as

@@ -1,6 +1,8 @@
 //! The connection code under `check`: whatever the simulated kernel does, a client receives what the
 //! plain model says, and nothing is lost or left over.
 
+use std::time::{Duration, Instant};
+
 use proactor::check::Checker;
 
 use crate::conversation::Conversation;
@@ -97,4 +99,57 @@ fn bodies_and_heads_without_bodies() {
             cuts: &[80],
         },
     );
+}
+
+/// The measure of the checker's speed: a lively conversation, the half of it in the bounded search.
+///
+/// ```text
+/// cargo test --release --test file_server -- --ignored --nocapture hundred_thousand
+/// ```
+#[test]
+#[ignore = "a measure, for release builds"]
+fn hundred_thousand_executions_within_a_minute() {
+    const ASKS: &[Ask] = &[get("/"), last(get("/poem.txt"))];
+    const MOST: Duration = Duration::from_secs(60);
+    for (style, serve) in STYLES {
+        let campaign = |executions| {
+            let conversation = Conversation {
+                asks: ASKS,
+                cuts: &[20],
+            };
+            let summary = Checker::new()
+                .name(style)
+                .threads(2)
+                .executions(executions)
+                .run(move |sim| conversation.hold(sim.proactor(), sim.world(), serve))
+                .unwrap_or_else(|failure| panic!("{failure}"));
+            assert_eq!(summary.executions(), executions);
+        };
+        // What is kept for good (slots, the tree's memory) is there after a smaller campaign. That no
+        // handle and no operation is left over is looked at in every execution.
+        campaign(20_000);
+        let before = resident_bytes();
+        let start = Instant::now();
+        campaign(100_000);
+        let took = start.elapsed();
+        let grown = resident_bytes().saturating_sub(before);
+        let rate = 100_000.0 / took.as_secs_f64();
+        println!(
+            "{style}: 100,000 executions in {took:.1?}, {rate:.0} a second, {grown} bytes more"
+        );
+        assert!(took < MOST, "{style}: it took {took:?}");
+        // 640 bytes an execution would be a leak; what the search keeps for itself is less.
+        assert!(
+            grown < 64_000_000,
+            "{style}: {grown} bytes more than before"
+        );
+    }
+}
+
+/// What this process has in memory, where the system tells.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+    kilobytes.map_or(0, |number| number.parse::<u64>().unwrap_or(0) * 1024)
 }

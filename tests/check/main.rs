@@ -1,0 +1,8 @@
+//! The checker through its public API alone: what it finds, what it tells, what it refuses.
+
+mod endless;
+mod finding;
+mod models;
+mod refusing;
+mod replaying;
+mod telling;

@@ -1,0 +1,100 @@
+//! Reports, summaries and traces as snapshots: `cargo insta review`, or `INSTA_UPDATE=always`, takes
+//! over a change that is meant.
+
+use proactor::Proactor;
+use proactor::check::Checker;
+use proactor::choice::Kind;
+use proactor::sim::{Config, World};
+
+use crate::models::{echo_by_handlers, echo_by_task, echo_client, frame, one_read, whole_frame};
+
+/// Without the line and column numbers of source files: unrelated edits move them.
+fn without_lines(text: &str) -> String {
+    let mut parts = text.split(".rs:");
+    let mut redacted = parts.next().unwrap_or("").to_owned();
+    for part in parts {
+        redacted += ".rs:_";
+        let number = |c: char| c.is_ascii_digit() || c == ':';
+        redacted += part.trim_start_matches(number);
+    }
+    redacted
+}
+
+/// Runs on a thread of its own, by whose name reports name the test.
+fn on_a_test_thread<T: Send + 'static>(run: fn() -> T) -> T {
+    let thread = std::thread::Builder::new().name("tests::frames".to_owned());
+    let running = thread.spawn(run).expect("a thread");
+    running.join().expect("no panic")
+}
+
+#[test]
+fn a_report() {
+    let failure = on_a_test_thread(|| {
+        let checker = Checker::new().name("frames");
+        checker.run(|sim| frame(sim, one_read)).expect_err("found")
+    });
+    insta::assert_snapshot!(without_lines(&failure.to_string()));
+}
+
+#[test]
+fn a_report_of_a_stuck_run() {
+    let failure = on_a_test_thread(|| {
+        let model = |sim: &proactor::check::Sim| {
+            let listener = proactor::net::TcpListener::bind(sim.proactor(), "10.0.0.1:7");
+            let listener = listener.expect("the address is free");
+            let handle = sim.proactor().handle();
+            sim.proactor().post(move || {
+                drop(handle.spawn(async move { drop(listener.accept().await) }));
+            });
+            let _ = sim.proactor().run();
+        };
+        Checker::new().name("stuck").run(model).expect_err("found")
+    });
+    insta::assert_snapshot!(without_lines(&failure.to_string()));
+}
+
+#[test]
+fn a_summary() {
+    let checker = Checker::new().name("frames").executions(2_000);
+    let summary = checker.run(|sim| frame(sim, whole_frame));
+    let summary = summary.unwrap_or_else(|failure| panic!("{failure}"));
+    insta::assert_snapshot!(summary.to_string());
+}
+
+/// What the kernel sees of an echo server and its client. Operations are numbered as they were
+/// submitted: their names tell who started them, which is a task in one style and a handler in the other.
+fn kernel_trace(serve: fn(&Proactor)) -> String {
+    let config = Config {
+        trace: true,
+        ..Config::default()
+    };
+    let world = World::new(config, Box::new(Kind));
+    let proactor = Proactor::builder().simulated(&world).build();
+    let proactor = proactor.expect("it can be simulated");
+    serve(&proactor);
+    echo_client(&proactor);
+    proactor.run().expect("it runs");
+    drop(proactor);
+    world.finish();
+    assert!(!world.failed(), "{:?}", world.violation());
+    let mut names: Vec<String> = Vec::new();
+    let mut numbered = String::new();
+    for line in world.kernel_trace().lines() {
+        let (name, event) = line.split_once(' ').expect("a name and an event");
+        let known = names.iter().position(|known| known == name);
+        let number = known.unwrap_or_else(|| {
+            names.push(name.to_owned());
+            names.len() - 1
+        });
+        numbered += &format!("{number} {event}\n");
+    }
+    numbered
+}
+
+#[test]
+fn the_kernel_trace_of_an_echo_in_both_styles() {
+    let handlers = kernel_trace(echo_by_handlers);
+    let task = kernel_trace(echo_by_task);
+    assert_eq!(handlers, task);
+    insta::assert_snapshot!(handlers);
+}
