@@ -19,11 +19,13 @@ type Serve = fn(TcpStream);
 
 /// Takes what one read brought for the whole frame. Every test on a quiet machine passes.
 fn forgetful(stream: TcpStream) {
-    stream.read(Vec::with_capacity(256)).then(move |(read, frame)| {
-        if let Ok(1..) = read {
-            reply(stream, &frame[1..], forgetful);
-        }
-    });
+    stream
+        .read(Vec::with_capacity(256))
+        .then(move |(read, frame)| {
+            if let Ok(1..) = read {
+                reply(stream, &frame[1..], forgetful);
+            }
+        });
 }
 
 /// Reads the length, then exactly so many bytes.
@@ -58,19 +60,27 @@ async fn ask(stream: &TcpStream, word: &[u8]) -> std::io::Result<()> {
     let (read, answer) = compose::read_exact(stream, vec![0; usize::from(length[0])]).await;
     read?;
     let right: Vec<u8> = word.iter().rev().copied().collect();
-    assert_eq!(answer, right, "the answer to {:?} is wrong", String::from_utf8_lossy(word));
+    assert_eq!(
+        answer,
+        right,
+        "the answer to {:?} is wrong",
+        String::from_utf8_lossy(word)
+    );
     Ok(())
 }
 
 fn frame<'a>(body: impl ExactSizeIterator<Item = &'a u8>) -> Vec<u8> {
-    std::iter::once(body.len() as u8).chain(body.copied()).collect()
+    std::iter::once(body.len() as u8)
+        .chain(body.copied())
+        .collect()
 }
 
 /// The world that is checked: this server, one client. A kernel may refuse or reset the connection;
 /// then there is no answer. A wrong answer is never right.
 fn world(sim: &Sim, serve: Serve) {
     let proactor = sim.proactor();
-    let listener = TcpListener::bind(proactor, "10.0.0.1:7").expect("a fresh kernel has this address free");
+    let listener =
+        TcpListener::bind(proactor, "10.0.0.1:7").expect("a fresh kernel has this address free");
     listener.accept().then(move |accepted| {
         if let Ok((stream, _)) = accepted {
             serve(stream);
@@ -84,8 +94,13 @@ fn world(sim: &Sim, serve: Serve) {
 }
 
 fn main() -> ExitCode {
-    println!("1. The forgetful server on the simulated kernel, under every behaviour that is legal:\n");
-    match Checker::new().name("tour/forgetful").run(|sim| world(sim, forgetful)) {
+    println!(
+        "1. The forgetful server on the simulated kernel, under every behaviour that is legal:\n"
+    );
+    match Checker::new()
+        .name("tour/forgetful")
+        .run(|sim| world(sim, forgetful))
+    {
         Err(failure) => println!("{failure}"),
         Ok(summary) => {
             println!("The planted bug was not found. That is a bug in the checker.\n{summary}");
@@ -94,7 +109,10 @@ fn main() -> ExitCode {
     }
 
     println!("\n2. The mended server, the same search:\n");
-    match Checker::new().name("tour/mended").run(|sim| world(sim, mended)) {
+    match Checker::new()
+        .name("tour/mended")
+        .run(|sim| world(sim, mended))
+    {
         Ok(summary) => println!("{summary}"),
         Err(failure) => {
             println!("{failure}");
@@ -155,7 +173,11 @@ fn serve_for_real(proactor: &Proactor) -> Result<(), Box<dyn std::error::Error>>
     proactor.run()?;
     let left = handle_count(&proactor.handle());
     println!("left open at the end: {left}");
-    if left == 0 { Ok(()) } else { Err("something was left open".into()) }
+    if left == 0 {
+        Ok(())
+    } else {
+        Err("something was left open".into())
+    }
 }
 
 fn accept(listener: TcpListener) {

@@ -50,11 +50,18 @@ pub struct OpenOptions {
 impl OpenOptions {
     /// Nothing is allowed yet: say what for.
     pub fn new() -> OpenOptions {
-        OpenOptions { flags: 0, mode: 0o666 }
+        OpenOptions {
+            flags: 0,
+            mode: 0o666,
+        }
     }
 
     fn with(mut self, flag: u32, on: bool) -> OpenOptions {
-        self.flags = if on { self.flags | flag } else { self.flags & !flag };
+        self.flags = if on {
+            self.flags | flag
+        } else {
+            self.flags & !flag
+        };
         self
     }
 
@@ -109,7 +116,13 @@ impl OpenOptions {
             None
         };
         bytes.push(0);
-        Operation::new(Open { home: proactor.home, path: bytes, flags: self.flags, mode: self.mode, failed })
+        Operation::new(Open {
+            home: proactor.home,
+            path: bytes,
+            flags: self.flags,
+            mode: self.mode,
+            failed,
+        })
     }
 }
 
@@ -129,7 +142,11 @@ impl File {
     /// Opens a file for writing, made if it is not there, emptied if it is. See [`OpenOptions::open`].
     #[track_caller]
     pub fn create(proactor: &Handle, path: impl AsRef<Path>) -> Operation<Open> {
-        OpenOptions::new().write(true).create(true).truncate(true).open(proactor, path)
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(proactor, path)
     }
 
     pub(crate) fn object(&self) -> ObjectRef {
@@ -140,31 +157,48 @@ impl File {
     /// file ends there, or that the buffer has no capacity; fewer bytes than asked for are possible.
     #[track_caller]
     pub fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> Operation<ReadAt<B>> {
-        Operation::new(ReadAt { object: self.object(), buf, offset })
+        Operation::new(ReadAt {
+            object: self.object(),
+            buf,
+            offset,
+        })
     }
 
     /// Writes from the start of `buf` at byte `offset`; how many bytes were taken. It may be fewer than all.
     #[track_caller]
     pub fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> Operation<WriteAt<B>> {
-        Operation::new(WriteAt { object: self.object(), buf, offset })
+        Operation::new(WriteAt {
+            object: self.object(),
+            buf,
+            offset,
+        })
     }
 
     /// What was written, and its metadata, is on the disk when this is done (fsync(2)).
     #[track_caller]
     pub fn sync_all(&self) -> Operation<Sync> {
-        Operation::new(Sync { object: self.object(), data_only: false })
+        Operation::new(Sync {
+            object: self.object(),
+            data_only: false,
+        })
     }
 
     /// What was written, and the metadata needed to read it, is on the disk when this is done (fdatasync(2)).
     #[track_caller]
     pub fn sync_data(&self) -> Operation<Sync> {
-        Operation::new(Sync { object: self.object(), data_only: true })
+        Operation::new(Sync {
+            object: self.object(),
+            data_only: true,
+        })
     }
 
     /// The file's length in bytes.
     #[track_caller]
     pub fn len(&self) -> Operation<Length> {
-        Operation::new(Length { object: self.object(), scratch: [0; 32] })
+        Operation::new(Length {
+            object: self.object(),
+            scratch: [0; 32],
+        })
     }
 
     /// Closes it for all its handles. Once is enough (I8).
@@ -207,16 +241,24 @@ impl Steps for Open {
             offset: u64::from(self.mode),
             ..Op::new(Code::Open, Raw::NONE)
         };
-        Ok(Activation { op, object: None, writable: false })
+        Ok(Activation {
+            op,
+            object: None,
+            writable: false,
+        })
     }
 
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {
         match self.failed {
-            Some(why) if outcome.result == FAILED_EARLY => Err(io::Error::new(io::ErrorKind::InvalidInput, why)),
+            Some(why) if outcome.result == FAILED_EARLY => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+            }
             _ if outcome.result < 0 => Err(outcome.error()),
             _ => {
                 let local = outcome.local.ok_or_else(gone)?;
-                Ok(File { handle: local.open_object(self.home, Raw(outcome.result)) })
+                Ok(File {
+                    handle: local.open_object(self.home, Raw(outcome.result)),
+                })
             }
         }
     }

@@ -59,7 +59,10 @@
 //!
 //! Handlers, futures and buffers are `Send + 'static`. A variant for single-threaded (`!Send`) state
 //! is out of scope.
-#![allow(private_interfaces, reason = "`Kind` is sealed by a supertrait whose methods name the crate's own types")]
+#![allow(
+    private_interfaces,
+    reason = "`Kind` is sealed by a supertrait whose methods name the crate's own types"
+)]
 
 pub(crate) mod backend;
 mod buf;
@@ -79,9 +82,9 @@ mod task;
 pub mod time;
 mod worker;
 
+pub use buf::{IoBuf, IoBufMut, Slice};
 #[cfg(feature = "check")]
 pub use check::check;
-pub use buf::{IoBuf, IoBufMut, Slice};
 pub use op::{Cancel, Kind, Operation, is_canceled};
 pub use proactor::{Builder, Drive, Handle, Proactor, Stats, WorkGuard};
 pub use task::{JoinError, JoinHandle};

@@ -115,7 +115,10 @@ impl Proactor {
     /// For more than the defaults.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { max_operations: CAPACITY / 2, backend: Choice::Best }
+        Builder {
+            max_operations: CAPACITY / 2,
+            backend: Choice::Best,
+        }
     }
 
     /// A handle that may outlive it.
@@ -138,7 +141,11 @@ impl Proactor {
     /// it goes on with the next completion.
     pub fn run(&self) -> Result<RunEnd, RunError> {
         let (_inside, local) = self.enter()?;
-        match local.work(Goal { handlers: usize::MAX, wait: Until::Event, main: false })? {
+        match local.work(Goal {
+            handlers: usize::MAX,
+            wait: Until::Event,
+            main: false,
+        })? {
             Paused::End(end) => Ok(end),
             Paused::Goal => Ok(RunEnd::OutOfWork),
         }
@@ -151,7 +158,11 @@ impl Proactor {
     ///
     /// As [`run`](Proactor::run).
     pub fn run_one(&self) -> Result<usize, RunError> {
-        self.run_some(Goal { handlers: 1, wait: Until::Event, main: false })
+        self.run_some(Goal {
+            handlers: 1,
+            wait: Until::Event,
+            main: false,
+        })
     }
 
     /// Like [`run`](Proactor::run), but for so long at most. How many handlers and task steps ran.
@@ -164,7 +175,11 @@ impl Proactor {
         let mut run = 0;
         loop {
             // Handlers that keep coming do not hold it up: the time is looked at between rounds.
-            let ran = self.run_some(Goal { handlers: 64, wait: Until::Time(end), main: false })?;
+            let ran = self.run_some(Goal {
+                handlers: 64,
+                wait: Until::Time(end),
+                main: false,
+            })?;
             run += ran;
             if ran == 0 || self.handle.now().nanos() >= end {
                 return Ok(run);
@@ -178,7 +193,11 @@ impl Proactor {
     ///
     /// As [`run`](Proactor::run).
     pub fn poll(&self) -> Result<usize, RunError> {
-        self.run_some(Goal { handlers: usize::MAX, wait: Until::Now, main: false })
+        self.run_some(Goal {
+            handlers: usize::MAX,
+            wait: Until::Now,
+            main: false,
+        })
     }
 
     fn run_some(&self, goal: Goal) -> Result<usize, RunError> {
@@ -210,12 +229,17 @@ impl Proactor {
             if local.main_ready.replace(false) {
                 local.step.set(step.0);
                 local.nth.set(step.1);
-                if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker))
+                {
                     return Ok(output);
                 }
                 step = (local.step.get(), local.nth.get());
             }
-            match local.work(Goal { handlers: usize::MAX, wait: Until::Event, main: true })? {
+            match local.work(Goal {
+                handlers: usize::MAX,
+                wait: Until::Event,
+                main: true,
+            })? {
                 Paused::Goal => {}
                 Paused::End(_) => return Err(RunError::Stopped),
             }
@@ -224,7 +248,9 @@ impl Proactor {
 
     /// After a [`stop`](Handle::stop), lets `run` and its kin work again.
     pub fn restart(&self) {
-        self.handle.home.if_alive(|home| home.stopped.store(false, Ordering::Release));
+        self.handle
+            .home
+            .if_alive(|home| home.stopped.store(false, Ordering::Release));
     }
 
     /// Claims the worker for this thread, and goes inside.
@@ -246,7 +272,10 @@ impl Proactor {
         }
         match &*owner {
             Some(owner) if owner.id != caller.id => {
-                return Err(RunError::WrongThread { owner: owner.name.clone(), caller: caller.name });
+                return Err(RunError::WrongThread {
+                    owner: owner.name.clone(),
+                    caller: caller.name,
+                });
             }
             Some(_) => {}
             None => {
@@ -288,7 +317,10 @@ impl Handle {
         match self.home.here() {
             Some(local) => {
                 let event = local.begun(Began::Post, location);
-                local.ready.borrow_mut().push_back(Ready::Call(event, Box::new(handler)));
+                local
+                    .ready
+                    .borrow_mut()
+                    .push_back(Ready::Call(event, Box::new(handler)));
             }
             None => self.home.send(Message::Call(Box::new(handler), location)),
         }
@@ -332,7 +364,10 @@ impl Handle {
     /// Makes `run` and its kin return [`RunEnd::Stopped`] as soon as the running handler has
     /// returned, and at once from then on, until [`restart`](Proactor::restart). What is in flight stays so.
     pub fn stop(&self) {
-        if self.home.if_alive(|home| home.stopped.store(true, Ordering::Release)) {
+        if self
+            .home
+            .if_alive(|home| home.stopped.store(true, Ordering::Release))
+        {
             self.home.send(Message::Run(Box::new(|_| {})));
         }
     }
@@ -340,14 +375,17 @@ impl Handle {
     /// While the guard lives, `run` waits for more work instead of returning.
     pub fn work_guard(&self) -> WorkGuard {
         // A dead proactor's home may be another's by now, which is not to be kept running.
-        self.home.if_alive(|home| home.guards.fetch_add(1, Ordering::AcqRel));
+        self.home
+            .if_alive(|home| home.guards.fetch_add(1, Ordering::AcqRel));
         WorkGuard { home: self.home }
     }
 
     /// One line on the kernel interface behind it.
     #[must_use]
     pub fn describe(&self) -> String {
-        self.home.backend().map_or_else(|error| error.to_string(), |backend| backend.describe())
+        self.home
+            .backend()
+            .map_or_else(|error| error.to_string(), |backend| backend.describe())
     }
 
     /// Which operations wait, on which handle, and where they were started. From any thread; from
@@ -371,7 +409,10 @@ impl Handle {
     }
 
     /// Has the worker's thread look something up.
-    fn ask<T: Send + 'static>(&self, look: impl FnOnce(&Local) -> T + Send + 'static) -> Result<T, String> {
+    fn ask<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Local) -> T + Send + 'static,
+    ) -> Result<T, String> {
         if let Some(local) = self.home.here() {
             return Ok(look(local));
         }
@@ -380,15 +421,22 @@ impl Handle {
         if !self.home.is_alive() {
             return Err(gone().to_string());
         }
-        if owner.as_ref().is_none_or(|owner| owner.id == std::thread::current().id()) {
+        if owner
+            .as_ref()
+            .is_none_or(|owner| owner.id == std::thread::current().id())
+        {
             // SAFETY: this thread owns the home; or nobody does, and the lock keeps it so. It is this
             // proactor's home: who tears that down claims it first, under the lock.
             return Ok(look(unsafe { self.home.home.local() }));
         }
-        let name = owner.as_ref().map_or_else(String::new, |owner| owner.name.clone());
+        let name = owner
+            .as_ref()
+            .map_or_else(String::new, |owner| owner.name.clone());
         drop(owner);
         let (answer, answered) = std::sync::mpsc::channel();
-        self.home.send(Message::Run(Box::new(move |local| drop(answer.send(look(local))))));
+        self.home.send(Message::Run(Box::new(move |local| {
+            drop(answer.send(look(local)))
+        })));
         answered.recv_timeout(Duration::from_secs(1)).map_err(|_| {
             format!("thread `{name}`, which the worker belongs to, did not answer: it is inside a handler, or does not run the proactor")
         })
@@ -397,13 +445,18 @@ impl Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("alive", &self.home.is_alive()).finish()
+        f.debug_struct("Handle")
+            .field("alive", &self.home.is_alive())
+            .finish()
     }
 }
 
 impl Drop for WorkGuard {
     fn drop(&mut self) {
-        if self.home.if_alive(|home| home.guards.fetch_sub(1, Ordering::AcqRel)) {
+        if self
+            .home
+            .if_alive(|home| home.guards.fetch_sub(1, Ordering::AcqRel))
+        {
             self.home.send(Message::Run(Box::new(|_| {})));
         }
     }
@@ -448,7 +501,9 @@ impl Builder {
             #[cfg(feature = "check")]
             Choice::Simulated(world) => Arc::new(crate::backend::sim::SimBackend::new(&world)),
             #[cfg(target_os = "linux")]
-            Choice::Best => Arc::new(crate::backend::uring::Uring::new(crate::backend::uring::Options::default())?),
+            Choice::Best => Arc::new(crate::backend::uring::Uring::new(
+                crate::backend::uring::Options::default(),
+            )?),
             #[cfg(not(target_os = "linux"))]
             Choice::Best => {
                 return Err(io::Error::new(
@@ -463,7 +518,8 @@ impl Builder {
         let local = unsafe { home.home.local() };
         local.begin(backend.clone(), lane, self.max_operations);
         *lock(&home.home.backend) = Some(backend);
-        Ok(Proactor { handle: Handle { home } })
+        Ok(Proactor {
+            handle: Handle { home },
+        })
     }
 }
-

@@ -48,13 +48,20 @@ pub fn terminate(proactor: &Handle) -> Operation<Wait> {
 /// waits are not kept.
 #[track_caller]
 pub fn wait(proactor: &Handle, signal: Signal) -> Operation<Wait> {
-    Operation::new(Wait { home: proactor.home, signal, token: None, failed: None })
+    Operation::new(Wait {
+        home: proactor.home,
+        signal,
+        token: None,
+        failed: None,
+    })
 }
 
 /// Ends the waits of this proactor for `signal`, as if the signal had come: for tests, and for
 /// simulations, which real signals do not reach.
 pub fn raise(proactor: &Handle, signal: Signal) {
-    tell(signal, |home| std::ptr::eq(home.home, proactor.home.home) && home.incarnation == proactor.home.incarnation);
+    tell(signal, |home| {
+        std::ptr::eq(home.home, proactor.home.home) && home.incarnation == proactor.home.incarnation
+    });
 }
 
 /// The kind of [`wait`].
@@ -91,18 +98,30 @@ impl Steps for Wait {
     }
 
     fn activate(&mut self, local: &Local) -> Result<Activation, i32> {
-        let is_virtual = local.lane.borrow().as_ref().is_some_and(|lane| lane.is_virtual());
+        let is_virtual = local
+            .lane
+            .borrow()
+            .as_ref()
+            .is_some_and(|lane| lane.is_virtual());
         if !is_virtual && let Err(error) = listen() {
             self.failed = Some(error);
             return Err(FAILED_EARLY);
         }
-        Ok(Activation { op: Op::new(Code::Nop, Raw::NONE), object: None, writable: false })
+        Ok(Activation {
+            op: Op::new(Code::Nop, Raw::NONE),
+            object: None,
+            writable: false,
+        })
     }
 
     fn arm(&mut self, _: &Local, token: Token) {
         let mut waiters = lock(&WAITERS);
         waiters.retain(|waiter| waiter.home.is_alive());
-        waiters.push(Waiter { home: self.home, token, signal: self.signal });
+        waiters.push(Waiter {
+            home: self.home,
+            token,
+            signal: self.signal,
+        });
         self.token = Some(token);
     }
 
@@ -124,11 +143,15 @@ static WAITERS: Mutex<Vec<Waiter>> = Mutex::new(Vec::new());
 
 /// Passes a signal on to those waiters that are meant.
 fn tell(signal: Signal, meant: impl Fn(&HomeRef) -> bool) {
-    let told: Vec<Waiter> = lock(&WAITERS).extract_if(.., |waiter| waiter.signal == signal && meant(&waiter.home)).collect();
+    let told: Vec<Waiter> = lock(&WAITERS)
+        .extract_if(.., |waiter| waiter.signal == signal && meant(&waiter.home))
+        .collect();
     for Waiter { home, token, .. } in told {
         match home.here() {
             Some(local) => local.complete_external(token, 0),
-            None => home.send(Message::Run(Box::new(move |local| local.complete_external(token, 0)))),
+            None => home.send(Message::Run(Box::new(move |local| {
+                local.complete_external(token, 0)
+            }))),
         }
     }
 }
@@ -138,13 +161,23 @@ fn listen() -> io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     static LISTENING: std::sync::OnceLock<Result<(), String>> = std::sync::OnceLock::new();
     let started = LISTENING.get_or_init(|| {
-        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(|error| error.to_string())?;
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+            .map_err(|error| error.to_string())?;
         let pass_on = move || {
             for number in signals.forever() {
-                tell(if number == SIGINT { Signal::CtrlC } else { Signal::Terminate }, |_| true);
+                tell(
+                    if number == SIGINT {
+                        Signal::CtrlC
+                    } else {
+                        Signal::Terminate
+                    },
+                    |_| true,
+                );
             }
         };
-        let thread = std::thread::Builder::new().name("proactor-signals".into()).spawn(pass_on);
+        let thread = std::thread::Builder::new()
+            .name("proactor-signals".into())
+            .spawn(pass_on);
         thread.map(drop).map_err(|error| error.to_string())
     });
     started.clone().map_err(io::Error::other)
@@ -152,5 +185,8 @@ fn listen() -> io::Result<()> {
 
 #[cfg(not(unix))]
 fn listen() -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "signals are not available on this platform yet"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "signals are not available on this platform yet",
+    ))
 }

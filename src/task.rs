@@ -85,7 +85,8 @@ impl Task {
     }
 }
 
-static VTABLE: RawWakerVTable = RawWakerVTable::new(clone_waker, wake_waker, wake_waker_by_ref, drop_waker);
+static VTABLE: RawWakerVTable =
+    RawWakerVTable::new(clone_waker, wake_waker, wake_waker_by_ref, drop_waker);
 
 unsafe fn clone_waker(data: *const ()) -> RawWaker {
     // SAFETY: data is an Arc<Task> that the waker owns one count of.
@@ -136,7 +137,10 @@ const fn id(index: u32, generation: u32) -> u64 {
 
 impl Tasks {
     pub(crate) fn new() -> Tasks {
-        Tasks { entries: RefCell::new(Vec::new()), free: RefCell::new(Vec::new()) }
+        Tasks {
+            entries: RefCell::new(Vec::new()),
+            free: RefCell::new(Vec::new()),
+        }
     }
 
     /// No task is left, and a new proactor moves in: its tasks are numbered from the start again.
@@ -153,7 +157,10 @@ impl Tasks {
     fn insert(&self, local: &Local, task: Arc<Task>, location: &'static Location<'static>) {
         let mut entries = self.entries.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
-            entries.push(Entry { generation: 0, task: None });
+            entries.push(Entry {
+                generation: 0,
+                task: None,
+            });
             entries.len() as u32 - 1
         });
         let entry = &mut entries[index as usize];
@@ -187,8 +194,14 @@ impl Tasks {
             unsafe { Waker::from_raw(RawWaker::new(std::ptr::from_ref(task).cast(), &VTABLE)) },
         );
         // SAFETY: only the home worker's thread gets here, and polls do not nest.
-        let Some(future) = (unsafe { &mut *task.future.get() }) else { return };
-        if future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+        let Some(future) = (unsafe { &mut *task.future.get() }) else {
+            return;
+        };
+        if future
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+        {
             task.step.set((local.step.get(), local.nth.get()));
             std::mem::forget(end);
         }
@@ -205,9 +218,17 @@ impl Tasks {
 
     /// Takes out any one task, for teardown.
     pub(crate) fn remove_any(&self) -> bool {
-        let found = self.entries.borrow().iter().enumerate().find_map(|(index, entry)| {
-            entry.task.as_ref().map(|_| id(index as u32, entry.generation))
-        });
+        let found = self
+            .entries
+            .borrow()
+            .iter()
+            .enumerate()
+            .find_map(|(index, entry)| {
+                entry
+                    .task
+                    .as_ref()
+                    .map(|_| id(index as u32, entry.generation))
+            });
         if let Some(id) = found {
             drop(End { tasks: self, id });
         }
@@ -242,19 +263,25 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let join = Arc::new(Join { state: Mutex::new(JoinState { finished: false, result: None, waker: None }) });
-    let settle = Settle { join: Some(join.clone()) };
-    let task = Task::new(
-        home,
-        NOWHERE,
-        Some(Box::pin(Spawned { future, settle })),
-    );
+    let join = Arc::new(Join {
+        state: Mutex::new(JoinState {
+            finished: false,
+            result: None,
+            waker: None,
+        }),
+    });
+    let settle = Settle {
+        join: Some(join.clone()),
+    };
+    let task = Task::new(home, NOWHERE, Some(Box::pin(Spawned { future, settle })));
     let location = Location::caller();
     match home.here() {
         Some(local) => local.tasks.insert(local, task.clone(), location),
         None => {
             let on_its_way = OnItsWay(Some(task.clone()), location);
-            home.send(Message::Run(Box::new(move |local| on_its_way.arrive(local))));
+            home.send(Message::Run(Box::new(move |local| {
+                on_its_way.arrive(local)
+            })));
         }
     }
     JoinHandle { task, join }
@@ -372,7 +399,9 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle").field("finished", &self.is_finished()).finish()
+        f.debug_struct("JoinHandle")
+            .field("finished", &self.is_finished())
+            .finish()
     }
 }
 
@@ -398,7 +427,10 @@ impl<T> Settle<T> {
 
 impl<T> Drop for Settle<T> {
     fn drop(&mut self) {
-        self.with(Err(if std::thread::panicking() { JoinError::Panicked } else { JoinError::Aborted }));
+        self.with(Err(if std::thread::panicking() {
+            JoinError::Panicked
+        } else {
+            JoinError::Aborted
+        }));
     }
 }
-

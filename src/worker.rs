@@ -111,7 +111,9 @@ impl Drop for Batch<'_> {
             self.at = 0;
         }
         self.local.batch_next.set(self.at);
-        self.local.batch.replace(std::mem::take(&mut self.completions));
+        self.local
+            .batch
+            .replace(std::mem::take(&mut self.completions));
     }
 }
 
@@ -141,7 +143,11 @@ impl Local {
     fn dispatch_batch(&self, enough: usize) -> Option<Paused> {
         // Out of its cell while it is read, and put back whatever a handler does: nobody else looks
         // at it meanwhile, runs don't nest.
-        let mut batch = Batch { local: self, at: self.batch_next.get(), completions: self.batch.take() };
+        let mut batch = Batch {
+            local: self,
+            at: self.batch_next.get(),
+            completions: self.batch.take(),
+        };
         let mut paused = None;
         while let Some(&completion) = batch.completions.get(batch.at) {
             paused = self.pause(enough);
@@ -167,17 +173,25 @@ impl Local {
             if self.mail.borrow().is_empty() {
                 self.home.collect_mail(&mut self.mail.borrow_mut());
             }
-            let Some(message) = self.mail.borrow_mut().pop_front() else { return };
+            let Some(message) = self.mail.borrow_mut().pop_front() else {
+                return;
+            };
             match message {
                 Message::Run(act) => self.at_root(|| act(self)),
                 Message::Call(handler, location) => {
                     let event = self.at_root(|| self.begun(Began::Post, location));
-                    self.ready.borrow_mut().push_back(Ready::Call(event, handler));
+                    self.ready
+                        .borrow_mut()
+                        .push_back(Ready::Call(event, handler));
                 }
                 Message::Cancel { index, first } => {
                     self.stop_operation(index, first, crate::op::slots::Stop::Canceled);
                 }
-                Message::Abandon { index, first, abandon } => abandon(self, index, first),
+                Message::Abandon {
+                    index,
+                    first,
+                    abandon,
+                } => abandon(self, index, first),
                 Message::Close(object) => self.close_if_still(&object),
                 Message::Wake(crate::task::MAIN) => self.main_ready.set(true),
                 Message::Wake(id) => self.ready.borrow_mut().push_back(Ready::Task(id)),
@@ -213,7 +227,9 @@ impl Local {
     fn ask_kernel(&self, goal: &Goal) -> Result<Option<Paused>, RunError> {
         self.ready_budget.set(READY_BUDGET);
         let mut lane = self.lane.borrow_mut();
-        let Some(lane) = lane.as_mut() else { return Ok(Some(Paused::End(RunEnd::OutOfWork))) };
+        let Some(lane) = lane.as_mut() else {
+            return Ok(Some(Paused::End(RunEnd::OutOfWork)));
+        };
         let has_ready = !self.ready.borrow().is_empty() || self.home.has_mail();
         let in_flight = lane.in_flight();
         let guarded = goal.main || self.home.guards.load(std::sync::atomic::Ordering::Acquire) > 0;
@@ -225,7 +241,11 @@ impl Local {
             }
             if self.batch.borrow().is_empty() && !self.home.has_mail() {
                 let parked = self.tasks.len();
-                let end = if parked == 0 { RunEnd::OutOfWork } else { RunEnd::Parked(parked) };
+                let end = if parked == 0 {
+                    RunEnd::OutOfWork
+                } else {
+                    RunEnd::Parked(parked)
+                };
                 return Ok(Some(Paused::End(end)));
             }
             return Ok(None);
@@ -235,7 +255,9 @@ impl Local {
         let waited = lane.wait(&mut self.batch.borrow_mut(), until);
         self.home.is_awake();
         match waited.map_err(RunError::Backend)? {
-            Waited::Stuck if !has_ready && !self.home.has_mail() => Err(RunError::Stuck(self.dump())),
+            Waited::Stuck if !has_ready && !self.home.has_mail() => {
+                Err(RunError::Stuck(self.dump()))
+            }
             Waited::Stuck => Ok(None),
             Waited::Over => Err(RunError::Stuck(self.dump())),
             Waited::Returned => {

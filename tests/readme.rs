@@ -63,6 +63,9 @@ fn the_readme_shows_this_very_code() {
         .collect();
     assert_eq!(blocks.len(), 2);
     for block in blocks {
-        assert!(here.contains(block), "the README shows other code than this file:\n{block}");
+        assert!(
+            here.contains(block),
+            "the README shows other code than this file:\n{block}"
+        );
     }
 }

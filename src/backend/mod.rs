@@ -63,7 +63,11 @@ impl Token {
 
     #[inline]
     pub(crate) const fn new(index: u32, generation: u64, tag: Tag) -> Token {
-        Token((generation << (Self::INDEX_BITS + Self::TAG_BITS)) | ((index as u64) << Self::TAG_BITS) | tag as u64)
+        Token(
+            (generation << (Self::INDEX_BITS + Self::TAG_BITS))
+                | ((index as u64) << Self::TAG_BITS)
+                | tag as u64,
+        )
     }
 
     #[inline]
@@ -193,7 +197,14 @@ pub(crate) struct Op {
 
 impl Op {
     pub(crate) const fn new(code: Code, raw: Raw) -> Op {
-        Op { code, raw, len: 0, flags: 0, ptr: std::ptr::null_mut(), offset: 0 }
+        Op {
+            code,
+            raw,
+            len: 0,
+            flags: 0,
+            ptr: std::ptr::null_mut(),
+            offset: 0,
+        }
     }
 }
 

@@ -30,8 +30,14 @@ impl<B: IoBuf> Slice<B> {
             Bound::Unbounded => usize::MAX,
         };
         let len = buf.io_len();
-        assert!(begin <= len, "a slice can't begin at byte {begin} of a buffer of {len} bytes");
-        assert!(begin <= end, "a slice can't begin at byte {begin} and end at byte {end}");
+        assert!(
+            begin <= len,
+            "a slice can't begin at byte {begin} of a buffer of {len} bytes"
+        );
+        assert!(
+            begin <= end,
+            "a slice can't begin at byte {begin} and end at byte {end}"
+        );
         Slice { buf, begin, end }
     }
 
@@ -85,7 +91,10 @@ unsafe impl<B: IoBufMut> IoBufMut for Slice<B> {
         if self.begin > self.buf.io_len() {
             return 0;
         }
-        self.buf.io_capacity().min(self.end).saturating_sub(self.begin)
+        self.buf
+            .io_capacity()
+            .min(self.end)
+            .saturating_sub(self.begin)
     }
 
     unsafe fn set_io_len(&mut self, n: usize) {

@@ -25,7 +25,8 @@ impl EventId {
     pub const fn child(self, nth: u32) -> EventId {
         // One round of a multiply-xorshift mixer: cheap enough for every submission on a real
         // kernel, and two equal ids among a run's few thousand events are practically excluded.
-        let mut x = (self.0 ^ (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let mut x = (self.0 ^ (nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+            .wrapping_mul(0xd6e8_feb8_6659_fd93);
         x ^= x >> 32;
         EventId(x)
     }
@@ -140,7 +141,13 @@ pub trait Alternatives {
 /// `Any`, so that a strategy can be taken back out of the kernel after a run and read.
 pub trait Chooser: std::any::Any + Send {
     /// Picks one of `count` alternatives (at least 2): a number below `count`, 0 being the kind one.
-    fn choose(&mut self, site: Site, key: Key, count: usize, alternatives: &dyn Alternatives) -> usize;
+    fn choose(
+        &mut self,
+        site: Site,
+        key: Key,
+        count: usize,
+        alternatives: &dyn Alternatives,
+    ) -> usize;
 
     /// True if every answer is 0, so that the kernel need not ask.
     fn is_kind(&self) -> bool {

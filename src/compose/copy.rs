@@ -22,7 +22,14 @@ const BUFFER: usize = 64 * 1024;
 /// bytes read and not yet written are lost with the operation, and counted as discarded.
 #[track_caller]
 pub fn copy(from: &impl Source, to: &impl Sink) -> Operation<Copy> {
-    Operation::new(Copy { from: from.object(), to: to.object(), buf: Vec::new(), written: 0, total: 0, ended: false })
+    Operation::new(Copy {
+        from: from.object(),
+        to: to.object(),
+        buf: Vec::new(),
+        written: 0,
+        total: 0,
+        ended: false,
+    })
 }
 
 /// The kind of [`copy`].
@@ -73,7 +80,9 @@ impl Steps for Copy {
     }
 
     fn next(&mut self, result: i32, stop: Stop) -> bool {
-        let Ok(moved) = usize::try_from(result) else { return false };
+        let Ok(moved) = usize::try_from(result) else {
+            return false;
+        };
         if self.is_writing() {
             self.written += moved;
             self.total += moved as u64;
@@ -87,16 +96,27 @@ impl Steps for Copy {
 
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {
         if outcome.result == FAILED_EARLY {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "copy needs two streams of one proactor"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "copy needs two streams of one proactor",
+            ));
         }
         if self.ended && outcome.result == 0 {
             return Ok(self.total);
         }
-        Outcome { result: (self.buf.len() - self.written) as i32, ..outcome }.discard_bytes();
+        Outcome {
+            result: (self.buf.len() - self.written) as i32,
+            ..outcome
+        }
+        .discard_bytes();
         Err(interrupted(&outcome, self.total, Cause::WriteZero))
     }
 
     fn discard(self, outcome: Outcome<'_>) {
-        Outcome { result: (self.buf.len() - self.written) as i32, ..outcome }.discard_bytes();
+        Outcome {
+            result: (self.buf.len() - self.written) as i32,
+            ..outcome
+        }
+        .discard_bytes();
     }
 }

@@ -34,25 +34,49 @@ use crate::op::slots::Stop;
 /// ```
 #[track_caller]
 pub fn read_exact<B: IoBufMut>(from: &impl Source, buf: B) -> Operation<ReadExact<B>> {
-    Operation::new(ReadExact { object: from.object(), buf, done: 0, code: Code::Recv, offset: 0 })
+    Operation::new(ReadExact {
+        object: from.object(),
+        buf,
+        done: 0,
+        code: Code::Recv,
+        offset: 0,
+    })
 }
 
 /// Fills the buffer to its capacity from byte `offset` of a file. As [`read_exact`].
 #[track_caller]
 pub fn read_exact_at<B: IoBufMut>(file: &File, buf: B, offset: u64) -> Operation<ReadExact<B>> {
-    Operation::new(ReadExact { object: file.object(), buf, done: 0, code: Code::ReadAt, offset })
+    Operation::new(ReadExact {
+        object: file.object(),
+        buf,
+        done: 0,
+        code: Code::ReadAt,
+        offset,
+    })
 }
 
 /// Sends the whole buffer.
 #[track_caller]
 pub fn write_all<B: IoBuf>(to: &impl Sink, buf: B) -> Operation<WriteAll<B>> {
-    Operation::new(WriteAll { object: to.object(), buf, done: 0, code: Code::Send, offset: 0 })
+    Operation::new(WriteAll {
+        object: to.object(),
+        buf,
+        done: 0,
+        code: Code::Send,
+        offset: 0,
+    })
 }
 
 /// Writes the whole buffer at byte `offset` of a file.
 #[track_caller]
 pub fn write_all_at<B: IoBuf>(file: &File, buf: B, offset: u64) -> Operation<WriteAll<B>> {
-    Operation::new(WriteAll { object: file.object(), buf, done: 0, code: Code::WriteAt, offset })
+    Operation::new(WriteAll {
+        object: file.object(),
+        buf,
+        done: 0,
+        code: Code::WriteAt,
+        offset,
+    })
 }
 
 /// The kind of [`read_exact`].
@@ -102,7 +126,11 @@ impl<B: IoBufMut> Steps for ReadExact<B> {
     }
 
     fn discard(self, outcome: Outcome<'_>) {
-        Outcome { result: i32::try_from(self.done).unwrap_or(i32::MAX), ..outcome }.discard_bytes();
+        Outcome {
+            result: i32::try_from(self.done).unwrap_or(i32::MAX),
+            ..outcome
+        }
+        .discard_bytes();
     }
 }
 

@@ -22,11 +22,17 @@ use crate::op::object::ObjectRef;
 use crate::op::slots::Stop;
 
 /// Something to read a stream of bytes from. Sealed.
-#[expect(private_bounds, reason = "sealed: what can be read is the crate's own matter")]
+#[expect(
+    private_bounds,
+    reason = "sealed: what can be read is the crate's own matter"
+)]
 pub trait Source: Object {}
 
 /// Something to write a stream of bytes to. Sealed.
-#[expect(private_bounds, reason = "sealed: what can be written is the crate's own matter")]
+#[expect(
+    private_bounds,
+    reason = "sealed: what can be written is the crate's own matter"
+)]
 pub trait Sink: Object {}
 
 trait Object {

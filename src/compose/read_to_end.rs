@@ -19,7 +19,12 @@ const CHUNK: usize = 8 * 1024;
 /// [`Interrupted`](super::Interrupted) with [`Cause::Limit`]; what had come is in the buffer.
 #[track_caller]
 pub fn read_to_end(from: &impl Source, buf: Vec<u8>, limit: usize) -> Operation<ReadToEnd> {
-    Operation::new(ReadToEnd { object: from.object(), buf, done: 0, limit })
+    Operation::new(ReadToEnd {
+        object: from.object(),
+        buf,
+        done: 0,
+        limit,
+    })
 }
 
 /// The kind of [`read_to_end`].
@@ -72,6 +77,10 @@ impl Steps for ReadToEnd {
     }
 
     fn discard(self, outcome: Outcome<'_>) {
-        Outcome { result: i32::try_from(self.done).unwrap_or(i32::MAX), ..outcome }.discard_bytes();
+        Outcome {
+            result: i32::try_from(self.done).unwrap_or(i32::MAX),
+            ..outcome
+        }
+        .discard_bytes();
     }
 }

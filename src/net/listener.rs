@@ -37,7 +37,13 @@ pub struct ListenOptions {
 impl ListenOptions {
     /// A backlog of 1,024 connections; the address can be used again at once after a restart.
     pub fn new() -> ListenOptions {
-        ListenOptions { options: backend::ListenOptions { backlog: 1024, reuse_address: true, reuse_port: false } }
+        ListenOptions {
+            options: backend::ListenOptions {
+                backlog: 1024,
+                reuse_address: true,
+                reuse_port: false,
+            },
+        }
     }
 
     /// How many connections may wait to be accepted. (The kernel may allow fewer: listen(2).)
@@ -68,7 +74,9 @@ impl ListenOptions {
         let home = proactor.home;
         let backend = home.backend()?;
         let raw = backend.listen(addr.to_addr()?, self.options)?;
-        Ok(TcpListener { handle: home.open_object(&*backend, raw)? })
+        Ok(TcpListener {
+            handle: home.open_object(&*backend, raw)?,
+        })
     }
 }
 
@@ -94,7 +102,9 @@ impl TcpListener {
     /// Cancel-safe: a connection that arrives for a dropped future is closed, and counted.
     #[track_caller]
     pub fn accept(&self) -> Operation<Accept> {
-        Operation::new(Accept { object: self.handle.get() })
+        Operation::new(Accept {
+            object: self.handle.get(),
+        })
     }
 
     /// Where it listens.
@@ -103,7 +113,9 @@ impl TcpListener {
     ///
     /// If it has been closed, or the proactor dropped.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.handle.get().with_raw(|backend, raw| backend.local_addr(raw))
+        self.handle
+            .get()
+            .with_raw(|backend, raw| backend.local_addr(raw))
     }
 
     /// Closes it for all its handles: pending accepts are cancelled. Once is enough (I8).
@@ -114,7 +126,9 @@ impl TcpListener {
 
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TcpListener").field(&self.local_addr().ok()).finish()
+        f.debug_tuple("TcpListener")
+            .field(&self.local_addr().ok())
+            .finish()
     }
 }
 
@@ -143,7 +157,9 @@ impl Steps for Accept {
         let raw = backend::Raw(outcome.result);
         let stream = TcpStream::new(local.open_object(self.object.home(), raw));
         // A peer that has reset the connection since has no address any more (getpeername(2)).
-        let peer = stream.peer_addr().map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
+        let peer = stream
+            .peer_addr()
+            .map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
         Ok((stream, peer))
     }
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use super::transfer::{Read, ReadVectored, Write, WriteVectored};
 use super::ToAddr;
+use super::transfer::{Read, ReadVectored, Write, WriteVectored};
 use crate::backend::{Code, ConnectAddr, Op};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::op::Operation;
@@ -45,11 +45,19 @@ impl TcpStream {
         let connect = match addr.to_addr() {
             Ok(addr) => Connect {
                 home: proactor.home,
-                addr: Some(ConnectAddr { addr, scratch: [0; 4] }),
+                addr: Some(ConnectAddr {
+                    addr,
+                    scratch: [0; 4],
+                }),
                 handle: None,
                 failed: None,
             },
-            Err(error) => Connect { home: proactor.home, addr: None, handle: None, failed: Some(error) },
+            Err(error) => Connect {
+                home: proactor.home,
+                addr: None,
+                handle: None,
+                failed: Some(error),
+            },
         };
         Operation::new(connect)
     }
@@ -61,14 +69,20 @@ impl TcpStream {
     #[inline]
     #[track_caller]
     pub fn read<B: IoBufMut>(&self, buf: B) -> Operation<Read<B>> {
-        Operation::new(Read { object: self.handle.get(), buf })
+        Operation::new(Read {
+            object: self.handle.get(),
+            buf,
+        })
     }
 
     /// Sends from the start of `buf`; how many bytes the kernel has taken. It may be fewer than all.
     #[inline]
     #[track_caller]
     pub fn write<B: IoBuf>(&self, buf: B) -> Operation<Write<B>> {
-        Operation::new(Write { object: self.handle.get(), buf })
+        Operation::new(Write {
+            object: self.handle.get(),
+            buf,
+        })
     }
 
     /// Receives into several buffers, each filled before the next.
@@ -86,7 +100,10 @@ impl TcpStream {
     /// Ends one side of the connection, or both (shutdown(2)): after `Write` the peer reads to the end.
     #[track_caller]
     pub fn shutdown(&self, how: std::net::Shutdown) -> Operation<Shutdown> {
-        Operation::new(Shutdown { object: self.handle.get(), how })
+        Operation::new(Shutdown {
+            object: self.handle.get(),
+            how,
+        })
     }
 
     /// Whether small writes go out at once (TCP_NODELAY).
@@ -95,7 +112,8 @@ impl TcpStream {
     ///
     /// If it has been closed, or the proactor dropped.
     pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.object().with_raw(|backend, raw| backend.set_nodelay(raw, on))
+        self.object()
+            .with_raw(|backend, raw| backend.set_nodelay(raw, on))
     }
 
     /// See [`set_nodelay`](TcpStream::set_nodelay).
@@ -113,7 +131,8 @@ impl TcpStream {
     ///
     /// If it has been closed, or the proactor dropped.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.object().with_raw(|backend, raw| backend.local_addr(raw))
+        self.object()
+            .with_raw(|backend, raw| backend.local_addr(raw))
     }
 
     /// The other side's address.
@@ -122,7 +141,8 @@ impl TcpStream {
     ///
     /// If it has been closed, the peer has reset the connection, or the proactor was dropped.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.object().with_raw(|backend, raw| backend.peer_addr(raw))
+        self.object()
+            .with_raw(|backend, raw| backend.peer_addr(raw))
     }
 
     /// Closes it for all its handles: what is pending is cancelled, and the descriptor goes with the
@@ -141,7 +161,10 @@ impl TcpStream {
 
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpStream").field("local", &self.local_addr().ok()).field("peer", &self.peer_addr().ok()).finish()
+        f.debug_struct("TcpStream")
+            .field("local", &self.local_addr().ok())
+            .field("peer", &self.peer_addr().ok())
+            .finish()
     }
 }
 
@@ -216,13 +239,25 @@ impl Steps for Connect {
     }
 
     fn activate(&mut self, local: &Local) -> Result<Activation, i32> {
-        let Some(addr) = &mut self.addr else { return Err(FAILED_EARLY) };
-        let opened = self.home.backend().and_then(|backend| backend.stream(addr.addr));
+        let Some(addr) = &mut self.addr else {
+            return Err(FAILED_EARLY);
+        };
+        let opened = self
+            .home
+            .backend()
+            .and_then(|backend| backend.stream(addr.addr));
         match opened {
             Ok(raw) => {
                 let handle = self.handle.insert(local.open_object(self.home, raw));
-                let op = Op { ptr: std::ptr::from_mut(addr).cast(), ..Op::new(Code::Connect, raw) };
-                Ok(Activation { op, object: Some(handle.get().object), writable: false })
+                let op = Op {
+                    ptr: std::ptr::from_mut(addr).cast(),
+                    ..Op::new(Code::Connect, raw)
+                };
+                Ok(Activation {
+                    op,
+                    object: Some(handle.get().object),
+                    writable: false,
+                })
             }
             Err(error) => {
                 self.failed = Some(error);

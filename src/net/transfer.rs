@@ -25,7 +25,12 @@ impl<B: IoBufMut> Steps for Read<B> {
 
     #[inline]
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
-        Activation::lending(&self.object, Code::Recv, self.buf.io_mut_ptr(), self.buf.io_capacity())
+        Activation::lending(
+            &self.object,
+            Code::Recv,
+            self.buf.io_mut_ptr(),
+            self.buf.io_capacity(),
+        )
     }
 
     #[inline]
@@ -60,7 +65,12 @@ impl<B: IoBuf> Steps for Write<B> {
 
     #[inline]
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
-        Activation::lending(&self.object, Code::Send, self.buf.io_ptr().cast_mut(), self.buf.io_len())
+        Activation::lending(
+            &self.object,
+            Code::Send,
+            self.buf.io_ptr().cast_mut(),
+            self.buf.io_len(),
+        )
     }
 
     #[inline]
@@ -84,7 +94,10 @@ unsafe impl Send for Segments {}
 
 impl Segments {
     fn new(pieces: impl ExactSizeIterator<Item = Segment>) -> Segments {
-        let nothing = Segment { ptr: std::ptr::null_mut(), len: 0 };
+        let nothing = Segment {
+            ptr: std::ptr::null_mut(),
+            len: 0,
+        };
         if pieces.len() > INLINE {
             return Segments::Heap(pieces.take(MAX_SEGMENTS).collect());
         }
@@ -121,8 +134,15 @@ pub struct ReadVectored<B> {
 
 impl<B: IoBufMut> ReadVectored<B> {
     pub(super) fn new(object: ObjectRef, mut bufs: Vec<B>) -> Self {
-        let segments = Segments::new(bufs.iter_mut().map(|buf| Segment { ptr: buf.io_mut_ptr(), len: buf.io_capacity() }));
-        ReadVectored { object, bufs, segments }
+        let segments = Segments::new(bufs.iter_mut().map(|buf| Segment {
+            ptr: buf.io_mut_ptr(),
+            len: buf.io_capacity(),
+        }));
+        ReadVectored {
+            object,
+            bufs,
+            segments,
+        }
     }
 }
 
@@ -145,7 +165,12 @@ impl<B: IoBufMut> Steps for ReadVectored<B> {
         if let Ok(n) = result {
             let mut left = n;
             // What the kernel was told, not what a buffer says now; those behind IOV_MAX got nothing.
-            let lens = self.segments.as_mut().iter().map(|segment| segment.len).chain(std::iter::repeat(0));
+            let lens = self
+                .segments
+                .as_mut()
+                .iter()
+                .map(|segment| segment.len)
+                .chain(std::iter::repeat(0));
             for (buf, len) in self.bufs.iter_mut().zip(lens) {
                 let here = left.min(len);
                 // SAFETY: the kernel fills each buffer before the next; `here` bytes are this one's share.
@@ -170,8 +195,15 @@ pub struct WriteVectored<B> {
 
 impl<B: IoBuf> WriteVectored<B> {
     pub(super) fn new(object: ObjectRef, bufs: Vec<B>) -> Self {
-        let segments = Segments::new(bufs.iter().map(|buf| Segment { ptr: buf.io_ptr().cast_mut(), len: buf.io_len() }));
-        WriteVectored { object, bufs, segments }
+        let segments = Segments::new(bufs.iter().map(|buf| Segment {
+            ptr: buf.io_ptr().cast_mut(),
+            len: buf.io_len(),
+        }));
+        WriteVectored {
+            object,
+            bufs,
+            segments,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The slow way round: operations that are started, awaited or cancelled away from their worker.
 
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
-use std::sync::Arc;
 
 use super::home::lock;
 
@@ -91,7 +91,12 @@ impl<T> Fetched<T> {
 
     pub(crate) fn new() -> Arc<Fetched<T>> {
         Arc::new(Fetched {
-            state: Mutex::new(FetchedState { output: None, waker: None, abandoned: false, lost: false }),
+            state: Mutex::new(FetchedState {
+                output: None,
+                waker: None,
+                abandoned: false,
+                lost: false,
+            }),
             started: Arc::new(Started::new()),
         })
     }
@@ -124,7 +129,9 @@ impl<T> Fetched<T> {
         let mut state = lock(&self.state);
         match state.output.take() {
             Some(output) => Poll::Ready(output),
-            None if state.lost => panic!("a method of the lent buffer panicked, and the output is lost"),
+            None if state.lost => {
+                panic!("a method of the lent buffer panicked, and the output is lost")
+            }
             None => {
                 let old = state.waker.replace(cx.waker().clone());
                 drop(state);

@@ -32,7 +32,11 @@ pub(crate) enum Message {
     Cancel { index: u32, first: u64 },
     /// The future of the operation that started in this slot as this generation is gone. A teardown
     /// does this too: what the slot owns is to be dropped.
-    Abandon { index: u32, first: u64, abandon: fn(&Local, u32, u64) },
+    Abandon {
+        index: u32,
+        first: u64,
+        abandon: fn(&Local, u32, u64),
+    },
     /// The last user handle of an object is gone, or it was closed.
     Close(super::object::ObjectRef),
     /// A task was woken.
@@ -59,7 +63,12 @@ pub(crate) struct Owner {
 impl Owner {
     pub(crate) fn current() -> Owner {
         let thread = std::thread::current();
-        Owner { id: thread.id(), name: thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_owned) }
+        Owner {
+            id: thread.id(),
+            name: thread
+                .name()
+                .map_or_else(|| format!("{:?}", thread.id()), str::to_owned),
+        }
     }
 }
 
@@ -221,7 +230,10 @@ impl HomeRef {
 /// The error of everything that is asked of a proactor that has been dropped.
 #[cold]
 pub(crate) fn gone() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "the proactor was dropped: its operations have ended and its objects are closed")
+    io::Error::new(
+        io::ErrorKind::NotConnected,
+        "the proactor was dropped: its operations have ended and its objects are closed",
+    )
 }
 
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -236,7 +248,10 @@ impl Home {
     pub(crate) fn take() -> HomeRef {
         let pooled = lock(&POOL).pop();
         let home = pooled.unwrap_or_else(Home::make);
-        HomeRef { home, incarnation: home.incarnation.load(Ordering::Acquire) }
+        HomeRef {
+            home,
+            incarnation: home.incarnation.load(Ordering::Acquire),
+        }
     }
 
     fn make() -> &'static Home {
@@ -340,7 +355,9 @@ pub(crate) struct Entered {
 
 impl Entered {
     pub(crate) fn new(local: &'static Local) -> Entered {
-        Entered { before: CURRENT.replace(Some(local)) }
+        Entered {
+            before: CURRENT.replace(Some(local)),
+        }
     }
 
     /// Whether this thread is inside a worker: in a handler.
@@ -402,7 +419,10 @@ impl Local {
     }
 
     pub(crate) fn now(&self) -> u64 {
-        self.backend.borrow().as_ref().map_or(0, |backend| backend.now())
+        self.backend
+            .borrow()
+            .as_ref()
+            .map_or(0, |backend| backend.now())
     }
 
     /// Does what comes from outside any handler: its cause is the root.
@@ -439,7 +459,13 @@ impl Local {
         let (cause, nth) = (self.step.get(), self.nth.get());
         let event = self.next_event();
         if self.is_traced.get() {
-            self.note(Note::Began { event, cause, nth, what, location });
+            self.note(Note::Began {
+                event,
+                cause,
+                nth,
+                what,
+                location,
+            });
         }
         event
     }
@@ -453,13 +479,21 @@ impl Local {
 
     /// Hands an operation to the lane. The slot's payload, vtable, event and location are set.
     #[inline(always)]
-    pub(crate) fn submit(&self, slot: &'static Slot, op: &Op, writable: bool, may_be_ready: bool) -> Submitted {
+    pub(crate) fn submit(
+        &self,
+        slot: &'static Slot,
+        op: &Op,
+        writable: bool,
+        may_be_ready: bool,
+    ) -> Submitted {
         slot.code.set(op.code);
         slot.set_life(life::PENDING);
         slot.origin.writable.set(writable);
         slot.origin.may_be_ready.set(may_be_ready);
         let mut lane = self.lane.borrow_mut();
-        let Some(lane) = lane.as_mut() else { return self.no_lane(slot) };
+        let Some(lane) = lane.as_mut() else {
+            return self.no_lane(slot);
+        };
         // SAFETY: what op points at is owned by the slot's payload, whose address is stable, and the
         // slot is not touched until its completion (I2, I4: that is what a slot is for). The token is
         // of this activation alone.
@@ -476,7 +510,12 @@ impl Local {
     #[cold]
     pub(crate) fn complete_later(&self, slot: &'static Slot, result: i32) {
         slot.set_life(life::PENDING);
-        self.ready.borrow_mut().push_back(Ready::Complete(Completion { token: slot.token(), result }));
+        self.ready
+            .borrow_mut()
+            .push_back(Ready::Complete(Completion {
+                token: slot.token(),
+                result,
+            }));
     }
 
     /// Asks the operation in the slot to end early, for this reason.
@@ -516,7 +555,9 @@ impl Local {
     #[inline]
     pub(crate) fn dispatch(&self, completion: Completion) {
         let token = completion.token;
-        let Some(slot) = self.slots.get(token.index()) else { return };
+        let Some(slot) = self.slots.get(token.index()) else {
+            return;
+        };
         if !token.has_tag(crate::backend::Tag::Operation) {
             // The deadline of the operation that started as this generation: if it is over, it is
             // over (I6).
@@ -598,6 +639,9 @@ impl Local {
     /// The error behind a negative result.
     #[cold]
     pub(crate) fn error(&self, code: i32) -> io::Error {
-        self.backend.borrow().as_ref().map_or_else(gone, |backend| backend.error(code))
+        self.backend
+            .borrow()
+            .as_ref()
+            .map_or_else(gone, |backend| backend.error(code))
     }
 }

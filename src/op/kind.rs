@@ -31,14 +31,23 @@ impl Activation {
     #[inline]
     pub(crate) fn on(object: &ObjectRef, code: Code) -> Result<Activation, i32> {
         let raw = object.raw().ok_or(HANDLE_CLOSED)?;
-        Ok(Activation { op: Op::new(code, raw), object: Some(object.object), writable: false })
+        Ok(Activation {
+            op: Op::new(code, raw),
+            object: Some(object.object),
+            writable: false,
+        })
     }
 
     /// A transfer to or from a lent buffer. The buffer's methods are user code, which may close the
     /// object: taken as values, what they said is known before the object is looked up, and nothing
     /// of the user's runs from there to the lane.
     #[inline]
-    pub(crate) fn lending(object: &ObjectRef, code: Code, ptr: *mut u8, len: usize) -> Result<Activation, i32> {
+    pub(crate) fn lending(
+        object: &ObjectRef,
+        code: Code,
+        ptr: *mut u8,
+        len: usize,
+    ) -> Result<Activation, i32> {
         let mut activation = Activation::on(object, code)?;
         activation.op.ptr = ptr;
         activation.op.len = len.min(MAX_TRANSFER) as u32;
@@ -112,7 +121,11 @@ impl Outcome<'_> {
     /// Bytes moved, or the error.
     #[inline]
     pub(crate) fn bytes(&self) -> io::Result<usize> {
-        if self.result >= 0 { Ok(self.result as usize) } else { Err(self.error()) }
+        if self.result >= 0 {
+            Ok(self.result as usize)
+        } else {
+            Err(self.error())
+        }
     }
 
     /// Done, or the error.
@@ -134,7 +147,9 @@ impl Outcome<'_> {
                 "too many operations in flight: wait for some of them, or raise Builder::max_operations",
             ),
             (PANICKED, _) => io::Error::other("a method of the lent buffer panicked"),
-            (code, _) => self.local.map_or_else(gone, |local| local.error(code.wrapping_neg())),
+            (code, _) => self
+                .local
+                .map_or_else(gone, |local| local.error(code.wrapping_neg())),
         }
     }
 
@@ -193,5 +208,10 @@ pub fn is_canceled(error: &io::Error) -> bool {
         || error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<super::interrupted::Interrupted>())
-            .is_some_and(|interrupted| matches!(interrupted.cause, super::interrupted::Cause::Canceled | super::interrupted::Cause::Closed))
+            .is_some_and(|interrupted| {
+                matches!(
+                    interrupted.cause,
+                    super::interrupted::Cause::Canceled | super::interrupted::Cause::Closed
+                )
+            })
 }

@@ -42,7 +42,10 @@ impl ObjectRef {
     /// then finds it closed.
     #[inline]
     pub(crate) fn home(&self) -> HomeRef {
-        HomeRef { home: self.object.home, incarnation: self.object.incarnation.load(Ordering::Relaxed) }
+        HomeRef {
+            home: self.object.home,
+            incarnation: self.object.incarnation.load(Ordering::Relaxed),
+        }
     }
 
     /// The kernel's name for it, if it is open.
@@ -53,7 +56,10 @@ impl ObjectRef {
     }
 
     /// Asks the backend something about the open object, from any thread; it can't be closed meanwhile.
-    pub(crate) fn with_raw<T>(&self, ask: impl FnOnce(&dyn Backend, Raw) -> io::Result<T>) -> io::Result<T> {
+    pub(crate) fn with_raw<T>(
+        &self,
+        ask: impl FnOnce(&dyn Backend, Raw) -> io::Result<T>,
+    ) -> io::Result<T> {
         let backend = self.home().backend()?;
         let _still_open = lock(&self.object.home.objects.pool);
         let raw = self.raw().ok_or_else(closed)?;
@@ -63,7 +69,12 @@ impl ObjectRef {
     /// Closes it; only the first of several closes has an effect (I8).
     pub(crate) fn close(&self) {
         let open = self.generation;
-        if self.object.generation.compare_exchange(open, open + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if self
+            .object
+            .generation
+            .compare_exchange(open, open + 1, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
             return;
         }
         match self.home().here() {
@@ -77,7 +88,10 @@ impl ObjectRef {
 /// The error of an operation on an object that has been closed on this side.
 #[cold]
 pub(crate) fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "the handle was closed: nothing can be started on it any more")
+    io::Error::new(
+        io::ErrorKind::NotConnected,
+        "the handle was closed: nothing can be started on it any more",
+    )
 }
 
 /// One user's handle of an object. The last one to be dropped closes the object.
@@ -143,7 +157,8 @@ impl Object {
     /// Closed by its users, and nothing is in flight on it any more.
     #[inline]
     pub(crate) fn is_ready_to_close(&self) -> bool {
-        self.generation.load(Ordering::Relaxed) & 1 == 0 && self.first.load(Ordering::Relaxed) == NONE
+        self.generation.load(Ordering::Relaxed) & 1 == 0
+            && self.first.load(Ordering::Relaxed) == NONE
     }
 
     /// Closed, without users, and not among the free blocks yet. A block that still has a stale handle
@@ -228,7 +243,12 @@ impl Pool {
 
 impl Objects {
     pub(crate) const fn new() -> Objects {
-        Objects { pool: Mutex::new(Pool { all: Vec::new(), free: Vec::new() }) }
+        Objects {
+            pool: Mutex::new(Pool {
+                all: Vec::new(),
+                free: Vec::new(),
+            }),
+        }
     }
 
     /// None is open, and a new proactor moves in: blocks are handed out in the same order again.
@@ -266,7 +286,9 @@ impl Objects {
         object.pooled.store(false, Ordering::Relaxed);
         object.raw.store(raw.0, Ordering::Relaxed);
         object.users.store(1, Ordering::Relaxed);
-        object.incarnation.store(home.incarnation, Ordering::Relaxed);
+        object
+            .incarnation
+            .store(home.incarnation, Ordering::Relaxed);
         let generation = object.generation.load(Ordering::Relaxed) + 1;
         object.generation.store(generation, Ordering::Release);
         ObjectHandle(ObjectRef { object, generation })
@@ -282,7 +304,9 @@ impl Objects {
             let raw = object.raw.swap(Raw::NONE.0, Ordering::SeqCst);
             if raw != Raw::NONE.0 {
                 let generation = object.generation.load(Ordering::Relaxed);
-                object.generation.store(generation + (generation & 1), Ordering::Release);
+                object
+                    .generation
+                    .store(generation + (generation & 1), Ordering::Release);
                 object.first.store(NONE, Ordering::Relaxed);
                 raws.push(Raw(raw));
                 if object.is_vacant() {
@@ -311,6 +335,9 @@ impl HomeRef {
 impl Home {
     pub(crate) fn open_objects(&self) -> usize {
         let pool = lock(&self.objects.pool);
-        pool.all.iter().filter(|object| object.raw.load(Ordering::Relaxed) != Raw::NONE.0).count()
+        pool.all
+            .iter()
+            .filter(|object| object.raw.load(Ordering::Relaxed) != Raw::NONE.0)
+            .count()
     }
 }

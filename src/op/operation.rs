@@ -39,9 +39,16 @@ enum State<K: Kind> {
     /// Not started.
     Idle(K),
     /// In a slot, started by a poll on its own worker.
-    Here { home: HomeRef, index: u32, first: u64 },
+    Here {
+        home: HomeRef,
+        index: u32,
+        first: u64,
+    },
     /// Polled from elsewhere: the worker starts it, or hands its result out.
-    Elsewhere { home: HomeRef, fetched: Arc<Fetched<K::Output>> },
+    Elsewhere {
+        home: HomeRef,
+        fetched: Arc<Fetched<K::Output>>,
+    },
     /// Its output was taken.
     Over,
 }
@@ -56,7 +63,11 @@ impl<K: Kind> Operation<K> {
     #[inline]
     #[track_caller]
     pub(crate) fn new(kind: K) -> Operation<K> {
-        Operation { state: State::Idle(kind), timeout: NEVER, location: Location::caller() }
+        Operation {
+            state: State::Idle(kind),
+            timeout: NEVER,
+            location: Location::caller(),
+        }
     }
 
     /// Bounds the whole operation: `duration` after its start a cancel is asked for. If it had moved
@@ -76,7 +87,6 @@ impl<K: Kind> Operation<K> {
         self.timeout = self.timeout.min(nanos(duration));
         self
     }
-
 }
 
 /// Started, it belongs to the kernel for as long as that takes: from here on nothing may be borrowed.
@@ -110,7 +120,12 @@ impl<K: Kind + 'static> Operation<K> {
                     both.into_slot(slot, Callback::<K, H>::VTABLE, |kind| {
                         local.start(slot, kind, timeout, location, false);
                     });
-                    Cancel { home: Some(home), index, first, started: None }
+                    Cancel {
+                        home: Some(home),
+                        index,
+                        first,
+                        started: None,
+                    }
                 }
                 None => no_slot(local, kind, handler),
             },
@@ -142,7 +157,12 @@ impl<K: Kind + 'static> Operation<K> {
             }
         }
         match &self.state {
-            State::Here { home, index, first } => Cancel { home: Some(*home), index: *index, first: *first, started: None },
+            State::Here { home, index, first } => Cancel {
+                home: Some(*home),
+                index: *index,
+                first: *first,
+                started: None,
+            },
             State::Elsewhere { home, fetched } => Cancel::of_started(*home, fetched.started()),
             State::Idle(_) | State::Over => Cancel::NOTHING,
         }
@@ -150,13 +170,28 @@ impl<K: Kind + 'static> Operation<K> {
 
     /// Starts it in a slot of this worker. The output at once if it is ready.
     #[inline]
-    fn start_here(&mut self, local: &'static Local, waiter: Waiter, may_be_ready: bool) -> Option<K::Output> {
-        let State::Idle(kind) = std::mem::replace(&mut self.state, State::Over) else { return None };
+    fn start_here(
+        &mut self,
+        local: &'static Local,
+        waiter: Waiter,
+        may_be_ready: bool,
+    ) -> Option<K::Output> {
+        let State::Idle(kind) = std::mem::replace(&mut self.state, State::Over) else {
+            return None;
+        };
         let home = kind.home();
         let Some(slot) = local.slots.take() else {
-            return Some(kind.finish(Outcome { local: Some(local), result: TOO_MANY, stop: Stop::No }));
+            return Some(kind.finish(Outcome {
+                local: Some(local),
+                result: TOO_MANY,
+                stop: Stop::No,
+            }));
         };
-        self.state = State::Here { home, index: slot.index(), first: slot.first.get() };
+        self.state = State::Here {
+            home,
+            index: slot.index(),
+            first: slot.first.get(),
+        };
         // SAFETY: the slot was just taken, its payload is empty; the vtable fits the payload.
         unsafe { slot.put(kind) };
         slot.vtable.set(Awaited::<K>::VTABLE);
@@ -164,7 +199,9 @@ impl<K: Kind + 'static> Operation<K> {
         let kind = unsafe { &mut *slot.get::<K>() };
         if local.start(slot, kind, self.timeout, self.location, may_be_ready) {
             self.state = State::Over;
-            local.ready_budget.set(local.ready_budget.get().saturating_sub(1));
+            local
+                .ready_budget
+                .set(local.ready_budget.get().saturating_sub(1));
             return Some(take_output::<K>(local, slot));
         }
         drop(slot.replace_waiter(waiter));
@@ -173,15 +210,25 @@ impl<K: Kind + 'static> Operation<K> {
 
     #[cold]
     fn start_elsewhere(&mut self, home: HomeRef) {
-        let State::Idle(kind) = std::mem::replace(&mut self.state, State::Over) else { return };
+        let State::Idle(kind) = std::mem::replace(&mut self.state, State::Over) else {
+            return;
+        };
         let fetched = Fetched::new();
-        self.state = State::Elsewhere { home, fetched: fetched.clone() };
+        self.state = State::Elsewhere {
+            home,
+            fetched: fetched.clone(),
+        };
         let started = fetched.started();
         // If the proactor goes before the worker gets there, the closure is dropped and `kind` with
         // it: the guard sees to it that the output is there all the same.
-        let parcel = Parcel { what: What::Start(kind), to: fetched };
+        let parcel = Parcel {
+            what: What::Start(kind),
+            to: fetched,
+        };
         let (timeout, location) = (self.timeout, self.location);
-        home.send(Message::Run(Box::new(move |local| parcel.start(local, &started, timeout, location))));
+        home.send(Message::Run(Box::new(move |local| {
+            parcel.start(local, &started, timeout, location)
+        })));
     }
 }
 
@@ -196,8 +243,12 @@ impl<K: Kind + 'static> Future for Operation<K> {
         match &self.state {
             State::Here { home, index, first } => {
                 let (home, index, first) = (*home, *index, *first);
-                let Some(local) = home.here() else { return self.poll_away(home, index, first, cx) };
-                let Some(slot) = local.slots.get(index) else { already_polled() };
+                let Some(local) = home.here() else {
+                    return self.poll_away(home, index, first, cx);
+                };
+                let Some(slot) = local.slots.get(index) else {
+                    already_polled()
+                };
                 if slot.life() == life::DONE {
                     self.state = State::Over;
                     local.begin_step(slot.origin.event.get());
@@ -227,7 +278,9 @@ impl<K: Kind + 'static> Future for Operation<K> {
 impl<K: Kind + 'static> Operation<K> {
     #[cold]
     fn poll_fetched(&mut self, cx: &mut Context<'_>) -> Poll<K::Output> {
-        let State::Elsewhere { fetched, .. } = &self.state else { already_polled() };
+        let State::Elsewhere { fetched, .. } = &self.state else {
+            already_polled()
+        };
         let output = std::task::ready!(fetched.poll(cx));
         self.state = State::Over;
         Poll::Ready(output)
@@ -236,7 +289,13 @@ impl<K: Kind + 'static> Operation<K> {
     /// It was started by a task of its worker and is polled somewhere else now: the worker sends the
     /// result.
     #[cold]
-    fn poll_away(&mut self, home: HomeRef, index: u32, first: u64, cx: &mut Context<'_>) -> Poll<K::Output> {
+    fn poll_away(
+        &mut self,
+        home: HomeRef,
+        index: u32,
+        first: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<K::Output> {
         if !home.is_alive() {
             // Without an output it was leaked: it will never be ready.
             let output = output_of_the_dead::<K>(home, index);
@@ -246,9 +305,15 @@ impl<K: Kind + 'static> Operation<K> {
             return output.map_or(Poll::Pending, Poll::Ready);
         }
         let fetched = Fetched::new();
-        self.state = State::Elsewhere { home, fetched: fetched.clone() };
+        self.state = State::Elsewhere {
+            home,
+            fetched: fetched.clone(),
+        };
         fetched.started().set(index, first);
-        let parcel = Parcel::<K> { what: What::Fetch { home, index, first }, to: fetched };
+        let parcel = Parcel::<K> {
+            what: What::Fetch { home, index, first },
+            to: fetched,
+        };
         home.send(Message::Run(Box::new(move |local| parcel.fetch(local))));
         self.poll_fetched(cx)
     }
@@ -259,7 +324,11 @@ impl<K: Kind + 'static> Operation<K> {
 #[inline(never)]
 #[track_caller]
 fn started_already<K: Kind>(state: State<K>) -> ! {
-    drop(Operation { state, timeout: NEVER, location: Location::caller() });
+    drop(Operation {
+        state,
+        timeout: NEVER,
+        location: Location::caller(),
+    });
     already_polled()
 }
 
@@ -291,13 +360,19 @@ impl<K: Kind> Operation<K> {
 fn abandon<K: Kind>(home: HomeRef, index: u32, first: u64) {
     match home.here() {
         Some(local) => orphan::<K>(local, index, first),
-        None if home.is_alive() => home.send(Message::Abandon { index, first, abandon: orphan::<K> }),
+        None if home.is_alive() => home.send(Message::Abandon {
+            index,
+            first,
+            abandon: orphan::<K>,
+        }),
         None => drop(output_of_the_dead::<K>(home, index)),
     }
 }
 
 fn orphan<K: Kind>(local: &Local, index: u32, first: u64) {
-    let Some(slot) = local.slots.get(index) else { return };
+    let Some(slot) = local.slots.get(index) else {
+        return;
+    };
     if slot.first.get() != first {
         return;
     }
@@ -350,10 +425,25 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
 struct Callback<K, H>(std::marker::PhantomData<(K, H)>);
 
 impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
-    const VTABLE: &'static VTable = &VTable { complete: Self::call, at_teardown: Some(Self::DROP), orphaned: false, name: K::NAME };
+    const VTABLE: &'static VTable = &VTable {
+        complete: Self::call,
+        at_teardown: Some(Self::DROP),
+        orphaned: false,
+        name: K::NAME,
+    };
     /// Not a user's handler: it is called at teardown too.
-    const INTERNAL: &'static VTable = &VTable { complete: Self::call, at_teardown: None, orphaned: false, name: K::NAME };
-    const DROP: &'static VTable = &VTable { complete: Self::drop_uninvoked, at_teardown: None, orphaned: false, name: K::NAME };
+    const INTERNAL: &'static VTable = &VTable {
+        complete: Self::call,
+        at_teardown: None,
+        orphaned: false,
+        name: K::NAME,
+    };
+    const DROP: &'static VTable = &VTable {
+        complete: Self::drop_uninvoked,
+        at_teardown: None,
+        orphaned: false,
+        name: K::NAME,
+    };
 
     /// # Safety
     ///
@@ -372,7 +462,11 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
         local.begin_step(slot.origin.event.get());
         local.release(slot);
         local.handlers_run.set(local.handlers_run.get() + 1);
-        handler(kind.finish(Outcome { local: Some(local), result, stop }));
+        handler(kind.finish(Outcome {
+            local: Some(local),
+            result,
+            stop,
+        }));
     }
 
     /// # Safety
@@ -386,7 +480,11 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
         if K::COMPOSED {
             kind.next(result, Stop::Teardown);
         }
-        kind.discard(Outcome { local: Some(local), result, stop: Stop::Teardown });
+        kind.discard(Outcome {
+            local: Some(local),
+            result,
+            stop: Stop::Teardown,
+        });
         drop(handler);
     }
 }
@@ -394,8 +492,18 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
 struct Awaited<K>(std::marker::PhantomData<K>);
 
 impl<K: Kind> Awaited<K> {
-    const VTABLE: &'static VTable = &VTable { complete: Self::wake, at_teardown: None, orphaned: false, name: K::NAME };
-    const ORPHAN: &'static VTable = &VTable { complete: Self::discard, at_teardown: None, orphaned: true, name: K::NAME };
+    const VTABLE: &'static VTable = &VTable {
+        complete: Self::wake,
+        at_teardown: None,
+        orphaned: false,
+        name: K::NAME,
+    };
+    const ORPHAN: &'static VTable = &VTable {
+        complete: Self::discard,
+        at_teardown: None,
+        orphaned: true,
+        name: K::NAME,
+    };
 
     /// # Safety
     ///
@@ -435,7 +543,11 @@ fn discard<K: Kind>(local: &Local, slot: &'static Slot) {
     // SAFETY: an orphaned slot's payload is a K; it is given back empty.
     let kind = unsafe { slot.take::<K>() };
     local.release(slot);
-    kind.discard(Outcome { local: Some(local), result, stop });
+    kind.discard(Outcome {
+        local: Some(local),
+        result,
+        stop,
+    });
 }
 
 /// Takes the output of a slot that is done and frees it.
@@ -446,7 +558,11 @@ fn take_output<K: Kind>(local: &Local, slot: &'static Slot) -> K::Output {
     // given back empty.
     let kind = unsafe { slot.take::<K>() };
     local.release(slot);
-    kind.finish(Outcome { local: Some(local), result, stop })
+    kind.finish(Outcome {
+        local: Some(local),
+        result,
+        stop,
+    })
 }
 
 /// The output of an operation whose proactor was torn down: the teardown left it done, in its slot,
@@ -463,8 +579,16 @@ fn output_of_the_dead<K: Kind>(home: HomeRef, index: u32) -> Option<K::Output> {
     }
     // SAFETY: this future alone knows the slot, whose payload is the K that it put there.
     let kind = unsafe { slot.take::<K>() };
-    let result = if slot.result.get() < 0 { GONE } else { slot.result.get() };
-    Some(kind.finish(Outcome { local: None, result, stop: Stop::Teardown }))
+    let result = if slot.result.get() < 0 {
+        GONE
+    } else {
+        slot.result.get()
+    };
+    Some(kind.finish(Outcome {
+        local: None,
+        result,
+        stop: Stop::Teardown,
+    }))
 }
 
 /// While a buffer's methods run: if one panics, the operation is complete all the same, as soon as
@@ -497,7 +621,14 @@ impl Local {
         slot.origin.cause.set(self.step.get());
         slot.origin.location.set(location);
         if self.slots.in_use() > self.limit.get() && !K::UNBOUNDED {
-            self.complete_later(slot, if self.tearing_down.get() { GONE } else { TOO_MANY });
+            self.complete_later(
+                slot,
+                if self.tearing_down.get() {
+                    GONE
+                } else {
+                    TOO_MANY
+                },
+            );
             return false;
         }
         if self.activate(slot, kind, may_be_ready) {
@@ -516,7 +647,11 @@ impl Local {
         let unwound = Unwound { local: self, slot };
         let activation = kind.activate(self);
         std::mem::forget(unwound);
-        let Activation { op, object, writable } = match activation {
+        let Activation {
+            op,
+            object,
+            writable,
+        } = match activation {
             Ok(activation) => activation,
             Err(result) => {
                 self.complete_later(slot, result);
@@ -608,7 +743,10 @@ where
     let slot = local.slots.extra();
     Both { kind, handler }.into_slot(slot, Callback::<K, H>::VTABLE, |_| {});
     slot.origin.event.set(local.next_event());
-    local.ready.borrow_mut().push_back(Ready::Refused(slot, TOO_MANY));
+    local
+        .ready
+        .borrow_mut()
+        .push_back(Ready::Refused(slot, TOO_MANY));
     Cancel::NOTHING
 }
 
@@ -675,15 +813,27 @@ enum What<K> {
     /// Start this.
     Start(K),
     /// Fetch the result of what a task of the worker has started there.
-    Fetch { home: HomeRef, index: u32, first: u64 },
+    Fetch {
+        home: HomeRef,
+        index: u32,
+        first: u64,
+    },
     /// It is done.
     Nothing,
 }
 
 impl<K: Kind + 'static> Parcel<K> {
     /// On the worker: starts the operation, as one with a handler that hands the output over.
-    fn start(mut self, local: &Local, started: &Started, timeout: u64, location: &'static Location<'static>) {
-        let What::Start(kind) = std::mem::replace(&mut self.what, What::Nothing) else { return };
+    fn start(
+        mut self,
+        local: &Local,
+        started: &Started,
+        timeout: u64,
+        location: &'static Location<'static>,
+    ) {
+        let What::Start(kind) = std::mem::replace(&mut self.what, What::Nothing) else {
+            return;
+        };
         let delivery = self.to.delivery();
         let deliver = move |output| delivery.put(output);
         match local.slots.take() {
@@ -694,8 +844,13 @@ impl<K: Kind + 'static> Parcel<K> {
 
     /// On the worker: hands over the result of an operation that was started here by a task.
     fn fetch(mut self, local: &Local) {
-        let What::Fetch { home, index, first } = self.what else { return };
-        let slot = local.slots.get(index).filter(|slot| slot.first.get() == first);
+        let What::Fetch { home, index, first } = self.what else {
+            return;
+        };
+        let slot = local
+            .slots
+            .get(index)
+            .filter(|slot| slot.first.get() == first);
         let is_abandoned = self.to.is_abandoned();
         if let Some(slot) = slot
             && slot.life() != life::DONE
@@ -751,12 +906,20 @@ impl<K: Kind + 'static> Drop for Parcel<K> {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.what, What::Nothing) {
             What::Start(kind) => {
-                self.to.put(kind.finish(Outcome { local: None, result: GONE, stop: Stop::Teardown }));
+                self.to.put(kind.finish(Outcome {
+                    local: None,
+                    result: GONE,
+                    stop: Stop::Teardown,
+                }));
             }
             // A teardown threw the message away. What it was sent for is still in its slot.
             What::Fetch { home, index, first } => match home.here() {
                 Some(local) => {
-                    Parcel { what: What::<K>::Fetch { home, index, first }, to: self.to.clone() }.fetch(local);
+                    Parcel {
+                        what: What::<K>::Fetch { home, index, first },
+                        to: self.to.clone(),
+                    }
+                    .fetch(local);
                 }
                 None if home.is_alive() => {}
                 None => {
@@ -786,10 +949,20 @@ pub struct Cancel {
 }
 
 impl Cancel {
-    const NOTHING: Cancel = Cancel { home: None, index: 0, first: 0, started: None };
+    const NOTHING: Cancel = Cancel {
+        home: None,
+        index: 0,
+        first: 0,
+        started: None,
+    };
 
     fn of_started(home: HomeRef, started: Arc<Started>) -> Cancel {
-        Cancel { home: Some(home), index: 0, first: 0, started: Some(started) }
+        Cancel {
+            home: Some(home),
+            index: 0,
+            first: 0,
+            started: Some(started),
+        }
     }
 
     /// Asks. From any thread, any number of times.

@@ -225,7 +225,13 @@ impl Slot {
     pub(crate) unsafe fn get<T: Send>(&self) -> *mut T {
         let place = self.payload.get().cast::<u8>();
         // SAFETY: a T was put here, inline or boxed by the same rule.
-        unsafe { if fits_inline::<T>() { place.cast::<T>() } else { place.cast::<*mut T>().read() } }
+        unsafe {
+            if fits_inline::<T>() {
+                place.cast::<T>()
+            } else {
+                place.cast::<*mut T>().read()
+            }
+        }
     }
 
     /// Takes the payload's value out.
@@ -238,7 +244,11 @@ impl Slot {
         let place = self.payload.get().cast::<u8>();
         // SAFETY: a T was put here, inline or boxed by the same rule, and is not used afterwards.
         unsafe {
-            if fits_inline::<T>() { place.cast::<T>().read() } else { *Box::from_raw(place.cast::<*mut T>().read()) }
+            if fits_inline::<T>() {
+                place.cast::<T>().read()
+            } else {
+                *Box::from_raw(place.cast::<*mut T>().read())
+            }
         }
     }
 
@@ -290,7 +300,12 @@ const fn fits_inline<T>() -> bool {
 }
 
 /// What a free slot has. A completion for it can't pass the generation check.
-static VACANT: VTable = VTable { complete: vacant, at_teardown: None, orphaned: false, name: "nothing" };
+static VACANT: VTable = VTable {
+    complete: vacant,
+    at_teardown: None,
+    orphaned: false,
+    name: "nothing",
+};
 
 unsafe fn vacant(_: &Local, slot: &'static Slot, _: i32) {
     debug_assert!(false, "a completion reached the free slot {}", slot.index());
@@ -380,7 +395,11 @@ impl Slots {
 
     /// Every slot that is not free.
     pub(crate) fn busy(&self) -> impl Iterator<Item = &'static Slot> {
-        self.table.get().iter().copied().filter(|slot| slot.life() != life::FREE)
+        self.table
+            .get()
+            .iter()
+            .copied()
+            .filter(|slot| slot.life() != life::FREE)
     }
 
     /// All slots are free, and a new proactor moves in: it is to get the same numbers in the same
@@ -416,7 +435,8 @@ impl Slots {
         let slots: &'static [Slot] = Box::leak((made..made + size).map(Slot::new).collect());
         // The old table stays as it is: somebody may be reading it. All old ones together are as
         // large as the new one, and slots are never given back anyway.
-        self.table.set(Box::leak(before.iter().copied().chain(slots).collect()));
+        self.table
+            .set(Box::leak(before.iter().copied().chain(slots).collect()));
         Some(())
     }
 }

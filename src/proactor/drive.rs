@@ -32,7 +32,10 @@ impl Proactor {
     ///
     /// Its output is as [`run`](Proactor::run)'s.
     pub fn drive(&self) -> Drive<'_> {
-        Drive { proactor: self, not_send: PhantomData }
+        Drive {
+            proactor: self,
+            not_send: PhantomData,
+        }
     }
 }
 
@@ -42,9 +45,17 @@ impl Future for Drive<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (_inside, local) = self.proactor.enter()?;
         local.home.is_awake();
-        let is_virtual = local.lane.borrow().as_ref().is_some_and(|lane| lane.is_virtual());
+        let is_virtual = local
+            .lane
+            .borrow()
+            .as_ref()
+            .is_some_and(|lane| lane.is_virtual());
         let wait = if is_virtual { Until::Event } else { Until::Now };
-        if let Paused::End(end) = local.work(Goal { handlers: TURN, wait, main: false })? {
+        if let Paused::End(end) = local.work(Goal {
+            handlers: TURN,
+            wait,
+            main: false,
+        })? {
             return Poll::Ready(Ok(end));
         }
         let has_more = !local.ready.borrow().is_empty() || !local.batch.borrow().is_empty();
@@ -53,7 +64,11 @@ impl Future for Drive<'_> {
             return Poll::Pending;
         }
         let waker = cx.waker().clone();
-        let notified = local.lane.borrow_mut().as_mut().map(|lane| lane.notify(waker, Until::Event));
+        let notified = local
+            .lane
+            .borrow_mut()
+            .as_mut()
+            .map(|lane| lane.notify(waker, Until::Event));
         // User code, which may start or close something: the lane is free again.
         match notified.transpose().map_err(RunError::Backend)? {
             Some(Notified::Now(waker)) => waker.wake(),

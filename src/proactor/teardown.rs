@@ -54,8 +54,14 @@ pub(super) fn remember(home: HomeRef) {
 pub(super) fn of_this_thread() {
     let dropped = MINE.try_with(|mine| {
         let mut mine = mine.borrow_mut();
-        let dropped: Vec<_> = mine.0.iter().filter(|home| home.is_alive() && home.home.is_orphaned()).copied().collect();
-        mine.0.retain(|home| home.is_alive() && !home.home.is_orphaned());
+        let dropped: Vec<_> = mine
+            .0
+            .iter()
+            .filter(|home| home.is_alive() && home.home.is_orphaned())
+            .copied()
+            .collect();
+        mine.0
+            .retain(|home| home.is_alive() && !home.home.is_orphaned());
         dropped
     });
     let mut panic = None;
@@ -119,7 +125,11 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
         }
     };
     let lane = local.lane.borrow_mut().take();
-    let unclaimed = if drained { local.unclaimed_handles() } else { Vec::new() };
+    let unclaimed = if drained {
+        local.unclaimed_handles()
+    } else {
+        Vec::new()
+    };
     drop(inside);
     // From here on other threads may look into the slots of their futures.
     let unread = home.home.end_incarnation();
@@ -144,7 +154,11 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
     let mut later = Vec::new();
     for message in unread {
         let dropped = catch_unwind(AssertUnwindSafe(|| match message {
-            Message::Abandon { index, first, abandon } if drained => abandon(local, index, first),
+            Message::Abandon {
+                index,
+                first,
+                abandon,
+            } if drained => abandon(local, index, first),
             other => later.push(other),
         }));
         panic = panic.or(dropped.err());
@@ -171,7 +185,11 @@ impl Local {
             while let Some(message) = { self.mail.borrow_mut().pop_front() } {
                 match message {
                     Message::Close(object) => self.close_if_still(&object),
-                    Message::Abandon { index, first, abandon } => abandon(self, index, first),
+                    Message::Abandon {
+                        index,
+                        first,
+                        abandon,
+                    } => abandon(self, index, first),
                     other => drop(other),
                 }
             }
@@ -189,8 +207,13 @@ impl Local {
             }
             self.finish_ready();
             self.finish_batch();
-            let lane_busy = self.lane.borrow().as_ref().is_some_and(|lane| lane.in_flight() > 0);
-            let more = !self.ready.borrow().is_empty() || self.home.has_mail() || self.tasks.len() > 0;
+            let lane_busy = self
+                .lane
+                .borrow()
+                .as_ref()
+                .is_some_and(|lane| lane.in_flight() > 0);
+            let more =
+                !self.ready.borrow().is_empty() || self.home.has_mail() || self.tasks.len() > 0;
             if !lane_busy && !more {
                 return true;
             }
@@ -211,9 +234,15 @@ impl Local {
     /// Handles that arrived for futures which are still alive, somewhere, and have not looked.
     fn unclaimed_handles(&self) -> Vec<Raw> {
         let arrived = |slot: &&'static Slot| {
-            matches!(slot.code.get(), Code::Accept | Code::Open) && slot.result.get() >= 0 && slot.life() == life::DONE
+            matches!(slot.code.get(), Code::Accept | Code::Open)
+                && slot.result.get() >= 0
+                && slot.life() == life::DONE
         };
-        self.slots.busy().filter(arrived).map(|slot| Raw(slot.result.replace(GONE))).collect()
+        self.slots
+            .busy()
+            .filter(arrived)
+            .map(|slot| Raw(slot.result.replace(GONE)))
+            .collect()
     }
 
     fn finish_ready(&self) {
@@ -260,6 +289,7 @@ impl Home {
     }
 
     fn set_orphaned(&self) {
-        self.orphaned.store(true, std::sync::atomic::Ordering::Release);
+        self.orphaned
+            .store(true, std::sync::atomic::Ordering::Release);
     }
 }

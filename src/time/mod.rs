@@ -71,4 +71,3 @@ impl fmt::Debug for Instant {
         write!(f, "start + {:?}", self.since_start())
     }
 }
-

@@ -23,11 +23,17 @@ enum When {
 
 impl Sleep {
     pub(crate) fn after(home: HomeRef, duration: Duration) -> Sleep {
-        Sleep { home, when: When::After(nanos(duration)) }
+        Sleep {
+            home,
+            when: When::After(nanos(duration)),
+        }
     }
 
     pub(crate) fn until(home: HomeRef, deadline: Instant) -> Sleep {
-        Sleep { home, when: When::At(deadline.nanos()) }
+        Sleep {
+            home,
+            when: When::At(deadline.nanos()),
+        }
     }
 }
 
@@ -45,8 +51,15 @@ impl Steps for Sleep {
             When::After(nanos) => local.now().saturating_add(nanos),
             When::At(deadline) => deadline,
         };
-        let op = Op { offset: deadline, ..Op::new(Code::Timer, Raw::NONE) };
-        Ok(Activation { op, object: None, writable: false })
+        let op = Op {
+            offset: deadline,
+            ..Op::new(Code::Timer, Raw::NONE)
+        };
+        Ok(Activation {
+            op,
+            object: None,
+            writable: false,
+        })
     }
 
     fn finish(self, outcome: Outcome<'_>) -> io::Result<()> {

@@ -20,17 +20,44 @@ struct Shape {
     min_len: u32,
 }
 
-const RARE: Shape = Shape { opcode: 0, op_flags: 0, offset_mask: 0, min_len: u32::MAX };
+const RARE: Shape = Shape {
+    opcode: 0,
+    op_flags: 0,
+    offset_mask: 0,
+    min_len: u32::MAX,
+};
 
 static SHAPES: [Shape; 14] = {
     let mut shapes = [RARE; 14];
-    shapes[Code::Nop as usize] = Shape { opcode: opcode::NOP, min_len: 0, ..RARE };
-    shapes[Code::Recv as usize] = Shape { opcode: opcode::RECV, min_len: 1, ..RARE };
+    shapes[Code::Nop as usize] = Shape {
+        opcode: opcode::NOP,
+        min_len: 0,
+        ..RARE
+    };
+    shapes[Code::Recv as usize] = Shape {
+        opcode: opcode::RECV,
+        min_len: 1,
+        ..RARE
+    };
     // A library can't rely on SIGPIPE being ignored: a broken pipe is a result, never a signal.
-    shapes[Code::Send as usize] =
-        Shape { opcode: opcode::SEND, op_flags: libc::MSG_NOSIGNAL as u32, min_len: 0, ..RARE };
-    shapes[Code::ReadAt as usize] = Shape { opcode: opcode::READ, offset_mask: u64::MAX, min_len: 0, ..RARE };
-    shapes[Code::WriteAt as usize] = Shape { opcode: opcode::WRITE, offset_mask: u64::MAX, min_len: 0, ..RARE };
+    shapes[Code::Send as usize] = Shape {
+        opcode: opcode::SEND,
+        op_flags: libc::MSG_NOSIGNAL as u32,
+        min_len: 0,
+        ..RARE
+    };
+    shapes[Code::ReadAt as usize] = Shape {
+        opcode: opcode::READ,
+        offset_mask: u64::MAX,
+        min_len: 0,
+        ..RARE
+    };
+    shapes[Code::WriteAt as usize] = Shape {
+        opcode: opcode::WRITE,
+        offset_mask: u64::MAX,
+        min_len: 0,
+        ..RARE
+    };
     shapes
 };
 

@@ -246,7 +246,11 @@ impl Hand {
     #[track_caller]
     pub(super) fn next(&mut self) -> (u32, i32) {
         // After a violation only a wait with an end, such as a teardown's, drains.
-        let until = if self.world.failed() { Until::Now } else { Until::Event };
+        let until = if self.world.failed() {
+            Until::Now
+        } else {
+            Until::Event
+        };
         match self.step(until) {
             Stepped::Completion(token, result) => (token as u32, result),
             other => panic!("{other:?}, {:?}", self.world.violation()),
