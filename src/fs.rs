@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::backend::{Code, LENGTH_OFFSET, Op, Raw, open_flags};
-use crate::buf::{IoBuf, IoBufMut, MAX_TRANSFER};
+use crate::buf::{IoBuf, IoBufMut};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, gone};
 use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps};
@@ -242,11 +242,9 @@ impl<B: IoBufMut> Steps for ReadAt<B> {
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
-        let mut activation = Activation::on(&self.object, Code::ReadAt)?;
-        activation.op.ptr = self.buf.io_mut_ptr();
-        activation.op.len = self.buf.io_capacity().min(MAX_TRANSFER) as u32;
+        let (ptr, len) = (self.buf.io_mut_ptr(), self.buf.io_capacity());
+        let mut activation = Activation::lending(&self.object, Code::ReadAt, ptr, len)?;
         activation.op.offset = self.offset;
-        activation.writable = true;
         Ok(activation)
     }
 
@@ -280,9 +278,8 @@ impl<B: IoBuf> Steps for WriteAt<B> {
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
-        let mut activation = Activation::on(&self.object, Code::WriteAt)?;
-        activation.op.ptr = self.buf.io_ptr().cast_mut();
-        activation.op.len = self.buf.io_len().min(MAX_TRANSFER) as u32;
+        let (ptr, len) = (self.buf.io_ptr().cast_mut(), self.buf.io_len());
+        let mut activation = Activation::lending(&self.object, Code::WriteAt, ptr, len)?;
         activation.op.offset = self.offset;
         Ok(activation)
     }

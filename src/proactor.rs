@@ -375,12 +375,14 @@ impl Handle {
         if let Some(local) = self.home.here() {
             return Ok(look(local));
         }
+        let owner = lock(&self.home.home.owner);
+        // Under the lock: without it another proactor may be moving in.
         if !self.home.is_alive() {
             return Err(gone().to_string());
         }
-        let owner = lock(&self.home.home.owner);
         if owner.as_ref().is_none_or(|owner| owner.id == std::thread::current().id()) {
-            // SAFETY: this thread owns the home; or nobody does, and the lock keeps it so.
+            // SAFETY: this thread owns the home; or nobody does, and the lock keeps it so. It is this
+            // proactor's home: who tears that down claims it first, under the lock.
             return Ok(look(unsafe { self.home.home.local() }));
         }
         let name = owner.as_ref().map_or_else(String::new, |owner| owner.name.clone());

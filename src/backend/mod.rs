@@ -253,6 +253,15 @@ pub(crate) enum Waited {
     Over,
 }
 
+/// What is to be done after [`Lane::notify`].
+#[must_use = "a waker is to be woken, or dropped where that can do no harm"]
+pub(crate) enum Notified {
+    /// A wait would return at once: to be woken.
+    Now(Waker),
+    /// The waker will be woken. It replaced this one, to be dropped.
+    Later(Option<Waker>),
+}
+
 /// What the proactor tells the lane's trace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Note {
@@ -360,7 +369,9 @@ pub(crate) trait Lane: Send {
 
     /// Arranges that `waker` is woken, from any thread, as soon as a wait would return before
     /// `until`, and at `until`. One call, one wake at most; a later call replaces it.
-    fn notify(&mut self, waker: &Waker, until: Until) -> io::Result<()>;
+    ///
+    /// Waking and dropping a waker is user code, which may want the lane: the caller does it.
+    fn notify(&mut self, waker: Waker, until: Until) -> io::Result<Notified>;
 
     /// A wait never sleeps in real time (a simulation).
     fn is_virtual(&self) -> bool {

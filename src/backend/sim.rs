@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 use super::{
-    Backend, Began, Code, Completion, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Note, Op, Origin,
-    Raw, Submitted, Tag, Token, Until, Waited,
+    Backend, Began, Code, Completion, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Note,
+    Notified, Op, Origin, Raw, Submitted, Tag, Token, Until, Waited,
 };
 use crate::sim::World;
 use crate::sim::errno;
@@ -292,7 +292,7 @@ impl Lane for SimLane {
             .unwrap_or_default()
     }
 
-    fn notify(&mut self, waker: &Waker, until: Until) -> io::Result<()> {
+    fn notify(&mut self, waker: Waker, until: Until) -> io::Result<Notified> {
         let idle = self
             .world
             .enter(|kernel| kernel.in_flight() == 0)
@@ -303,15 +303,12 @@ impl Lane for SimLane {
                 .waker
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            *place = Some(waker.clone());
             if !self.bell.rung.load(Ordering::Acquire) {
-                return Ok(());
+                return Ok(Notified::Later(place.replace(waker)));
             }
-            *place = None;
         }
         // A step is possible, or time can move, or the run is stuck: nothing that is worth waiting for.
-        waker.wake_by_ref();
-        Ok(())
+        Ok(Notified::Now(waker))
     }
 
     fn is_traced(&self) -> bool {
@@ -546,7 +543,8 @@ mod tests {
 
         let count = Arc::new(Count(AtomicUsize::new(0)));
         let waker = Waker::from(Arc::clone(&count));
-        rig.lane.notify(&waker, Until::Event).unwrap();
+        let later = rig.lane.notify(waker.clone(), Until::Event).unwrap();
+        assert!(matches!(later, Notified::Later(None)));
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
         rig.backend.wake(0);
         rig.backend.wake(0);
@@ -565,10 +563,9 @@ mod tests {
             Tag::Operation,
         ));
         assert_eq!(rig.lane.in_flight(), 1);
-        rig.lane.notify(&waker, Until::Event).unwrap();
-        assert_eq!(
-            count.0.load(Ordering::Relaxed),
-            2,
+        let now = rig.lane.notify(waker, Until::Event).unwrap();
+        assert!(
+            matches!(now, Notified::Now(_)),
             "time can move: that is a step"
         );
         batch.clear();

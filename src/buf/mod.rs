@@ -17,7 +17,11 @@ use std::sync::Arc;
 ///
 /// [`io_ptr`](IoBuf::io_ptr) must point at [`io_len`](IoBuf::io_len) initialised bytes which stay at
 /// that address, unchanged and allocated, when the buffer value is moved, until it is dropped or
-/// handed to its owner again. An array held inline (`[u8; 64]`) is therefore no `IoBuf`: it moves.
+/// handed to its owner again. Nor does what the methods say change meanwhile: a composed operation
+/// asks them before each of its steps. An array held inline (`[u8; 64]`) is no `IoBuf`: it moves.
+///
+/// The methods are called on the proactor's worker. They may start, cancel and drop what they like;
+/// if one panics, the operation ends with an error.
 ///
 /// ```
 /// use proactor::IoBuf;
@@ -70,7 +74,8 @@ pub unsafe trait IoBuf: Send {
 ///
 /// [`io_mut_ptr`](IoBufMut::io_mut_ptr) must point at [`io_capacity`](IoBufMut::io_capacity) writable
 /// bytes (initialised or not) that stay at that address when the value is moved, and that nothing
-/// else reads or writes while the buffer is lent. It points where [`IoBuf::io_ptr`] points.
+/// else reads or writes while the buffer is lent. It points where [`IoBuf::io_ptr`] points. The
+/// capacity stays the same until [`set_io_len`](IoBufMut::set_io_len) or its owner changes it.
 pub unsafe trait IoBufMut: IoBuf {
     /// Where to write.
     fn io_mut_ptr(&mut self) -> *mut u8;

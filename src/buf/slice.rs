@@ -21,7 +21,7 @@ impl<B: IoBuf> Slice<B> {
     pub(super) fn new(buf: B, range: impl RangeBounds<usize>) -> Slice<B> {
         let begin = match range.start_bound() {
             Bound::Included(&at) => at,
-            Bound::Excluded(&at) => at + 1,
+            Bound::Excluded(&at) => at.saturating_add(1),
             Bound::Unbounded => 0,
         };
         let end = match range.end_bound() {
@@ -80,12 +80,19 @@ unsafe impl<B: IoBufMut> IoBufMut for Slice<B> {
     }
 
     fn io_capacity(&self) -> usize {
+        // A clone of a buffer may hold fewer bytes than its original: no room then, or there would be
+        // a gap of bytes that nobody has written.
+        if self.begin > self.buf.io_len() {
+            return 0;
+        }
         self.buf.io_capacity().min(self.end).saturating_sub(self.begin)
     }
 
     unsafe fn set_io_len(&mut self, n: usize) {
-        // SAFETY: what lies before `begin` was initialised at construction, n bytes behind it by the caller.
-        unsafe { self.buf.set_io_len(self.begin + n) }
+        if self.begin <= self.buf.io_len() {
+            // SAFETY: what lies before `begin` is initialised, n bytes behind it were by the caller.
+            unsafe { self.buf.set_io_len(self.begin + n) }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use super::{Cause, Sink, Source, interrupted};
 use crate::backend::Code;
-use crate::buf::{IoBuf, IoBufMut, MAX_TRANSFER};
+use crate::buf::{IoBuf, IoBufMut};
 use crate::fs::File;
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local};
@@ -74,11 +74,10 @@ impl<B: IoBufMut> Steps for ReadExact<B> {
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
-        let mut activation = Activation::on(&self.object, self.code)?;
-        activation.op.ptr = self.buf.io_mut_ptr().wrapping_add(self.done);
-        activation.op.len = (self.buf.io_capacity() - self.done).min(MAX_TRANSFER) as u32;
+        let ptr = self.buf.io_mut_ptr().wrapping_add(self.done);
+        let len = self.buf.io_capacity().saturating_sub(self.done);
+        let mut activation = Activation::lending(&self.object, self.code, ptr, len)?;
         activation.op.offset = self.offset + self.done as u64;
-        activation.writable = true;
         Ok(activation)
     }
 
@@ -90,7 +89,8 @@ impl<B: IoBufMut> Steps for ReadExact<B> {
     fn finish(mut self, outcome: Outcome<'_>) -> Self::Out {
         let wanted = self.buf.io_capacity();
         if self.done > 0 {
-            // SAFETY: the kernel has written `done` bytes, one transfer behind the other.
+            // SAFETY: the kernel has written `done` bytes, one transfer behind the other, and the
+            // capacity is the same as then (IoBufMut's contract).
             unsafe { self.buf.set_io_len(self.done) };
         }
         let result = if self.done == wanted && outcome.result >= 0 {
@@ -125,9 +125,9 @@ impl<B: IoBuf> Steps for WriteAll<B> {
     }
 
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
-        let mut activation = Activation::on(&self.object, self.code)?;
-        activation.op.ptr = self.buf.io_ptr().cast_mut().wrapping_add(self.done);
-        activation.op.len = (self.buf.io_len() - self.done).min(MAX_TRANSFER) as u32;
+        let ptr = self.buf.io_ptr().cast_mut().wrapping_add(self.done);
+        let len = self.buf.io_len().saturating_sub(self.done);
+        let mut activation = Activation::lending(&self.object, self.code, ptr, len)?;
         activation.op.offset = self.offset + self.done as u64;
         Ok(activation)
     }

@@ -68,12 +68,7 @@ impl ListenOptions {
         let home = proactor.home;
         let backend = home.backend()?;
         let raw = backend.listen(addr.to_addr()?, self.options)?;
-        if !home.is_alive() {
-            // Dropped meanwhile, on another thread: its teardown did not know of this socket.
-            backend.close(raw);
-            return Err(gone());
-        }
-        Ok(TcpListener { handle: home.home.objects.open(home, raw) })
+        Ok(TcpListener { handle: home.open_object(&*backend, raw)? })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::backend::{Code, Segment};
-use crate::buf::{IoBuf, IoBufMut, MAX_TRANSFER};
+use crate::buf::{IoBuf, IoBufMut};
 use crate::op::home::{HomeRef, Local};
 use crate::op::kind::{Activation, Outcome, Steps};
 use crate::op::object::ObjectRef;
@@ -25,11 +25,7 @@ impl<B: IoBufMut> Steps for Read<B> {
 
     #[inline]
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
-        let mut activation = Activation::on(&self.object, Code::Recv)?;
-        activation.op.ptr = self.buf.io_mut_ptr();
-        activation.op.len = self.buf.io_capacity().min(MAX_TRANSFER) as u32;
-        activation.writable = true;
-        Ok(activation)
+        Activation::lending(&self.object, Code::Recv, self.buf.io_mut_ptr(), self.buf.io_capacity())
     }
 
     #[inline]
@@ -64,10 +60,7 @@ impl<B: IoBuf> Steps for Write<B> {
 
     #[inline]
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
-        let mut activation = Activation::on(&self.object, Code::Send)?;
-        activation.op.ptr = self.buf.io_ptr().cast_mut();
-        activation.op.len = self.buf.io_len().min(MAX_TRANSFER) as u32;
-        Ok(activation)
+        Activation::lending(&self.object, Code::Send, self.buf.io_ptr().cast_mut(), self.buf.io_len())
     }
 
     #[inline]
@@ -151,8 +144,10 @@ impl<B: IoBufMut> Steps for ReadVectored<B> {
         let result = outcome.bytes();
         if let Ok(n) = result {
             let mut left = n;
-            for buf in &mut self.bufs {
-                let here = left.min(buf.io_capacity());
+            // What the kernel was told, not what a buffer says now; those behind IOV_MAX got nothing.
+            let lens = self.segments.as_mut().iter().map(|segment| segment.len).chain(std::iter::repeat(0));
+            for (buf, len) in self.bufs.iter_mut().zip(lens) {
+                let here = left.min(len);
                 // SAFETY: the kernel fills each buffer before the next; `here` bytes are this one's share.
                 unsafe { buf.set_io_len(here) };
                 left -= here;

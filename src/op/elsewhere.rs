@@ -53,12 +53,45 @@ struct FetchedState<T> {
     output: Option<T>,
     waker: Option<Waker>,
     abandoned: bool,
+    /// There will be no output: a panic has taken it.
+    lost: bool,
+}
+
+/// The duty to put an output there. If it is dropped undone, a method of the buffer panicked when the
+/// output was made.
+pub(crate) struct Delivery<T>(Option<Arc<Fetched<T>>>);
+
+impl<T> Delivery<T> {
+    pub(crate) fn put(mut self, output: T) {
+        if let Some(to) = self.0.take() {
+            to.put(output);
+        }
+    }
+}
+
+impl<T> Drop for Delivery<T> {
+    fn drop(&mut self) {
+        if let Some(to) = self.0.take() {
+            let waker = {
+                let mut state = lock(&to.state);
+                state.lost = true;
+                state.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
 }
 
 impl<T> Fetched<T> {
+    pub(crate) fn delivery(self: &Arc<Self>) -> Delivery<T> {
+        Delivery(Some(self.clone()))
+    }
+
     pub(crate) fn new() -> Arc<Fetched<T>> {
         Arc::new(Fetched {
-            state: Mutex::new(FetchedState { output: None, waker: None, abandoned: false }),
+            state: Mutex::new(FetchedState { output: None, waker: None, abandoned: false, lost: false }),
             started: Arc::new(Started::new()),
         })
     }
@@ -84,10 +117,14 @@ impl<T> Fetched<T> {
         }
     }
 
+    /// # Panics
+    ///
+    /// If the output was lost to a panic on the worker.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<T> {
         let mut state = lock(&self.state);
         match state.output.take() {
             Some(output) => Poll::Ready(output),
+            None if state.lost => panic!("a method of the lent buffer panicked, and the output is lost"),
             None => {
                 let old = state.waker.replace(cx.waker().clone());
                 drop(state);

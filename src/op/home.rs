@@ -482,11 +482,16 @@ impl Local {
     /// Asks the operation in the slot to end early, for this reason.
     #[cold]
     pub(crate) fn stop_slot(&self, slot: &'static Slot, why: Stop) {
-        if slot.life() != life::PENDING {
+        let life = slot.life();
+        if life != life::PENDING && life != life::SUBMITTING {
             return;
         }
         if slot.stop.get() == Stop::No {
             slot.stop.set(why);
+        }
+        // Not with the lane yet, because a buffer's method asks for this: whoever submits it looks.
+        if life == life::SUBMITTING {
+            return;
         }
         if slot.external.get() {
             slot.external.set(false);

@@ -6,6 +6,7 @@ use super::home::{HomeRef, Local, gone};
 use super::object::{Object, ObjectRef, closed};
 use super::slots::Stop;
 use crate::backend::{CANCELED, Code, Note, Op, Raw};
+use crate::buf::MAX_TRANSFER;
 
 /// A kind of operation, such as [`Read`](crate::net::Read): the parameter of
 /// [`Operation`](super::Operation). Sealed; what people need of it is its output.
@@ -31,6 +32,18 @@ impl Activation {
     pub(crate) fn on(object: &ObjectRef, code: Code) -> Result<Activation, i32> {
         let raw = object.raw().ok_or(HANDLE_CLOSED)?;
         Ok(Activation { op: Op::new(code, raw), object: Some(object.object), writable: false })
+    }
+
+    /// A transfer to or from a lent buffer. The buffer's methods are user code, which may close the
+    /// object: taken as values, what they said is known before the object is looked up, and nothing
+    /// of the user's runs from there to the lane.
+    #[inline]
+    pub(crate) fn lending(object: &ObjectRef, code: Code, ptr: *mut u8, len: usize) -> Result<Activation, i32> {
+        let mut activation = Activation::on(object, code)?;
+        activation.op.ptr = ptr;
+        activation.op.len = len.min(MAX_TRANSFER) as u32;
+        activation.writable = matches!(code, Code::Recv | Code::ReadAt);
+        Ok(activation)
     }
 }
 
@@ -83,6 +96,8 @@ pub(crate) const GONE: i32 = i32::MIN + 1;
 pub(crate) const TOO_MANY: i32 = i32::MIN + 2;
 /// It failed before it was submitted, and the kind has the error.
 pub(crate) const FAILED_EARLY: i32 = i32::MIN + 3;
+/// A method of its buffer panicked when it was to be submitted.
+pub(crate) const PANICKED: i32 = i32::MIN + 4;
 
 /// How an operation ended, in the kernel's words.
 #[derive(Clone, Copy)]
@@ -118,6 +133,7 @@ impl Outcome<'_> {
                 io::ErrorKind::QuotaExceeded,
                 "too many operations in flight: wait for some of them, or raise Builder::max_operations",
             ),
+            (PANICKED, _) => io::Error::other("a method of the lent buffer panicked"),
             (code, _) => self.local.map_or_else(gone, |local| local.error(code.wrapping_neg())),
         }
     }

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
-use super::home::{Home, HomeRef, Local, Message, lock};
+use super::home::{Home, HomeRef, Local, Message, gone, lock};
 use super::slots::{NONE, Slot, Stop};
 use crate::backend::{Backend, Raw};
 
@@ -245,8 +245,9 @@ impl Objects {
         }
     }
 
-    /// A new object with one user; from any thread.
-    pub(crate) fn open(&self, home: HomeRef, raw: Raw) -> ObjectHandle {
+    /// A new object with one user; from any thread, if the proactor is alive: away from its worker see
+    /// [`HomeRef::open_object`].
+    fn open(&self, home: HomeRef, raw: Raw) -> ObjectHandle {
         let mut pool = lock(&self.pool);
         let object = pool.free.pop().unwrap_or_else(|| {
             let object: &'static Object = Box::leak(Box::new(Object {
@@ -291,6 +292,19 @@ impl Objects {
             }
         }
         raws
+    }
+}
+
+impl HomeRef {
+    /// A new object with one user, from any thread. If the proactor is gone the handle is closed, and
+    /// this is an error.
+    pub(crate) fn open_object(&self, backend: &dyn Backend, raw: Raw) -> io::Result<ObjectHandle> {
+        let mut handle = None;
+        self.if_alive(|home| handle = Some(home.objects.open(*self, raw)));
+        handle.ok_or_else(|| {
+            backend.close(raw);
+            gone()
+        })
     }
 }
 

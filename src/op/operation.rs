@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::elsewhere::{Fetched, Started};
 use super::home::{HomeRef, Local, Message, Ready};
-use super::kind::{Activation, GONE, Kind, Outcome, Steps, TOO_MANY};
+use super::kind::{Activation, GONE, Kind, Outcome, PANICKED, Steps, TOO_MANY};
 use super::slots::{Slot, Stop, VTable, Waiter, life};
 use crate::backend::{Code, Note, Op, Raw, Submitted};
 use crate::task;
@@ -179,7 +179,7 @@ impl<K: Kind + 'static> Operation<K> {
         let started = fetched.started();
         // If the proactor goes before the worker gets there, the closure is dropped and `kind` with
         // it: the guard sees to it that the output is there all the same.
-        let parcel = Parcel { kind: Some(kind), to: fetched };
+        let parcel = Parcel { what: What::Start(kind), to: fetched };
         let (timeout, location) = (self.timeout, self.location);
         home.send(Message::Run(Box::new(move |local| parcel.start(local, &started, timeout, location))));
     }
@@ -248,8 +248,8 @@ impl<K: Kind + 'static> Operation<K> {
         let fetched = Fetched::new();
         self.state = State::Elsewhere { home, fetched: fetched.clone() };
         fetched.started().set(index, first);
-        let parcel = Parcel::<K> { kind: None, to: fetched };
-        home.send(Message::Run(Box::new(move |local| parcel.fetch(local, home, index, first))));
+        let parcel = Parcel::<K> { what: What::Fetch { home, index, first }, to: fetched };
+        home.send(Message::Run(Box::new(move |local| parcel.fetch(local))));
         self.poll_fetched(cx)
     }
 }
@@ -350,10 +350,10 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
 struct Callback<K, H>(std::marker::PhantomData<(K, H)>);
 
 impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
-    const VTABLE: &'static VTable = &VTable { complete: Self::call, at_teardown: Some(Self::DROP), name: K::NAME };
+    const VTABLE: &'static VTable = &VTable { complete: Self::call, at_teardown: Some(Self::DROP), orphaned: false, name: K::NAME };
     /// Not a user's handler: it is called at teardown too.
-    const INTERNAL: &'static VTable = &VTable { complete: Self::call, at_teardown: None, name: K::NAME };
-    const DROP: &'static VTable = &VTable { complete: Self::drop_uninvoked, at_teardown: None, name: K::NAME };
+    const INTERNAL: &'static VTable = &VTable { complete: Self::call, at_teardown: None, orphaned: false, name: K::NAME };
+    const DROP: &'static VTable = &VTable { complete: Self::drop_uninvoked, at_teardown: None, orphaned: false, name: K::NAME };
 
     /// # Safety
     ///
@@ -394,8 +394,8 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
 struct Awaited<K>(std::marker::PhantomData<K>);
 
 impl<K: Kind> Awaited<K> {
-    const VTABLE: &'static VTable = &VTable { complete: Self::wake, at_teardown: None, name: K::NAME };
-    const ORPHAN: &'static VTable = &VTable { complete: Self::discard, at_teardown: None, name: K::NAME };
+    const VTABLE: &'static VTable = &VTable { complete: Self::wake, at_teardown: None, orphaned: false, name: K::NAME };
+    const ORPHAN: &'static VTable = &VTable { complete: Self::discard, at_teardown: None, orphaned: true, name: K::NAME };
 
     /// # Safety
     ///
@@ -406,6 +406,10 @@ impl<K: Kind> Awaited<K> {
             let kind = unsafe { &mut *slot.get::<K>() };
             if local.goes_on(slot, kind, result) {
                 return;
+            }
+            // A method of its buffer has dropped the future.
+            if slot.vtable.get().orphaned {
+                return discard::<K>(local, slot);
             }
         }
         local.detach(slot);
@@ -463,6 +467,20 @@ fn output_of_the_dead<K: Kind>(home: HomeRef, index: u32) -> Option<K::Output> {
     Some(kind.finish(Outcome { local: None, result, stop: Stop::Teardown }))
 }
 
+/// While a buffer's methods run: if one panics, the operation is complete all the same, as soon as
+/// the panic has passed. No lane has it.
+struct Unwound<'a> {
+    local: &'a Local,
+    slot: &'static Slot,
+}
+
+impl Drop for Unwound<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.local.complete_later(self.slot, PANICKED);
+    }
+}
+
 impl Local {
     /// Starts the operation whose payload and vtable are in the slot. True: it is done already, with
     /// its result in the slot (only if `may_be_ready`).
@@ -494,7 +512,11 @@ impl Local {
     /// Submits the slot's next activation. True: it is done already.
     #[inline(always)]
     fn activate<K: Steps>(&self, slot: &'static Slot, kind: &mut K, may_be_ready: bool) -> bool {
-        let Activation { op, object, writable } = match kind.activate(self) {
+        // The kind asks its buffer: user code.
+        let unwound = Unwound { local: self, slot };
+        let activation = kind.activate(self);
+        std::mem::forget(unwound);
+        let Activation { op, object, writable } = match activation {
             Ok(activation) => activation,
             Err(result) => {
                 self.complete_later(slot, result);
@@ -526,7 +548,14 @@ impl Local {
 
     /// A composed operation takes in a result; true if it has submitted its next activation.
     fn goes_on<K: Steps>(&self, slot: &'static Slot, kind: &mut K, result: i32) -> bool {
-        if !kind.next(result, slot.stop.get()) {
+        // The kind asks its buffer: user code, which may drop or poll the operation's own future. That
+        // must not find it done while `kind` is borrowed.
+        slot.set_life(life::SUBMITTING);
+        let unwound = Unwound { local: self, slot };
+        let next = kind.next(result, slot.stop.get());
+        std::mem::forget(unwound);
+        if !next {
+            slot.set_life(life::DONE);
             return false;
         }
         if let Some(object) = slot.object.take() {
@@ -622,6 +651,10 @@ impl Local {
     ) {
         if started.set(slot.index(), slot.first.get()) {
             self.start(slot, kind, timeout, location, false);
+            // A method of its buffer has cancelled it.
+            if slot.stop.get() != Stop::No {
+                self.stop_slot(slot, slot.stop.get());
+            }
         } else {
             slot.origin.event.set(self.next_event());
             slot.origin.location.set(location);
@@ -633,17 +666,26 @@ impl Local {
 
 /// What goes to the worker for a future that is polled elsewhere, and sees to it that the future
 /// gets an output even if the worker never looks at it.
-struct Parcel<K: Kind> {
-    kind: Option<K>,
+struct Parcel<K: Kind + 'static> {
+    what: What<K>,
     to: Arc<Fetched<K::Output>>,
+}
+
+enum What<K> {
+    /// Start this.
+    Start(K),
+    /// Fetch the result of what a task of the worker has started there.
+    Fetch { home: HomeRef, index: u32, first: u64 },
+    /// It is done.
+    Nothing,
 }
 
 impl<K: Kind + 'static> Parcel<K> {
     /// On the worker: starts the operation, as one with a handler that hands the output over.
     fn start(mut self, local: &Local, started: &Started, timeout: u64, location: &'static Location<'static>) {
-        let Some(kind) = self.kind.take() else { return };
-        let to = self.to.clone();
-        let deliver = move |output| to.put(output);
+        let What::Start(kind) = std::mem::replace(&mut self.what, What::Nothing) else { return };
+        let delivery = self.to.delivery();
+        let deliver = move |output| delivery.put(output);
         match local.slots.take() {
             Some(slot) => deliver_to_slot(local, slot, kind, deliver, started, timeout, location),
             None => drop(no_slot(local, kind, deliver)),
@@ -651,19 +693,27 @@ impl<K: Kind + 'static> Parcel<K> {
     }
 
     /// On the worker: hands over the result of an operation that was started here by a task.
-    fn fetch(self, local: &Local, home: HomeRef, index: u32, first: u64) {
-        let Some(slot) = local.slots.get(index) else { return };
-        if slot.first.get() != first {
+    fn fetch(mut self, local: &Local) {
+        let What::Fetch { home, index, first } = self.what else { return };
+        let slot = local.slots.get(index).filter(|slot| slot.first.get() == first);
+        let is_abandoned = self.to.is_abandoned();
+        if let Some(slot) = slot
+            && slot.life() != life::DONE
+            && !is_abandoned
+        {
+            // Come again when it is done. The waker carries the parcel.
+            let again = Fetcher::<K>(std::sync::Mutex::new(Some(self)), home);
+            drop(slot.replace_waiter(Waiter::Waker(Arc::new(again).into())));
             return;
         }
-        if self.to.is_abandoned() {
-            orphan::<K>(local, index, first);
-        } else if slot.life() == life::DONE {
-            self.to.put(take_output::<K>(local, slot));
-        } else {
-            // Come again when it is done. The waker carries the parcel.
-            let again = Fetcher::<K>(std::sync::Mutex::new(Some(self)), home, index, first);
-            drop(slot.replace_waiter(Waiter::Waker(Arc::new(again).into())));
+        self.what = What::Nothing;
+        match slot {
+            Some(_) if is_abandoned => orphan::<K>(local, index, first),
+            Some(slot) => {
+                let delivery = self.to.delivery();
+                delivery.put(take_output::<K>(local, slot));
+            }
+            None => {}
         }
     }
 }
@@ -683,25 +733,39 @@ fn deliver_to_slot<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static>(
 }
 
 /// Wakes the worker to hand a result over, when it is there.
-struct Fetcher<K: Kind>(std::sync::Mutex<Option<Parcel<K>>>, HomeRef, u32, u64);
+struct Fetcher<K: Kind + 'static>(std::sync::Mutex<Option<Parcel<K>>>, HomeRef);
 
 impl<K: Kind + 'static> std::task::Wake for Fetcher<K> {
     fn wake(self: Arc<Self>) {
-        let parcel = super::home::lock(&self.0).take();
-        let (home, index, first) = (self.1, self.2, self.3);
+        let (parcel, home) = (super::home::lock(&self.0).take(), self.1);
         if let Some(parcel) = parcel {
             match home.here() {
-                Some(local) => parcel.fetch(local, home, index, first),
-                None => home.send(Message::Run(Box::new(move |local| parcel.fetch(local, home, index, first)))),
+                Some(local) => parcel.fetch(local),
+                None => home.send(Message::Run(Box::new(move |local| parcel.fetch(local)))),
             }
         }
     }
 }
 
-impl<K: Kind> Drop for Parcel<K> {
+impl<K: Kind + 'static> Drop for Parcel<K> {
     fn drop(&mut self) {
-        if let Some(kind) = self.kind.take() {
-            self.to.put(kind.finish(Outcome { local: None, result: GONE, stop: Stop::Teardown }));
+        match std::mem::replace(&mut self.what, What::Nothing) {
+            What::Start(kind) => {
+                self.to.put(kind.finish(Outcome { local: None, result: GONE, stop: Stop::Teardown }));
+            }
+            // A teardown threw the message away. What it was sent for is still in its slot.
+            What::Fetch { home, index, first } => match home.here() {
+                Some(local) => {
+                    Parcel { what: What::<K>::Fetch { home, index, first }, to: self.to.clone() }.fetch(local);
+                }
+                None if home.is_alive() => {}
+                None => {
+                    if let Some(output) = output_of_the_dead::<K>(home, index) {
+                        self.to.put(output);
+                    }
+                }
+            },
+            What::Nothing => {}
         }
     }
 }

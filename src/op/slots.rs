@@ -21,7 +21,10 @@ use crate::backend::{Code, Origin, Tag, Token};
 use crate::choice::EventId;
 
 /// Where a slot is in its life. Only these transitions happen:
-/// Free → Submitting → Pending → Done → Free, and Done → Submitting for the next activation.
+/// Free → Submitting → Pending → Done → Free, and Done → Submitting while a composed operation takes a
+/// result in: Pending again with its next activation, Done again if there is none. User code (a
+/// buffer's methods) runs only while it is Submitting; a panic there leaves it Pending, with an error
+/// for a completion.
 pub(crate) mod life {
     pub(crate) const FREE: u8 = 0;
     pub(crate) const SUBMITTING: u8 = 1;
@@ -39,6 +42,8 @@ pub(crate) struct VTable {
     pub(crate) complete: unsafe fn(&Local, &'static Slot, i32),
     /// What stands in its place once the proactor is torn down: handlers are not called any more.
     pub(crate) at_teardown: Option<&'static VTable>,
+    /// Its future is gone: the result is thrown away.
+    pub(crate) orphaned: bool,
     /// What reports call the operation.
     pub(crate) name: &'static str,
 }
@@ -285,7 +290,7 @@ const fn fits_inline<T>() -> bool {
 }
 
 /// What a free slot has. A completion for it can't pass the generation check.
-static VACANT: VTable = VTable { complete: vacant, at_teardown: None, name: "nothing" };
+static VACANT: VTable = VTable { complete: vacant, at_teardown: None, orphaned: false, name: "nothing" };
 
 unsafe fn vacant(_: &Local, slot: &'static Slot, _: i32) {
     debug_assert!(false, "a completion reached the free slot {}", slot.index());

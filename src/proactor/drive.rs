@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::Proactor;
-use crate::backend::Until;
+use crate::backend::{Notified, Until};
 use crate::worker::{Goal, Paused, RunEnd, RunError};
 
 /// How many handlers run before the other runtime gets its turn.
@@ -52,8 +52,13 @@ impl Future for Drive<'_> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if let Some(lane) = local.lane.borrow_mut().as_mut() {
-            lane.notify(cx.waker(), Until::Event).map_err(RunError::Backend)?;
+        let waker = cx.waker().clone();
+        let notified = local.lane.borrow_mut().as_mut().map(|lane| lane.notify(waker, Until::Event));
+        // User code, which may start or close something: the lane is free again.
+        match notified.transpose().map_err(RunError::Backend)? {
+            Some(Notified::Now(waker)) => waker.wake(),
+            Some(Notified::Later(replaced)) => drop(replaced),
+            None => {}
         }
         Poll::Pending
     }

@@ -7,8 +7,10 @@
 //! The lane belongs to the worker's thread, so that thread does it: at once if the proactor is dropped
 //! there or was never run; otherwise when the thread next runs a proactor, or ends.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use crate::backend::{Code, Note, Raw, Until};
@@ -32,7 +34,8 @@ impl Drop for Mine {
     fn drop(&mut self) {
         for home in self.0.drain(..) {
             if home.is_alive() {
-                on_its_thread(home);
+                // A panic of a Drop has been reported by its hook; from here it would end the process.
+                drop(on_its_thread(home));
             }
         }
     }
@@ -55,17 +58,20 @@ pub(super) fn of_this_thread() {
         mine.0.retain(|home| home.is_alive() && !home.home.is_orphaned());
         dropped
     });
+    let mut panic = None;
     for home in dropped.unwrap_or_default() {
-        on_its_thread(home);
+        panic = panic.or(on_its_thread(home));
     }
+    pass_on(panic);
 }
 
 /// The owner was dropped, on whatever thread.
 pub(super) fn proactor(home: HomeRef) {
+    let mut owner = lock(&home.home.owner);
+    // Under the lock: its thread may be ending and tear it down, and another proactor move in.
     if !home.is_alive() {
         return;
     }
-    let mut owner = lock(&home.home.owner);
     let here = Owner::current();
     match &*owner {
         Some(owner) if owner.id != here.id => {
@@ -79,26 +85,48 @@ pub(super) fn proactor(home: HomeRef) {
         _ => {
             *owner = Some(here);
             drop(owner);
-            on_its_thread(home);
+            pass_on(on_its_thread(home));
         }
     }
 }
 
-/// Ends a proactor on the thread that its worker belongs to.
-fn on_its_thread(home: HomeRef) {
+/// What a panic carries.
+type Panic = Box<dyn Any + Send>;
+
+/// Resumes a panic, unless another is under way.
+fn pass_on(panic: Option<Panic>) {
+    if let Some(panic) = panic
+        && !std::thread::panicking()
+    {
+        resume_unwind(panic);
+    }
+}
+
+/// Ends a proactor on the thread that its worker belongs to. The first panic of what was dropped with
+/// it comes back: that does not keep the rest from being torn down.
+fn on_its_thread(home: HomeRef) -> Option<Panic> {
     // SAFETY: the caller runs on the thread that owns the home.
     let local = unsafe { home.home.local() };
     let inside = Entered::new(local);
     local.tearing_down.set(true);
     local.limit.set(0);
-    let drained = local.drain();
+    let mut panic = None;
+    let drained = loop {
+        // Each thing is taken out before it is dropped: whatever panics, the next call finds the rest.
+        match catch_unwind(AssertUnwindSafe(|| local.drain())) {
+            Ok(drained) => break drained,
+            Err(payload) => panic = panic.or(Some(payload)),
+        }
+    };
     let lane = local.lane.borrow_mut().take();
+    let unclaimed = if drained { local.unclaimed_handles() } else { Vec::new() };
+    drop(inside);
+    // From here on other threads may look into the slots of their futures.
+    let unread = home.home.end_incarnation();
     if let Some(mut lane) = lane {
         if drained {
-            for raw in local.unclaimed_handles() {
-                lane.close(raw);
-            }
-            for raw in home.home.objects.take_open() {
+            // Nothing can be opened any more.
+            for raw in unclaimed.into_iter().chain(home.home.objects.take_open()) {
                 lane.close(raw);
             }
             drop(lane);
@@ -111,22 +139,26 @@ fn on_its_thread(home: HomeRef) {
             std::mem::forget(lane);
         }
     }
-    drop(inside);
-    let mut unread = home.home.end_incarnation();
-    if drained {
-        // Futures that other threads dropped since: nobody will come for what is in their slots.
-        for message in unread.extract_if(.., |message| matches!(message, Message::Abandon { .. })) {
-            if let Message::Abandon { index, first, abandon } = message {
-                abandon(local, index, first);
-            }
-        }
+    // Dropping messages is user code (handlers, buffers), and so is what a future left behind that
+    // another thread has dropped since: nobody else will come for that.
+    let mut later = Vec::new();
+    for message in unread {
+        let dropped = catch_unwind(AssertUnwindSafe(|| match message {
+            Message::Abandon { index, first, abandon } if drained => abandon(local, index, first),
+            other => later.push(other),
+        }));
+        panic = panic.or(dropped.err());
     }
     local.backend.borrow_mut().take();
     if drained && local.slots.in_use() == 0 {
         home.home.give_back();
     }
-    // Dropping messages is user code (handlers, buffers): last, when nothing can go wrong any more.
-    drop(unread);
+    // Last, when nothing can go wrong any more.
+    for message in later {
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(message)));
+        panic = panic.or(dropped.err());
+    }
+    panic
 }
 
 impl Local {

@@ -66,15 +66,15 @@ impl Notifier {
         drain(&self.shared.signal);
     }
 
-    /// Wakes `waker` once the ring has something, or after `limit`. Replaces the last request.
-    pub(super) fn arm(&self, waker: Waker, limit: Option<Duration>) {
+    /// Wakes `waker` once the ring has something, or after `limit`. Replaces the last request, whose
+    /// waker comes back if it was not woken: dropping it is user code.
+    pub(super) fn arm(&self, waker: Waker, limit: Option<Duration>) -> Option<Waker> {
         // A deadline beyond what an `Instant` holds never comes.
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         self.shared.change(|request| {
             request.deadline = deadline;
-            // The old one is dropped outside the lock: it is user code.
             request.waker.replace(waker)
-        });
+        })
     }
 }
 

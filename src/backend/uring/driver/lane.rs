@@ -11,7 +11,7 @@ use crate::backend::uring::encode;
 use crate::backend::uring::notify::Notifier;
 use crate::backend::uring::ring::{Enter, Register, Ring};
 use crate::backend::{
-    CANCELED, Code, Completion, Lane, Op, Origin, Raw, Submitted, Token, Until, Waited,
+    CANCELED, Code, Completion, Lane, Notified, Op, Origin, Raw, Submitted, Token, Until, Waited,
 };
 
 impl<R: Ring + Send> Lane for Driver<R> {
@@ -125,7 +125,7 @@ impl<R: Ring + Send> Lane for Driver<R> {
         self.in_flight
     }
 
-    fn notify(&mut self, waker: &Waker, until: Until) -> io::Result<()> {
+    fn notify(&mut self, waker: Waker, until: Until) -> io::Result<Notified> {
         self.start()?;
         let notifier = match self.notifier.take() {
             Some(notifier) => notifier,
@@ -143,21 +143,21 @@ impl<R: Ring + Send> Lane for Driver<R> {
         let entered = self.ring.enter(self.ring.unsubmitted(), Enter::Collect);
         self.sent(entered.unwrap_or(0));
         // A mark that a wake left stays for the wait to take.
-        if entered.is_err()
+        let notified = if entered.is_err()
             || !self.ready.is_empty()
             || self.ring.unsubmitted() > 0
             || self.ring.ready()
             || !self.bell.doze()
         {
-            waker.wake_by_ref();
+            Notified::Now(waker)
         } else {
             let left = self
                 .deadline(until)
                 .map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.ring.now())));
-            notifier.arm(waker.clone(), left);
-        }
+            Notified::Later(notifier.arm(waker, left))
+        };
         self.notifier = Some(notifier);
-        Ok(())
+        Ok(notified)
     }
 }
 

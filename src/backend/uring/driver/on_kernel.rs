@@ -11,7 +11,8 @@ use super::*;
 use crate::backend::uring::kernel::{KernelRing, Level};
 use crate::backend::uring::{Options, Uring};
 use crate::backend::{
-    Backend, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Origin, Segment, Waited, open_flags,
+    Backend, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Notified, Origin, Segment, Waited,
+    open_flags,
 };
 use crate::choice::EventId;
 
@@ -524,7 +525,9 @@ fn a_foreign_executor_is_woken_for_completions_wakes_and_deadlines() {
         // What an executor does: arm, sleep, look; and again, for a wake may come for nothing.
         let mut drive = |lane: &mut Driver<KernelRing>, until, over: &dyn Fn() -> bool| {
             loop {
-                lane.notify(&waker, until).unwrap();
+                if let Notified::Now(waker) = lane.notify(waker.clone(), until).unwrap() {
+                    waker.wake();
+                }
                 expected += 1;
                 while woken.count.load(Ordering::Acquire) < expected {
                     std::thread::park();
