@@ -177,7 +177,7 @@ fn a_dump_names_every_operation_with_its_handle_and_its_place_in_the_code() {
         );
         assert!(accept.contains(&format!("limits.rs:{line}")), "{dump}");
         assert!(dump.contains(&format!("limits.rs:{}", line + 1)), "{dump}");
-        assert!(dump.contains("1 tasks"), "{dump}");
+        assert!(dump.contains("1 task"), "{dump}");
     });
 }
 

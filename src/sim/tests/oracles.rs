@@ -137,7 +137,7 @@ fn i8_what_is_left_over_is_named() {
         "recv(c1 server, 4) is still in flight",
     );
     for words in [
-        "timer(7 ns) is still in flight",
+        "timer(at 7 ns) is still in flight",
         "c1 server is still open",
         "listener 127.0.0.1:80 is still open",
     ] {
