@@ -98,12 +98,10 @@ impl Steps for Wait {
     }
 
     fn activate(&mut self, local: &Local) -> Result<Activation, i32> {
-        let is_virtual = local
-            .lane
-            .borrow()
-            .as_ref()
-            .is_some_and(|lane| lane.is_virtual());
-        if !is_virtual && let Err(error) = listen() {
+        // A simulation's signals come from `raise` alone.
+        if !local.is_virtual.get()
+            && let Err(error) = listen()
+        {
             self.failed = Some(error);
             return Err(FAILED_EARLY);
         }

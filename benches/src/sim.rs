@@ -166,7 +166,7 @@ impl Chooser for Dice {
         let draw = (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as usize;
         match site {
             Site::NextStep => draw % count,
-            Site::EffectLate | Site::RecvSize | Site::SendSize if draw % 8 == 0 => {
+            Site::EffectLate | Site::RecvSize | Site::SendSize if draw.is_multiple_of(8) => {
                 1 + (draw >> 3) % (count - 1)
             }
             // A reset would end what is to be measured.

@@ -282,7 +282,7 @@ pub(crate) enum Note {
     DiscardedHandle,
     /// A handler that was dropped uninvoked at teardown, after its completion.
     DroppedHandler,
-    /// Something that is no operation and may start some. Sent only where [`Lane::is_traced`].
+    /// Something that is no operation and may start some. Sent only where [`Lane::is_virtual`].
     Began {
         /// The event that it is.
         event: EventId,
@@ -386,11 +386,6 @@ pub(crate) trait Lane: Send {
 
     /// A wait never sleeps in real time (a simulation).
     fn is_virtual(&self) -> bool {
-        false
-    }
-
-    /// There is a trace that wants to know what the kernel does not see ([`Note::Began`]).
-    fn is_traced(&self) -> bool {
         false
     }
 

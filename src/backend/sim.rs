@@ -311,7 +311,7 @@ impl Lane for SimLane {
         Ok(Notified::Now(waker))
     }
 
-    fn is_traced(&self) -> bool {
+    fn is_virtual(&self) -> bool {
         true
     }
 

@@ -117,8 +117,8 @@ pub(crate) struct Local {
     pub(crate) discarded_bytes: Cell<u64>,
     pub(crate) discarded_handles: Cell<u64>,
     pub(crate) tearing_down: Cell<bool>,
-    /// The lane is simulated: its trace wants to know what the kernel does not see.
-    is_traced: Cell<bool>,
+    /// The lane is simulated: no wait sleeps, and its trace wants to know what the kernel does not see.
+    pub(crate) is_virtual: Cell<bool>,
 }
 
 /// How many operations a task may find ready at its first poll in one turn before it has to yield.
@@ -395,14 +395,14 @@ impl Local {
             discarded_bytes: Cell::new(0),
             discarded_handles: Cell::new(0),
             tearing_down: Cell::new(false),
-            is_traced: Cell::new(false),
+            is_virtual: Cell::new(false),
         }
     }
 
     /// A proactor moves in.
     pub(crate) fn begin(&self, backend: Arc<dyn Backend>, lane: Box<dyn Lane>, limit: u32) {
         *self.backend.borrow_mut() = Some(backend);
-        self.is_traced.set(lane.is_traced());
+        self.is_virtual.set(lane.is_virtual());
         *self.lane.borrow_mut() = Some(lane);
         self.limit.set(limit);
         self.slots.begin();
@@ -458,7 +458,7 @@ impl Local {
     pub(crate) fn begun(&self, what: Began, location: &'static Location<'static>) -> EventId {
         let (cause, nth) = (self.step.get(), self.nth.get());
         let event = self.next_event();
-        if self.is_traced.get() {
+        if self.is_virtual.get() {
             self.note(Note::Began {
                 event,
                 cause,

@@ -45,11 +45,7 @@ impl Future for Drive<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (_inside, local) = self.proactor.enter()?;
         local.home.is_awake();
-        let is_virtual = local
-            .lane
-            .borrow()
-            .as_ref()
-            .is_some_and(|lane| lane.is_virtual());
+        let is_virtual = local.is_virtual.get();
         let wait = if is_virtual { Until::Event } else { Until::Now };
         if let Paused::End(end) = local.work(Goal {
             handlers: TURN,
