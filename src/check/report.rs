@@ -264,12 +264,19 @@ fn command(text: &mut String, case: &Case<'_>) -> std::fmt::Result {
     if let Some(stale) = case.stale {
         writeln!(text, "{stale}")?;
     }
-    let test = case.test.map(|test| format!(" {test} -- --exact"));
-    let test = test.unwrap_or_default();
     // The string holds neither quotes nor blanks: names are cleaned, words are the kernel's.
-    write!(
-        text,
-        "Repeat it:\n  PROACTOR_REPLAY='{}' cargo test{test}",
-        case.replay
-    )
+    let replay = case.replay;
+    let again = match (case.test, example()) {
+        (Some(test), _) => format!("cargo test {test} -- --exact"),
+        (None, Some(example)) => format!("cargo run --example {example}"),
+        (None, None) => "cargo test".to_owned(),
+    };
+    write!(text, "Repeat it:\n  PROACTOR_REPLAY='{replay}' {again}")
+}
+
+/// The name of the example that this program is, if it is one: cargo puts them into a folder of that name.
+fn example() -> Option<String> {
+    let program = std::env::current_exe().ok()?;
+    let is_example = program.parent()?.file_name()? == "examples";
+    is_example.then(|| Some(program.file_stem()?.to_str()?.to_owned()))?
 }
