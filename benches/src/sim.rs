@@ -58,7 +58,12 @@ pub fn run(mode: Mode, connections: usize, messages: u64) -> Result<(), Box<dyn 
             meter::done(summary.executions());
         }
     };
-    let world = World::new(Config::default(), chooser);
+    // A benchmark is long on purpose.
+    let config = Config {
+        max_steps: u64::MAX,
+        ..Config::default()
+    };
+    let world = World::new(config, chooser);
     let proactor = Proactor::builder().simulated(&world).build()?;
     let addr = "10.0.0.1:7";
     let listener = TcpListener::bind(&proactor, addr)?;
