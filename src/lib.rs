@@ -78,6 +78,7 @@ mod proactor;
 pub mod signal;
 #[cfg(feature = "check")]
 pub mod sim;
+mod switch;
 mod task;
 pub mod time;
 mod worker;
