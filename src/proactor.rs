@@ -189,6 +189,9 @@ impl Proactor {
 
     /// Runs what is ready now, never waiting. How many handlers and task steps ran.
     ///
+    /// It comes back whatever they start: posts made meanwhile are for the next call, and so are
+    /// completions beyond as many as there were operations in flight.
+    ///
     /// # Errors
     ///
     /// As [`run`](Proactor::run).
