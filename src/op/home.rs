@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
+use super::kind::Steps;
 use super::object::Objects;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life};
 use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Submitted};
@@ -113,6 +114,8 @@ pub(crate) struct Local {
     pub(crate) ready_budget: Cell<u32>,
     pub(crate) externals: Cell<u32>,
     pub(crate) limit: Cell<u32>,
+    /// How many slots hold operations that the limit does not count (I5).
+    pub(crate) unbounded: Cell<u32>,
     pub(crate) handlers_run: Cell<usize>,
     pub(crate) discarded_bytes: Cell<u64>,
     pub(crate) discarded_handles: Cell<u64>,
@@ -391,6 +394,7 @@ impl Local {
             ready_budget: Cell::new(0),
             externals: Cell::new(0),
             limit: Cell::new(u32::MAX),
+            unbounded: Cell::new(0),
             handlers_run: Cell::new(0),
             discarded_bytes: Cell::new(0),
             discarded_handles: Cell::new(0),
@@ -607,11 +611,29 @@ impl Local {
         }
     }
 
-    /// Frees a slot whose payload was taken.
+    /// Frees a slot whose payload, a `K` perhaps with a handler, was taken.
     #[inline]
-    pub(crate) fn release(&self, slot: &'static Slot) {
+    pub(crate) fn release<K: Steps>(&self, slot: &'static Slot) {
         self.detach(slot);
         self.slots.give_back(slot);
+        if K::UNBOUNDED {
+            self.unbounded.set(self.unbounded.get() - 1);
+        }
+    }
+
+    /// A slot was taken for a `K`.
+    #[inline]
+    pub(crate) fn taken_for<K: Steps>(&self) {
+        if K::UNBOUNDED {
+            self.unbounded.set(self.unbounded.get() + 1);
+        }
+    }
+
+    /// More slots are in use than operations may be in flight: whether that is so without those that
+    /// are not counted.
+    #[cold]
+    pub(crate) fn is_over_limit(&self) -> bool {
+        self.slots.in_use() - self.unbounded.get() > self.limit.get()
     }
 
     /// Tells who waits for a slot that its result is there.
