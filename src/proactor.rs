@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::backend::{Backend, Began, Until};
+use crate::offload::{self, Bounds, Pool};
 use crate::op::Operation;
 use crate::op::home::{Entered, Home, HomeRef, Local, Message, Owner, Ready, gone, lock};
 use crate::op::slots::CAPACITY;
@@ -71,6 +72,10 @@ pub struct Stats {
     pub tasks: usize,
     /// Objects open.
     pub objects: usize,
+    /// Offloaded jobs that run.
+    pub offloaded_running: usize,
+    /// Offloaded jobs that wait for a thread.
+    pub offloaded_waiting: usize,
     /// Bytes that arrived for operations whose future had been dropped.
     pub discarded_bytes: u64,
     /// Handles that arrived for operations whose future had been dropped; each was closed.
@@ -81,6 +86,7 @@ pub struct Stats {
 #[derive(Clone, Debug)]
 pub struct Builder {
     max_operations: u32,
+    offload: Bounds,
     backend: Choice,
 }
 
@@ -117,6 +123,7 @@ impl Proactor {
     pub fn builder() -> Builder {
         Builder {
             max_operations: CAPACITY / 2,
+            offload: Bounds::default(),
             backend: Choice::Best,
         }
     }
@@ -401,12 +408,17 @@ impl Handle {
     /// What it has counted. From another thread than the worker's, zeros if the worker does not answer.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.ask(|local| Stats {
-            operations: local.slots.in_use() as usize,
-            tasks: local.tasks.len(),
-            objects: local.home.open_objects(),
-            discarded_bytes: local.discarded_bytes.get(),
-            discarded_handles: local.discarded_handles.get(),
+        self.ask(|local| {
+            let (offloaded_running, offloaded_waiting) = offload::counts(local);
+            Stats {
+                operations: local.slots.in_use() as usize,
+                tasks: local.tasks.len(),
+                objects: local.home.open_objects(),
+                offloaded_running,
+                offloaded_waiting,
+                discarded_bytes: local.discarded_bytes.get(),
+                discarded_handles: local.discarded_handles.get(),
+            }
         })
         .unwrap_or_default()
     }
@@ -480,6 +492,30 @@ impl Builder {
         self
     }
 
+    /// How many threads run what is [offloaded](Handle::offload) (default: one a core, at least 4).
+    /// They are started when they are needed. In a simulation no thread is, and so many jobs are begun
+    /// at once.
+    #[must_use]
+    pub fn offload_threads(mut self, threads: usize) -> Builder {
+        self.offload.threads = threads;
+        self
+    }
+
+    /// How many jobs may wait for a thread (default: 1,024). One more ends with
+    /// [`OffloadError::Full`](crate::OffloadError::Full).
+    #[must_use]
+    pub fn offload_queue(mut self, jobs: usize) -> Builder {
+        self.offload.queue = jobs;
+        self
+    }
+
+    /// How long a thread of the pool without work stays (default: 10 s).
+    #[must_use]
+    pub fn offload_keep_alive(mut self, duration: Duration) -> Builder {
+        self.offload.keep_alive = duration;
+        self
+    }
+
     /// On this simulated kernel.
     #[cfg(feature = "check")]
     #[must_use]
@@ -492,7 +528,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As [`Proactor::new`]; a limit of zero operations is [`io::ErrorKind::InvalidInput`].
+    /// As [`Proactor::new`]; a limit of zero operations, of zero threads or of zero jobs is
+    /// [`io::ErrorKind::InvalidInput`].
     pub fn build(self) -> io::Result<Proactor> {
         if self.max_operations == 0 {
             return Err(io::Error::new(
@@ -500,6 +537,7 @@ impl Builder {
                 "max_operations(0): a proactor that may start nothing is of no use; allow at least 1",
             ));
         }
+        self.offload.check()?;
         let backend: Arc<dyn Backend> = match self.backend {
             #[cfg(feature = "check")]
             Choice::Simulated(world) => Arc::new(crate::backend::sim::SimBackend::new(&world)),
@@ -520,6 +558,7 @@ impl Builder {
         // SAFETY: the home came out of the pool: nobody owns it or has a live handle to it.
         let local = unsafe { home.home.local() };
         local.begin(backend.clone(), lane, self.max_operations);
+        *local.pool.borrow_mut() = Some(Arc::new(Pool::new(self.offload)));
         *lock(&home.home.backend) = Some(backend);
         Ok(Proactor {
             handle: Handle { home },

@@ -214,6 +214,7 @@ impl Local {
                     abandon,
                 } => abandon(self, index, first),
                 Message::Close(object) => self.close_if_still(&object),
+                Message::Complete { token, result } => self.complete_external(token, result),
                 Message::Wake(crate::task::MAIN) => self.main_ready.set(true),
                 Message::Wake(id) => self.ready.borrow_mut().push_back(Ready::Task(id)),
             }

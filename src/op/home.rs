@@ -42,6 +42,11 @@ pub(crate) enum Message {
     Close(super::object::ObjectRef),
     /// A task was woken.
     Wake(u64),
+    /// An external operation is complete.
+    Complete {
+        token: crate::backend::Token,
+        result: i32,
+    },
 }
 
 /// What is ready to run on a worker without the kernel.
@@ -120,6 +125,8 @@ pub(crate) struct Local {
     pub(crate) discarded_bytes: Cell<u64>,
     pub(crate) discarded_handles: Cell<u64>,
     pub(crate) tearing_down: Cell<bool>,
+    /// What `offload` keeps for this proactor: nothing that this floor looks into.
+    pub(crate) pool: RefCell<Option<Arc<dyn std::any::Any + Send + Sync>>>,
     /// The lane is simulated: no wait sleeps, and its trace wants to know what the kernel does not see.
     pub(crate) is_virtual: Cell<bool>,
 }
@@ -399,6 +406,7 @@ impl Local {
             discarded_bytes: Cell::new(0),
             discarded_handles: Cell::new(0),
             tearing_down: Cell::new(false),
+            pool: RefCell::new(None),
             is_virtual: Cell::new(false),
         }
     }
@@ -446,6 +454,17 @@ impl Local {
         {
             self.externals.set(self.externals.get() - 1);
             self.complete_later(slot, result);
+        }
+    }
+
+    /// An external operation becomes the lane's, which completes it.
+    pub(crate) fn hand_over(&self, token: crate::backend::Token, op: &Op) {
+        if let Some(slot) = self.slots.get(token.index())
+            && slot.is_activation(token.generation())
+            && slot.external.replace(false)
+        {
+            self.externals.set(self.externals.get() - 1);
+            self.submit(slot, op, false, false);
         }
     }
 
@@ -537,6 +556,11 @@ impl Local {
             return;
         }
         if slot.external.get() {
+            let VTable { stop_external, .. } = slot.vtable.get();
+            // SAFETY: the slot is PENDING, and its vtable was made for its payload.
+            if stop_external.is_some_and(|stop| !unsafe { stop(self, slot) }) {
+                return;
+            }
             slot.external.set(false);
             self.externals.set(self.externals.get() - 1);
             self.complete_later(slot, crate::backend::CANCELED);

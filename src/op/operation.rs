@@ -70,6 +70,12 @@ impl<K: Kind> Operation<K> {
         }
     }
 
+    /// As if the initiating call stood there.
+    pub(crate) fn started_at(mut self, location: &'static Location<'static>) -> Operation<K> {
+        self.location = location;
+        self
+    }
+
     /// Bounds the whole operation: `duration` after its start a cancel is asked for. If it had moved
     /// bytes by then a single operation is `Ok(n)`; if not, it is [`std::io::ErrorKind::TimedOut`]. A
     /// composed one ends with an error of that kind which carries
@@ -430,11 +436,23 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
     }
 }
 
+/// What asks an external kind whether a cancel ends it, in a payload that begins with the kind: the
+/// kind itself, or a [`Both`].
+const fn stop_external<K: Kind, P: Send>() -> Option<unsafe fn(&Local, &'static Slot) -> bool> {
+    unsafe fn ask<K: Kind, P: Send>(local: &Local, slot: &'static Slot) -> bool {
+        // SAFETY: the payload is a P, whose first field is a K (Both is repr(C)); the slot is pending, so
+        // nobody else looks into it, and `stop` runs no user code that could.
+        unsafe { &mut *slot.get::<P>().cast::<K>() }.stop(local)
+    }
+    if K::EXTERNAL { Some(ask::<K, P>) } else { None }
+}
+
 struct Callback<K, H>(std::marker::PhantomData<(K, H)>);
 
 impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
     const VTABLE: &'static VTable = &VTable {
         complete: Self::call,
+        stop_external: stop_external::<K, Both<K, H>>(),
         at_teardown: Some(Self::DROP),
         orphaned: false,
         name: K::NAME,
@@ -442,12 +460,14 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
     /// Not a user's handler: it is called at teardown too.
     const INTERNAL: &'static VTable = &VTable {
         complete: Self::call,
+        stop_external: stop_external::<K, Both<K, H>>(),
         at_teardown: None,
         orphaned: false,
         name: K::NAME,
     };
     const DROP: &'static VTable = &VTable {
         complete: Self::drop_uninvoked,
+        stop_external: stop_external::<K, Both<K, H>>(),
         at_teardown: None,
         orphaned: false,
         name: K::NAME,
@@ -502,12 +522,14 @@ struct Awaited<K>(std::marker::PhantomData<K>);
 impl<K: Kind> Awaited<K> {
     const VTABLE: &'static VTable = &VTable {
         complete: Self::wake,
+        stop_external: stop_external::<K, K>(),
         at_teardown: None,
         orphaned: false,
         name: K::NAME,
     };
     const ORPHAN: &'static VTable = &VTable {
         complete: Self::discard,
+        stop_external: stop_external::<K, K>(),
         at_teardown: None,
         orphaned: true,
         name: K::NAME,

@@ -31,7 +31,7 @@ const MORE: usize = 100_000;
 enum Drained {
     /// Nothing is left.
     Fully,
-    /// The kernel did not let go of everything.
+    /// The kernel, or work that was offloaded, did not let go of everything.
     KernelHolds,
     /// Whatever is dropped starts something new.
     Endless,
@@ -43,7 +43,8 @@ struct Allowance(Cell<Option<usize>>);
 impl Allowance {
     /// One thing more is to be dropped; false if that is not allowed any more.
     fn spend(&self) -> bool {
-        self.0.set(self.0.get().and_then(|left| left.checked_sub(1)));
+        self.0
+            .set(self.0.get().and_then(|left| left.checked_sub(1)));
         self.0.get().is_some()
     }
 }
@@ -174,8 +175,9 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
                     "what a proactor drops at its end keeps starting something new ({MORE} times by now): the rest"
                 ),
                 _ => format!(
-                    "the kernel did not end all operations ({} are left) within {PATIENCE:?}: their memory",
-                    lane.in_flight()
+                    "not all operations ended within {PATIENCE:?} (the kernel has {}, others have {}): their memory",
+                    lane.in_flight(),
+                    local.externals.get()
                 ),
             };
             warn(&format!("{why} is leaked\n{}", local.dump()));
@@ -197,6 +199,8 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
         panic = panic.or(dropped.err());
     }
     local.backend.borrow_mut().take();
+    let pool = local.pool.borrow_mut().take();
+    panic = panic.or(catch_unwind(AssertUnwindSafe(|| drop(pool))).err());
     if drained && local.slots.in_use() == 0 {
         home.home.give_back();
     }
@@ -237,6 +241,7 @@ impl Local {
                 }
                 match message {
                     Message::Close(object) => self.close_if_still(&object),
+                    Message::Complete { token, result } => self.complete_external(token, result),
                     Message::Abandon {
                         index,
                         first,
@@ -268,7 +273,8 @@ impl Local {
                 .lane
                 .borrow()
                 .as_ref()
-                .is_some_and(|lane| lane.in_flight() > 0);
+                .is_some_and(|lane| lane.in_flight() > 0)
+                || self.externals.get() > 0;
             let more =
                 !self.ready.borrow().is_empty() || self.home.has_mail() || self.tasks.len() > 0;
             if !lane_busy && !more {
@@ -276,13 +282,19 @@ impl Local {
             }
             let now = self.now();
             let end = *give_up.get_or_insert(now.saturating_add(nanos(PATIENCE)));
-            let until = if more { Until::Now } else { Until::Time(end) };
+            let sleeps = !more && self.home.falls_asleep();
+            let until = if sleeps { Until::Time(end) } else { Until::Now };
             if let Some(lane) = self.lane.borrow_mut().as_mut()
                 && lane.wait(&mut self.batch.borrow_mut(), until).is_err()
             {
                 return Drained::KernelHolds;
             }
-            if self.batch.borrow().is_empty() && !more && self.now() >= end {
+            self.home.is_awake();
+            if self.batch.borrow().is_empty()
+                && !more
+                && !self.home.has_mail()
+                && self.now() >= end
+            {
                 return Drained::KernelHolds;
             }
         }
