@@ -72,6 +72,7 @@ pub mod choice;
 pub mod compose;
 pub mod fs;
 pub mod net;
+mod offload;
 mod op;
 mod proactor;
 #[cfg(feature = "signal")]
@@ -86,6 +87,7 @@ mod worker;
 pub use buf::{IoBuf, IoBufMut, Slice};
 #[cfg(feature = "check")]
 pub use check::check;
+pub use offload::{Offload, OffloadError};
 pub use op::{Cancel, Kind, Operation, is_canceled};
 pub use proactor::{Builder, Drive, Handle, Proactor, Stats, WorkGuard};
 pub use task::{JoinError, JoinHandle};

@@ -202,6 +202,9 @@ impl Proactor {
     /// Runs what is ready now, never waiting. How many handlers and task steps ran. Of several workers
     /// only the first is run.
     ///
+    /// It comes back whatever they start: posts made meanwhile are for the next call, and so are
+    /// completions beyond as many as there were operations in flight.
+    ///
     /// # Errors
     ///
     /// As [`run`](Proactor::run).

@@ -167,9 +167,15 @@ impl Local {
     /// The loop.
     pub(crate) fn work(&self, goal: Goal) -> Result<Paused, RunError> {
         let enough = self.handlers_run.get().saturating_add(goal.handlers);
+        // A poll ends although handlers keep coming: it runs what is ready when it begins, and takes
+        // from the kernel as many completions as there were operations under way, at most.
+        let mut share = None;
         loop {
             if let Some(paused) = self.dispatch_batch(enough) {
                 return Ok(paused);
+            }
+            if share == Some(0) {
+                return Ok(Paused::Goal);
             }
             self.read_mail();
             if let Some(paused) = self.run_ready(enough) {
@@ -178,10 +184,25 @@ impl Local {
             if goal.main && self.main_ready.get() {
                 return Ok(Paused::Goal);
             }
+            let polls = goal.wait == Until::Now && goal.alone;
+            if polls && share.is_none() {
+                share = Some(self.in_flight());
+            }
             if let Some(paused) = self.ask_kernel(&goal)? {
                 return Ok(paused);
             }
+            if polls {
+                share = share.map(|left| match self.batch.borrow().len() {
+                    0 => 0,
+                    got => left.saturating_sub(got),
+                });
+            }
         }
+    }
+
+    fn in_flight(&self) -> usize {
+        let lane = self.lane.borrow();
+        lane.as_ref().map_or(0, |lane| lane.in_flight())
     }
 
     /// Dispatches what has been collected, each completion once, whatever its handler does.
@@ -239,6 +260,7 @@ impl Local {
                     abandon,
                 } => abandon(self, index, first),
                 Message::Close(object) => self.close_if_still(&object),
+                Message::Complete { token, result } => self.complete_external(token, result),
                 Message::Wake(crate::task::MAIN) => self.main_ready.set(true),
                 Message::Wake(id) => self.ready.borrow_mut().push_back(Ready::Task(id)),
             }

@@ -154,6 +154,8 @@ pub(crate) enum Code {
     /// The length of file `raw`, written as a u64 to byte [`LENGTH_OFFSET`] of the 256 bytes at `ptr`
     /// (the layout of Linux' `struct statx`).
     Length,
+    /// A job of `offload` begins. On the simulated kernel only; completes with 0.
+    Job,
 }
 
 /// Where [`Code::Length`] leaves the length: `offsetof(struct statx, stx_size)`.

@@ -201,6 +201,7 @@ fn request(token: Token, op: &Op, origin: &Origin) -> Request {
         Code::Open => Verb::Open,
         Code::Sync => Verb::Sync,
         Code::Length => Verb::Length,
+        Code::Job => Verb::Job,
     };
     let (ptr, len, offset) = match op.code {
         // SAFETY: the address of a field: the seam lends a ConnectAddr at `ptr`.

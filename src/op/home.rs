@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use super::crew::Crew;
+use super::kind::Steps;
 use super::object::Objects;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life};
 use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Submitted};
@@ -42,6 +43,11 @@ pub(crate) enum Message {
     Close(super::object::ObjectRef),
     /// A task was woken.
     Wake(u64),
+    /// An external operation is complete.
+    Complete {
+        token: crate::backend::Token,
+        result: i32,
+    },
 }
 
 /// What is ready to run on a worker without the kernel.
@@ -120,6 +126,8 @@ pub(crate) struct Local {
     pub(crate) ready_budget: Cell<u32>,
     pub(crate) externals: Cell<u32>,
     pub(crate) limit: Cell<u32>,
+    /// How many slots hold operations that the limit does not count (I5).
+    pub(crate) unbounded: Cell<u32>,
     pub(crate) handlers_run: Cell<usize>,
     pub(crate) discarded_bytes: Cell<u64>,
     pub(crate) discarded_handles: Cell<u64>,
@@ -128,6 +136,8 @@ pub(crate) struct Local {
     pub(crate) crew: RefCell<Option<Arc<Crew>>>,
     /// How many rounds of the crew had ended when this one began.
     pub(crate) round: Cell<u64>,
+    /// What `offload` keeps for this proactor: nothing that this floor looks into.
+    pub(crate) pool: RefCell<Option<Arc<dyn std::any::Any + Send + Sync>>>,
     /// The lane is simulated: no wait sleeps, and its trace wants to know what the kernel does not see.
     pub(crate) is_virtual: Cell<bool>,
 }
@@ -473,12 +483,14 @@ impl Local {
             ready_budget: Cell::new(0),
             externals: Cell::new(0),
             limit: Cell::new(u32::MAX),
+            unbounded: Cell::new(0),
             handlers_run: Cell::new(0),
             discarded_bytes: Cell::new(0),
             discarded_handles: Cell::new(0),
             tearing_down: Cell::new(false),
             crew: RefCell::new(None),
             round: Cell::new(0),
+            pool: RefCell::new(None),
             is_virtual: Cell::new(false),
         }
     }
@@ -534,6 +546,17 @@ impl Local {
         {
             self.externals.set(self.externals.get() - 1);
             self.complete_later(slot, result);
+        }
+    }
+
+    /// An external operation becomes the lane's, which completes it.
+    pub(crate) fn hand_over(&self, token: crate::backend::Token, op: &Op) {
+        if let Some(slot) = self.slots.get(token.index())
+            && slot.is_activation(token.generation())
+            && slot.external.replace(false)
+        {
+            self.externals.set(self.externals.get() - 1);
+            self.submit(slot, op, false, false);
         }
     }
 
@@ -625,6 +648,11 @@ impl Local {
             return;
         }
         if slot.external.get() {
+            let VTable { stop_external, .. } = slot.vtable.get();
+            // SAFETY: the slot is PENDING, and its vtable was made for its payload.
+            if stop_external.is_some_and(|stop| !unsafe { stop(self, slot) }) {
+                return;
+            }
             slot.external.set(false);
             self.externals.set(self.externals.get() - 1);
             self.complete_later(slot, crate::backend::CANCELED);
@@ -699,11 +727,29 @@ impl Local {
         }
     }
 
-    /// Frees a slot whose payload was taken.
+    /// Frees a slot whose payload, a `K` perhaps with a handler, was taken.
     #[inline]
-    pub(crate) fn release(&self, slot: &'static Slot) {
+    pub(crate) fn release<K: Steps>(&self, slot: &'static Slot) {
         self.detach(slot);
         self.slots.give_back(slot);
+        if K::UNBOUNDED {
+            self.unbounded.set(self.unbounded.get() - 1);
+        }
+    }
+
+    /// A slot was taken for a `K`.
+    #[inline]
+    pub(crate) fn taken_for<K: Steps>(&self) {
+        if K::UNBOUNDED {
+            self.unbounded.set(self.unbounded.get() + 1);
+        }
+    }
+
+    /// More slots are in use than operations may be in flight: whether that is so without those that
+    /// are not counted.
+    #[cold]
+    pub(crate) fn is_over_limit(&self) -> bool {
+        self.slots.in_use() - self.unbounded.get() > self.limit.get()
     }
 
     /// Tells who waits for a slot that its result is there.

@@ -40,6 +40,12 @@ pub(crate) struct VTable {
     ///
     /// The slot is `DONE`, and its payload is of the type that this vtable was made for.
     pub(crate) complete: unsafe fn(&Local, &'static Slot, i32),
+    /// For an operation that no lane has: whether a cancel ends it now.
+    ///
+    /// # Safety
+    ///
+    /// As `complete`, but the slot is `PENDING`.
+    pub(crate) stop_external: Option<unsafe fn(&Local, &'static Slot) -> bool>,
     /// What stands in its place once the proactor is torn down: handlers are not called any more.
     pub(crate) at_teardown: Option<&'static VTable>,
     /// Its future is gone: the result is thrown away.
@@ -302,6 +308,7 @@ const fn fits_inline<T>() -> bool {
 /// What a free slot has. A completion for it can't pass the generation check.
 static VACANT: VTable = VTable {
     complete: vacant,
+    stop_external: None,
     at_teardown: None,
     orphaned: false,
     name: "nothing",

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Handle, Proactor};
 use crate::backend::Backend;
+use crate::offload::{Bounds, Pool};
 use crate::op::crew::Crew;
 use crate::op::home::{Home, lock};
 use crate::op::slots::CAPACITY;
@@ -15,6 +17,7 @@ use crate::op::slots::CAPACITY;
 pub struct Builder {
     workers: usize,
     max_operations: u32,
+    offload: Bounds,
     backend: Choice,
 }
 
@@ -40,6 +43,7 @@ impl Builder {
         Builder {
             workers: 1,
             max_operations: CAPACITY / 2,
+            offload: Bounds::default(),
             backend: Choice::Best,
         }
     }
@@ -70,6 +74,30 @@ impl Builder {
         self
     }
 
+    /// How many threads run what is [offloaded](Handle::offload) (default: one a core, at least 4).
+    /// They are started when they are needed. In a simulation no thread is, and so many jobs are begun
+    /// at once.
+    #[must_use]
+    pub fn offload_threads(mut self, threads: usize) -> Builder {
+        self.offload.threads = threads;
+        self
+    }
+
+    /// How many jobs may wait for a thread (default: 1,024). One more ends with
+    /// [`OffloadError::Full`](crate::OffloadError::Full).
+    #[must_use]
+    pub fn offload_queue(mut self, jobs: usize) -> Builder {
+        self.offload.queue = jobs;
+        self
+    }
+
+    /// How long a thread of the pool without work stays (default: 10 s).
+    #[must_use]
+    pub fn offload_keep_alive(mut self, duration: Duration) -> Builder {
+        self.offload.keep_alive = duration;
+        self
+    }
+
     /// On this simulated kernel.
     #[cfg(feature = "check")]
     #[must_use]
@@ -82,8 +110,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As [`Proactor::new`]. [`io::ErrorKind::InvalidInput`]: a limit of zero operations, no worker, or
-    /// more workers than operations.
+    /// As [`Proactor::new`]. [`io::ErrorKind::InvalidInput`]: a limit of zero operations, of zero threads
+    /// or of zero jobs; no worker, or more workers than operations.
     pub fn build(self) -> io::Result<Proactor> {
         if self.max_operations == 0 {
             return Err(io::Error::new(
@@ -100,6 +128,7 @@ impl Builder {
                 ),
             ));
         }
+        self.offload.check()?;
         let backend: Arc<dyn Backend> = match &self.backend {
             #[cfg(feature = "check")]
             Choice::Simulated(world) => Arc::new(crate::backend::sim::SimBackend::new(world)),
@@ -120,12 +149,14 @@ impl Builder {
             .map(|index| backend.lane(index))
             .collect::<io::Result<_>>()?;
         let limit = self.max_operations / workers as u32;
+        let pool = Arc::new(Pool::new(self.offload));
         let mut members = Vec::with_capacity(workers);
         for lane in lanes {
             let home = Home::take();
             // SAFETY: the home came out of the pool: nobody owns it or has a live handle to it.
             let local = unsafe { home.home.local() };
             local.begin(backend.clone(), lane, limit);
+            *local.pool.borrow_mut() = Some(pool.clone());
             *lock(&home.home.backend) = Some(backend.clone());
             members.push((home, local));
         }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::backend::Began;
+use crate::offload;
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, Message, Ready, STOPPED, gone, lock};
 use crate::task::{self, JoinHandle};
@@ -43,6 +44,10 @@ pub struct Stats {
     pub tasks: usize,
     /// Objects open.
     pub objects: usize,
+    /// Offloaded jobs that run.
+    pub offloaded_running: usize,
+    /// Offloaded jobs that wait for a thread.
+    pub offloaded_waiting: usize,
     /// Bytes that arrived for operations whose future had been dropped.
     pub discarded_bytes: u64,
     /// Handles that arrived for operations whose future had been dropped; each was closed.
@@ -220,6 +225,9 @@ impl Handle {
             sum.operations += stats.operations;
             sum.tasks += stats.tasks;
             sum.objects += stats.objects;
+            // All workers have one pool.
+            sum.offloaded_running = sum.offloaded_running.max(stats.offloaded_running);
+            sum.offloaded_waiting = sum.offloaded_waiting.max(stats.offloaded_waiting);
             sum.discarded_bytes += stats.discarded_bytes;
             sum.discarded_handles += stats.discarded_handles;
         });
@@ -229,8 +237,11 @@ impl Handle {
 
 impl Stats {
     fn of(local: &Local) -> Stats {
+        let (offloaded_running, offloaded_waiting) = offload::counts(local);
         Stats {
             operations: local.slots.in_use() as usize,
+            offloaded_running,
+            offloaded_waiting,
             tasks: local.tasks.len(),
             objects: local.home.open_objects(),
             discarded_bytes: local.discarded_bytes.get(),

@@ -38,7 +38,7 @@ impl Machine {
         let verb = op.verb.name();
         let object = self.object_name(op.handle);
         match op.verb {
-            Verb::Nop => verb.to_owned(),
+            Verb::Nop | Verb::Job => verb.to_owned(),
             Verb::Timer if op.event == op.cause.child(TIMEOUT) => {
                 format!("timeout(at {})", duration(op.offset))
             }
@@ -261,7 +261,7 @@ impl Kernel {
         }
         if let Some(handle) = self.m.handles.get_mut(request.handle) {
             handle.in_flight += 1;
-        } else if !matches!(request.verb, Verb::Nop | Verb::Timer | Verb::Open) {
+        } else if !matches!(request.verb, Verb::Nop | Verb::Timer | Verb::Open | Verb::Job) {
             let message = format!(
                 "{} was submitted after the handle was closed",
                 self.m.describe(id)
@@ -362,7 +362,7 @@ impl Kernel {
             Verb::Open => self.open(id),
             Verb::Sync => self.sync(id),
             Verb::Length => self.length(id),
-            Verb::Nop | Verb::Timer => 0,
+            Verb::Nop | Verb::Timer | Verb::Job => 0,
         };
         self.finish(id, result);
         if matches!(verb, Verb::Recv | Verb::Send | Verb::Shutdown) {

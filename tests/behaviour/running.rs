@@ -110,6 +110,28 @@ fn run_for_comes_back_although_handlers_keep_coming() {
 }
 
 #[test]
+fn poll_comes_back_although_handlers_keep_coming() {
+    on_every_kernel(|kernel| {
+        let proactor = kernel.proactor();
+        fn post_again(handle: proactor::Handle) {
+            handle.post(move || post_again(handle));
+        }
+        post_again(proactor.handle());
+        assert_eq!(proactor.poll().unwrap(), 1);
+        assert_eq!(proactor.poll().unwrap(), 1);
+        // Nor do completions that come at once hold it up: one round of what is under way.
+        fn sleep_again(handle: proactor::Handle) {
+            handle
+                .sleep(Duration::ZERO)
+                .then(move |_| sleep_again(handle));
+        }
+        sleep_again(proactor.handle());
+        assert!(proactor.poll().unwrap() <= 3);
+        proactor.stop();
+    });
+}
+
+#[test]
 fn stop_ends_run_after_the_running_handler_until_restart() {
     on_every_kernel(|kernel| {
         let proactor = kernel.proactor();
