@@ -134,7 +134,7 @@ fn poll_comes_back_although_handlers_keep_coming() {
 #[test]
 fn stop_ends_run_after_the_running_handler_until_restart() {
     on_every_kernel(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let told = Told::nothing();
         let (handle, one, two) = (proactor.handle(), told.clone(), told.clone());
         proactor.post(move || {
