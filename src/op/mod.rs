@@ -11,6 +11,7 @@
 //! that people see; `elsewhere` the slow way round for calls from outside the worker. `inbox`, `wake`,
 //! `started`, `handover` and `life` are lock-free, and run under loom as they stand (`tests/loom`).
 
+pub(crate) mod crew;
 pub(crate) mod elsewhere;
 pub(crate) mod handover;
 pub(crate) mod home;
