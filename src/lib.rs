@@ -64,6 +64,7 @@
     reason = "`Kind` is sealed by a supertrait whose methods name the crate's own types"
 )]
 
+mod atomics;
 pub(crate) mod backend;
 mod buf;
 #[cfg(feature = "check")]

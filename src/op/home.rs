@@ -684,10 +684,9 @@ impl Local {
             self.stop_operation(token.index(), token.generation(), Stop::TimedOut);
             return;
         }
-        if !slot.is_activation(token.generation()) || slot.life() != life::PENDING {
+        if !slot.is_activation(token.generation()) || !slot.completes() {
             return;
         }
-        slot.set_life(life::DONE);
         slot.result.set(completion.result);
         let VTable { complete, .. } = slot.vtable.get();
         // SAFETY: the slot is DONE, and its vtable was made for its payload.
