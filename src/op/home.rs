@@ -176,6 +176,12 @@ thread_local! {
     static CURRENT: Cell<Option<&'static Local>> = const { Cell::new(None) };
 }
 
+/// The worker that runs on this thread now, whichever proactor's it is.
+#[cfg(feature = "check")]
+pub(crate) fn current() -> Option<&'static Local> {
+    CURRENT.get()
+}
+
 /// A home, and which of its incarnations is meant.
 #[derive(Clone, Copy)]
 pub(crate) struct HomeRef {

@@ -14,6 +14,7 @@ mod files;
 mod kernels;
 mod limits;
 mod listening;
+mod offload;
 mod operations;
 mod panicking;
 mod running;
