@@ -521,7 +521,7 @@ fn act(shared: &Shared) {
                 // Whatever it does, it does on another thread, or in the midst of a simulated worker.
                 match (how, mess) {
                     (0, _) => std::panic::resume_unwind(Box::new("on purpose: a job")),
-                    (1, Some(shared)) => drop({ lock(&shared).futures.pop() }),
+                    (1, Some(shared)) => drop(lock(&shared).futures.pop()),
                     (2, Some(shared)) => {
                         let cancel = lock(&shared).cancels.pop();
                         cancel.iter().for_each(Cancel::cancel);

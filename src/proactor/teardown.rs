@@ -275,8 +275,14 @@ impl Local {
                 .as_ref()
                 .is_some_and(|lane| lane.in_flight() > 0)
                 || self.externals.get() > 0;
-            let more =
-                !self.ready.borrow().is_empty() || self.home.has_mail() || self.tasks.len() > 0;
+            // What was started by dropping something waits to be cancelled in its turn.
+            let is_new = |slot: &'static Slot| {
+                slot.life() == life::PENDING && slot.stop.get() != Stop::Teardown
+            };
+            let more = !self.ready.borrow().is_empty()
+                || self.home.has_mail()
+                || self.tasks.len() > 0
+                || self.slots.busy().any(is_new);
             if !lane_busy && !more {
                 return Drained::Fully;
             }
@@ -290,10 +296,7 @@ impl Local {
                 return Drained::KernelHolds;
             }
             self.home.is_awake();
-            if self.batch.borrow().is_empty()
-                && !more
-                && !self.home.has_mail()
-                && self.now() >= end
+            if self.batch.borrow().is_empty() && !more && !self.home.has_mail() && self.now() >= end
             {
                 return Drained::KernelHolds;
             }
@@ -327,7 +330,7 @@ impl Local {
                     }
                     self.refuse(slot, result);
                 }
-                Ready::Call(_, handler) => {
+                Ready::Call(_, _, handler) => {
                     self.note(Note::DroppedHandler);
                     drop(handler);
                 }
