@@ -17,6 +17,7 @@ use crate::op::home::{Entered, Home, HomeRef, Local, Message, Owner, Ready, gone
 use crate::op::slots::CAPACITY;
 use crate::task::{self, JoinHandle, Task};
 use crate::time::{Instant, Sleep};
+use crate::watchdog::{Overrun, Report, Watchdog};
 use crate::worker::{Goal, Paused, RunEnd, RunError};
 
 mod drive;
@@ -46,6 +47,8 @@ pub use drive::Drive;
 /// ```
 pub struct Proactor {
     handle: Handle,
+    /// Ends with it.
+    _watchdog: Option<Watchdog>,
 }
 
 /// A cheap, copyable, weak reference to a [`Proactor`], for every thread and every handler.
@@ -87,6 +90,8 @@ pub struct Stats {
 pub struct Builder {
     max_operations: u32,
     offload: Bounds,
+    watchdog: Option<Duration>,
+    on_overrun: Report,
     backend: Choice,
 }
 
@@ -124,6 +129,8 @@ impl Proactor {
         Builder {
             max_operations: CAPACITY / 2,
             offload: Bounds::default(),
+            watchdog: None,
+            on_overrun: Report::default(),
             backend: Choice::Best,
         }
     }
@@ -239,6 +246,9 @@ impl Proactor {
             if local.main_ready.replace(false) {
                 local.step.set(step.0);
                 local.nth.set(step.1);
+                if local.watched.get() {
+                    local.home.running.is(&"block_on", Some(location));
+                }
                 if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker))
                 {
                     return Ok(output);
@@ -330,7 +340,7 @@ impl Handle {
                 local
                     .ready
                     .borrow_mut()
-                    .push_back(Ready::Call(event, Box::new(handler)));
+                    .push_back(Ready::Call(event, location, Box::new(handler)));
             }
             None => self.home.send(Message::Call(Box::new(handler), location)),
         }
@@ -516,6 +526,31 @@ impl Builder {
         self
     }
 
+    /// Watches in real time for handlers, and polls of tasks, that run for longer than `budget` (I9). Each
+    /// is named once, while it runs, before it has run for two budgets: on the standard error, or to
+    /// [`on_overrun`](Builder::on_overrun). Off by default; then it costs nothing.
+    ///
+    /// In a simulation it does nothing: see [`check::busy`](crate::check::busy).
+    #[must_use]
+    pub fn watchdog(mut self, budget: Duration) -> Builder {
+        self.watchdog = Some(budget);
+        self
+    }
+
+    /// Who is told of what the [watchdog](Builder::watchdog) finds, on the watchdog's own thread.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let builder = proactor::Proactor::builder()
+    ///     .watchdog(Duration::from_millis(100))
+    ///     .on_overrun(|overrun| eprintln!("{overrun}"));
+    /// ```
+    #[must_use]
+    pub fn on_overrun(mut self, tell: impl Fn(&Overrun) + Send + Sync + 'static) -> Builder {
+        self.on_overrun = Report(Arc::new(tell));
+        self
+    }
+
     /// On this simulated kernel.
     #[cfg(feature = "check")]
     #[must_use]
@@ -528,8 +563,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As [`Proactor::new`]; a limit of zero operations, of zero threads or of zero jobs is
-    /// [`io::ErrorKind::InvalidInput`].
+    /// As [`Proactor::new`]; a limit of zero operations, of zero threads or of zero jobs, and
+    /// a watchdog's budget of no time, are [`io::ErrorKind::InvalidInput`].
     pub fn build(self) -> io::Result<Proactor> {
         if self.max_operations == 0 {
             return Err(io::Error::new(
@@ -538,6 +573,12 @@ impl Builder {
             ));
         }
         self.offload.check()?;
+        if self.watchdog.is_some_and(|budget| budget.is_zero()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "watchdog(0): every handler takes some time; allow at least a millisecond or so",
+            ));
+        }
         let backend: Arc<dyn Backend> = match self.backend {
             #[cfg(feature = "check")]
             Choice::Simulated(world) => Arc::new(crate::backend::sim::SimBackend::new(&world)),
@@ -560,8 +601,15 @@ impl Builder {
         local.begin(backend.clone(), lane, self.max_operations);
         *local.pool.borrow_mut() = Some(Arc::new(Pool::new(self.offload)));
         *lock(&home.home.backend) = Some(backend);
-        Ok(Proactor {
+        let watchdog = self.watchdog.filter(|_| !local.is_virtual.get());
+        local.watched.set(watchdog.is_some());
+        let mut proactor = Proactor {
             handle: Handle { home },
-        })
+            _watchdog: None,
+        };
+        if let Some(budget) = watchdog {
+            proactor._watchdog = Some(Watchdog::start(vec![home], budget, self.on_overrun)?);
+        }
+        Ok(proactor)
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod interrupted;
 pub(crate) mod kind;
 pub(crate) mod object;
 mod operation;
+pub(crate) mod running;
 pub(crate) mod slots;
 
 pub use kind::{Kind, is_canceled};

@@ -266,7 +266,10 @@ impl Kernel {
         }
         if let Some(handle) = self.m.handles.get_mut(request.handle) {
             handle.in_flight += 1;
-        } else if !matches!(request.verb, Verb::Nop | Verb::Timer | Verb::Open | Verb::Job) {
+        } else if !matches!(
+            request.verb,
+            Verb::Nop | Verb::Timer | Verb::Open | Verb::Job
+        ) {
             let message = format!(
                 "{} was submitted after the handle was closed",
                 self.m.describe(id)

@@ -25,3 +25,4 @@ mod tasks;
 mod threads;
 mod timing;
 mod tools;
+mod watching;

@@ -109,7 +109,9 @@ fn one_thread_runs_jobs_in_the_order_in_which_they_came() {
         let told = Told::nothing();
         for number in 0..20 {
             let tell = told.clone();
-            proactor.offload(move || tell.tell(number)).then(|result| result.unwrap());
+            proactor
+                .offload(move || tell.tell(number))
+                .then(|result| result.unwrap());
         }
         assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
         assert_eq!(told.take(), (0..20).collect::<Vec<_>>());
@@ -123,7 +125,10 @@ fn what_the_pool_does_not_take_ends_with_an_error_that_says_so() {
         let proactor = builder.build().unwrap();
         let (ran, refused, dropped) = (Told::nothing(), Told::nothing(), Told::nothing());
         let (first, second) = (gate(kernel), gate(kernel));
-        let mut gates = vec![Box::new(first.1) as Box<dyn FnOnce() + Send>, Box::new(second.1)];
+        let mut gates = vec![
+            Box::new(first.1) as Box<dyn FnOnce() + Send>,
+            Box::new(second.1),
+        ];
         let (tell_ran, tell_refused, handle) = (ran.clone(), refused.clone(), proactor.handle());
         let (guard, stats) = (dropped.clone(), Told::nothing());
         let tell_stats = stats.clone();
@@ -149,12 +154,21 @@ fn what_the_pool_does_not_take_ends_with_an_error_that_says_so() {
         assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
         assert_eq!(stats.only(), 5);
         assert_eq!(dropped.count(), 7, "what was not run is dropped");
-        assert_eq!(ran.take().into_iter().collect::<BTreeSet<_>>(), (0..5).collect());
+        assert_eq!(
+            ran.take().into_iter().collect::<BTreeSet<_>>(),
+            (0..5).collect()
+        );
         for (place, (number, error)) in refused.take().into_iter().enumerate() {
             assert_eq!(number, 5 + place);
             assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
             let why = OffloadError::in_error(&error);
-            assert_eq!(why, Some(&OffloadError::Full { threads: 2, queue: 3 }));
+            assert_eq!(
+                why,
+                Some(&OffloadError::Full {
+                    threads: 2,
+                    queue: 3
+                })
+            );
             assert!(error.to_string().contains("offload_queue"), "{error}");
         }
         let stats = proactor.stats();
@@ -167,13 +181,15 @@ fn what_the_pool_does_not_take_ends_with_an_error_that_says_so() {
 fn whoever_hears_of_an_end_can_offload_again() {
     in_any_order(|kernel| {
         fn again(handle: Handle, left: u32, told: Told<u32>) {
-            handle.offload(move || left).then(move |left| match left.unwrap() {
-                0 => told.tell(0),
-                left => {
-                    again(handle, left - 1, told.clone());
-                    again_once(handle, told);
-                }
-            });
+            handle
+                .offload(move || left)
+                .then(move |left| match left.unwrap() {
+                    0 => told.tell(0),
+                    left => {
+                        again(handle, left - 1, told.clone());
+                        again_once(handle, told);
+                    }
+                });
         }
         fn again_once(handle: Handle, told: Told<u32>) {
             handle.offload(|| ()).then(move |done| match done {
@@ -206,7 +222,11 @@ fn whoever_hears_of_an_end_can_offload_again() {
 fn a_cancel_before_the_start_means_that_it_never_runs() {
     in_any_order(|kernel| {
         let proactor = kernel.builder().offload_threads(1).build().unwrap();
-        let (told, dropped, ran) = (Told::nothing(), Told::nothing(), Arc::new(AtomicBool::new(false)));
+        let (told, dropped, ran) = (
+            Told::nothing(),
+            Told::nothing(),
+            Arc::new(AtomicBool::new(false)),
+        );
         let (open, wait) = gate(kernel);
         let (handle, tell, also) = (proactor.handle(), told.clone(), ran.clone());
         let guard = Dropped(dropped.clone());
@@ -293,10 +313,11 @@ fn a_timeout_before_the_start_is_a_timeout() {
                 })
                 .then(|done| done.unwrap());
             let late = handle.offload(|| panic_quietly("it never runs"));
-            late.timeout(Duration::from_millis(1)).then(move |result: std::io::Result<()>| {
-                tell.tell(result.unwrap_err().kind());
-                drop(open);
-            });
+            late.timeout(Duration::from_millis(1))
+                .then(move |result: std::io::Result<()>| {
+                    tell.tell(result.unwrap_err().kind());
+                    drop(open);
+                });
         });
         proactor.run().unwrap();
         assert_eq!(told.only(), ErrorKind::TimedOut);
@@ -351,7 +372,9 @@ fn a_teardown_waits_for_what_runs_and_drops_what_does_not() {
         let tell = told.clone();
         job.then(move |_| tell.tell("a handler"));
         let tell = told.clone();
-        proactor.offload(move || drop(waiting)).then(move |_| tell.tell("a handler"));
+        proactor
+            .offload(move || drop(waiting))
+            .then(move |_| tell.tell("a handler"));
         // Dropped by the teardown, after which the job comes to its end.
         proactor.sleep(LONG).then(move |_| drop(open));
         proactor.post(|| ());
@@ -379,7 +402,9 @@ fn after_the_end_of_the_proactor_it_is_an_error() {
             panic!("nobody will ever wake it")
         };
         assert_eq!(result.unwrap_err().kind(), ErrorKind::NotConnected);
-        handle.offload(move || drop(guard)).then(|_| panic!("it can't be called"));
+        handle
+            .offload(move || drop(guard))
+            .then(|_| panic!("it can't be called"));
         assert_eq!(dropped.count(), 2);
     });
 }
@@ -400,7 +425,10 @@ fn after_stop_it_is_an_error_that_says_so() {
         assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
         let error = told.only();
         assert_eq!(OffloadError::in_error(&error), Some(&OffloadError::Stopped));
-        assert_eq!(proactor.block_on(proactor.offload(|| 1)).unwrap().unwrap(), 1);
+        assert_eq!(
+            proactor.block_on(proactor.offload(|| 1)).unwrap().unwrap(),
+            1
+        );
     });
 }
 
@@ -428,7 +456,9 @@ fn it_is_started_awaited_and_cancelled_from_other_threads() {
         let tell = told.clone();
         let other = thread::spawn(move || {
             let (send, receive) = channel();
-            handle.offload(|| 1).then(move |one| send.send(one.unwrap()).unwrap());
+            handle
+                .offload(|| 1)
+                .then(move |one| send.send(one.unwrap()).unwrap());
             tell.tell(receive.recv().unwrap());
             // A second proactor's thread awaits a job of the first.
             let mine = proactor::Proactor::new().unwrap();
@@ -458,7 +488,11 @@ thread_local! {
 fn threads_go_when_there_is_nothing_to_do_and_at_the_end() {
     on_the_real_kernel(|kernel| {
         let builder = kernel.builder().offload_threads(2);
-        let proactor = builder.clone().offload_keep_alive(Duration::ZERO).build().unwrap();
+        let proactor = builder
+            .clone()
+            .offload_keep_alive(Duration::ZERO)
+            .build()
+            .unwrap();
         let (send, ended) = channel();
         let job = proactor.offload(move || END.set(Some(AtItsEnd(send))));
         proactor.block_on(job).unwrap().unwrap();
@@ -486,7 +520,9 @@ fn as_many_jobs_as_threads_run_at_once() {
         let barrier = Arc::new(std::sync::Barrier::new(3));
         for _ in 0..3 {
             let barrier = barrier.clone();
-            proactor.offload(move || barrier.wait()).then(|done| drop(done.unwrap()));
+            proactor
+                .offload(move || barrier.wait())
+                .then(|done| drop(done.unwrap()));
         }
         assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
         // And never one more.
@@ -510,7 +546,10 @@ fn ten_thousand_jobs_all_end() {
     on_every_kernel(|kernel| {
         let proactor = kernel.builder().offload_queue(100).build().unwrap();
         fn again(handle: Handle, left: Arc<AtomicUsize>) {
-            if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
+            if left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+                .is_ok()
+            {
                 handle.offload(|| ()).then(move |done| {
                     done.unwrap();
                     again(handle, left);
