@@ -27,7 +27,7 @@ pub(crate) use simulated::declare;
 
 use crate::backend::{Code, Op, Raw, Token};
 use crate::op::Operation;
-use crate::op::home::{HomeRef, Local, gone, lock};
+use crate::op::home::{HomeRef, Local, STOPPED, gone, lock};
 use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps};
 use crate::proactor::Handle;
 
@@ -62,7 +62,7 @@ impl Handle {
         T: Send + 'static,
     {
         Operation::new(Offload {
-            home: self.home,
+            home: self.for_new(),
             job: Arc::new(Once(Mutex::new(Stage::Waiting(work)))),
             token: None,
             refused: None,
@@ -166,7 +166,7 @@ impl<T: Send + 'static> Steps for Offload<T> {
     }
 
     fn activate(&mut self, local: &Local) -> Result<Activation, i32> {
-        if local.home.stopped.load(Ordering::Acquire) {
+        if local.home.stopped.load(Ordering::Acquire) & STOPPED != 0 {
             self.refused = Some(OffloadError::Stopped.into());
             return Err(FAILED_EARLY);
         }

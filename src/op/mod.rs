@@ -10,6 +10,7 @@
 //! `object` the handles and their closing; `kind` what an operation is made of; `operation` the type
 //! that people see; `elsewhere` the slow way round for calls from outside the worker.
 
+pub(crate) mod crew;
 pub(crate) mod elsewhere;
 pub(crate) mod home;
 pub(crate) mod interrupted;

@@ -26,3 +26,4 @@ mod threads;
 mod timing;
 mod tools;
 mod watching;
+mod workers;
