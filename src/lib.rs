@@ -38,6 +38,8 @@
 //! - [`Operation`] is what every initiating function returns: lazy, a future, with
 //!   [`then`](Operation::then).
 //! - [`net`], [`fs`], [`signal`], [`time`]: the objects. [`compose`]: operations made of several.
+//! - [`Handle::offload`] for work that blocks or computes for long; [`Builder::watchdog`] names a
+//!   handler that should have used it.
 //! - [`IoBuf`], [`IoBufMut`], [`Slice`]: buffers that are lent by value and come back.
 //!
 //! # The invariants
@@ -83,6 +85,7 @@ pub mod sim;
 mod switch;
 mod task;
 pub mod time;
+mod watchdog;
 mod worker;
 
 pub use buf::{IoBuf, IoBufMut, Slice};
@@ -92,4 +95,5 @@ pub use offload::{Offload, OffloadError};
 pub use op::{Cancel, Kind, Operation, is_canceled};
 pub use proactor::{Builder, Drive, Handle, Proactor, Stats, WorkGuard};
 pub use task::{JoinError, JoinHandle};
+pub use watchdog::Overrun;
 pub use worker::{RunEnd, RunError};

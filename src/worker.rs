@@ -68,7 +68,7 @@ impl fmt::Display for RunError {
             ),
             RunError::Nested => f.write_str(
                 "run was called inside a handler: it would wait for handlers that wait for this one; \
-                 start an operation with a handler, or spawn a task",
+                 start an operation with a handler, spawn a task, or offload what has to block",
             ),
             RunError::Stuck(who) => write!(f, "stuck: nothing can ever happen any more (I7)\n{who}"),
             RunError::Stopped => f.write_str("stopped before the future was ready"),
@@ -171,15 +171,30 @@ impl Local {
         // from the kernel as many completions as there were operations under way, at most.
         let mut share = None;
         loop {
-            if let Some(paused) = self.dispatch_batch(enough) {
+            // Once a turn: a handler pays for being watched only when it is.
+            let is_watched = self.watched.get();
+            let paused = if is_watched {
+                self.dispatch_batch::<true>(enough)
+            } else {
+                self.dispatch_batch::<false>(enough)
+            };
+            if let Some(paused) = paused {
                 return Ok(paused);
             }
             if share == Some(0) {
                 return Ok(Paused::Goal);
             }
             self.read_mail();
-            if let Some(paused) = self.run_ready(enough) {
+            let paused = if is_watched {
+                self.run_ready::<true>(enough)
+            } else {
+                self.run_ready::<false>(enough)
+            };
+            if let Some(paused) = paused {
                 return Ok(paused);
+            }
+            if is_watched {
+                self.home.running.is_nothing();
             }
             if goal.main && self.main_ready.get() {
                 return Ok(Paused::Goal);
@@ -207,7 +222,7 @@ impl Local {
 
     /// Dispatches what has been collected, each completion once, whatever its handler does.
     #[inline]
-    fn dispatch_batch(&self, enough: usize) -> Option<Paused> {
+    fn dispatch_batch<const WATCHED: bool>(&self, enough: usize) -> Option<Paused> {
         // Out of its cell while it is read, and put back whatever a handler does: nobody else looks
         // at it meanwhile, runs don't nest.
         let mut batch = Batch {
@@ -222,6 +237,9 @@ impl Local {
                 break;
             }
             batch.at += 1;
+            if WATCHED {
+                self.announce(&Ready::Complete(completion));
+            }
             self.dispatch(completion);
         }
         paused
@@ -249,7 +267,7 @@ impl Local {
                     let event = self.at_root(|| self.begun(Began::Post, location));
                     self.ready
                         .borrow_mut()
-                        .push_back(Ready::Call(event, handler));
+                        .push_back(Ready::Call(event, location, handler));
                 }
                 Message::Cancel { index, first } => {
                     self.stop_operation(index, first, crate::op::slots::Stop::Canceled);
@@ -269,18 +287,21 @@ impl Local {
 
     /// Runs what was ready when this began.
     #[inline]
-    fn run_ready(&self, enough: usize) -> Option<Paused> {
+    fn run_ready<const WATCHED: bool>(&self, enough: usize) -> Option<Paused> {
         let round = self.ready.borrow().len();
         for _ in 0..round {
             if let Some(paused) = self.pause(enough) {
                 return Some(paused);
             }
             let next = self.ready.borrow_mut().pop_front();
+            if WATCHED && let Some(next) = &next {
+                self.announce(next);
+            }
             match next {
                 Some(Ready::Task(id)) => self.tasks.poll(self, id),
                 Some(Ready::Complete(completion)) => self.dispatch(completion),
                 Some(Ready::Refused(slot, result)) => self.refuse(slot, result),
-                Some(Ready::Call(event, handler)) => {
+                Some(Ready::Call(event, _, handler)) => {
                     self.begin_step(event);
                     self.handlers_run.set(self.handlers_run.get() + 1);
                     handler();
@@ -289,6 +310,21 @@ impl Local {
             }
         }
         self.pause(enough)
+    }
+
+    /// Says what is about to run, for a watchdog.
+    #[cold]
+    fn announce(&self, next: &Ready) {
+        let running = &self.home.running;
+        let slot = match next {
+            Ready::Task(id) => return running.is(&"task", self.tasks.location(*id)),
+            Ready::Call(_, location, _) => return running.is(&"post", Some(location)),
+            Ready::Complete(completion) => self.slots.get(completion.token.index()),
+            Ready::Refused(slot, _) => Some(*slot),
+        };
+        if let Some(slot) = slot {
+            running.is(&slot.vtable.get().name, Some(slot.origin.location.get()));
+        }
     }
 
     /// Flushes submissions, and waits for completions unless there is something to run.

@@ -391,6 +391,17 @@ pub(crate) trait Lane: Send {
         false
     }
 
+    /// The running handler declares that it takes so many nanoseconds. A real one takes what it takes.
+    #[cfg(feature = "check")]
+    fn busy(
+        &mut self,
+        nanos: u64,
+        segment: crate::sim::busy::Segment,
+        location: &'static Location<'static>,
+    ) {
+        let _ = (nanos, segment, location);
+    }
+
     /// For the trace. Real kernels have none.
     fn note(&mut self, note: Note) {
         let _ = note;

@@ -316,6 +316,18 @@ impl Lane for SimLane {
         true
     }
 
+    fn busy(
+        &mut self,
+        nanos: u64,
+        segment: crate::sim::busy::Segment,
+        location: &'static std::panic::Location<'static>,
+    ) {
+        // On another thread than the world's no handler of it runs.
+        let _ = self
+            .world
+            .enter(|kernel| kernel.busy(nanos, Some(segment), location));
+    }
+
     fn note(&mut self, note: Note) {
         let tell = |kernel: &mut Kernel| match note {
             Note::DiscardedBytes(count) => {

@@ -19,6 +19,7 @@ use std::thread::ThreadId;
 use super::crew::Crew;
 use super::kind::Steps;
 use super::object::Objects;
+use super::running::Running;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life};
 use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Submitted};
 use crate::choice::EventId;
@@ -52,7 +53,12 @@ pub(crate) enum Message {
 
 /// What is ready to run on a worker without the kernel.
 pub(crate) enum Ready {
-    Call(EventId, Box<dyn FnOnce() + Send>),
+    /// A handler that was posted, and where.
+    Call(
+        EventId,
+        &'static Location<'static>,
+        Box<dyn FnOnce() + Send>,
+    ),
     Task(u64),
     /// An operation that is complete without a lane: it failed before it was submitted, or it is external.
     Complete(Completion),
@@ -99,6 +105,8 @@ pub(crate) struct Home {
     pub(crate) guards: AtomicUsize,
     pub(crate) backend: Mutex<Option<Arc<dyn Backend>>>,
     pub(crate) objects: Objects,
+    /// Written while `Local::watched`.
+    pub(crate) running: Running,
     local: OwnedByWorker<Local>,
 }
 
@@ -132,12 +140,14 @@ pub(crate) struct Local {
     pub(crate) discarded_bytes: Cell<u64>,
     pub(crate) discarded_handles: Cell<u64>,
     pub(crate) tearing_down: Cell<bool>,
+    /// A watchdog looks at what this worker runs.
+    pub(crate) watched: Cell<bool>,
+    /// What `offload` keeps for this proactor: nothing that this floor looks into.
+    pub(crate) pool: RefCell<Option<Arc<dyn std::any::Any + Send + Sync>>>,
     /// One of several workers.
     pub(crate) crew: RefCell<Option<Arc<Crew>>>,
     /// How many rounds of the crew had ended when this one began.
     pub(crate) round: Cell<u64>,
-    /// What `offload` keeps for this proactor: nothing that this floor looks into.
-    pub(crate) pool: RefCell<Option<Arc<dyn std::any::Any + Send + Sync>>>,
     /// The lane is simulated: no wait sleeps, and its trace wants to know what the kernel does not see.
     pub(crate) is_virtual: Cell<bool>,
 }
@@ -190,6 +200,12 @@ use owned::OwnedByWorker;
 thread_local! {
     /// The local half of the home whose worker runs on this thread now, if any.
     static CURRENT: Cell<Option<&'static Local>> = const { Cell::new(None) };
+}
+
+/// The worker that runs on this thread now, whichever proactor's it is.
+#[cfg(feature = "check")]
+pub(crate) fn current() -> Option<&'static Local> {
+    CURRENT.get()
 }
 
 /// A home, and which of its incarnations is meant.
@@ -335,6 +351,7 @@ impl Home {
             guards: AtomicUsize::new(0),
             backend: Mutex::new(None),
             objects: Objects::new(),
+            running: Running::new(),
             local: OwnedByWorker::new(),
         }));
         // SAFETY: the home was just made; nobody else knows it.
@@ -460,6 +477,11 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        if let Some(local) = CURRENT.get()
+            && local.watched.get()
+        {
+            local.home.running.is_nothing();
+        }
         CURRENT.set(self.before);
     }
 }
@@ -488,9 +510,10 @@ impl Local {
             discarded_bytes: Cell::new(0),
             discarded_handles: Cell::new(0),
             tearing_down: Cell::new(false),
+            watched: Cell::new(false),
+            pool: RefCell::new(None),
             crew: RefCell::new(None),
             round: Cell::new(0),
-            pool: RefCell::new(None),
             is_virtual: Cell::new(false),
         }
     }
@@ -508,6 +531,7 @@ impl Local {
         self.root_nth.set(0);
         self.begin_step(EventId::ROOT);
         self.tearing_down.set(false);
+        self.watched.set(false);
         self.main_ready.set(false);
         self.discarded_bytes.set(0);
         self.discarded_handles.set(0);

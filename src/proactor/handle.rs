@@ -133,7 +133,7 @@ impl Handle {
                 local
                     .ready
                     .borrow_mut()
-                    .push_back(Ready::Call(event, Box::new(handler)));
+                    .push_back(Ready::Call(event, location, Box::new(handler)));
             }
             None => home.send(Message::Call(Box::new(handler), location)),
         }
@@ -225,7 +225,7 @@ impl Handle {
             sum.operations += stats.operations;
             sum.tasks += stats.tasks;
             sum.objects += stats.objects;
-            // All workers have one pool.
+            // All workers have the same pool.
             sum.offloaded_running = sum.offloaded_running.max(stats.offloaded_running);
             sum.offloaded_waiting = sum.offloaded_waiting.max(stats.offloaded_waiting);
             sum.discarded_bytes += stats.discarded_bytes;
@@ -240,10 +240,10 @@ impl Stats {
         let (offloaded_running, offloaded_waiting) = offload::counts(local);
         Stats {
             operations: local.slots.in_use() as usize,
-            offloaded_running,
-            offloaded_waiting,
             tasks: local.tasks.len(),
             objects: local.home.open_objects(),
+            offloaded_running,
+            offloaded_waiting,
             discarded_bytes: local.discarded_bytes.get(),
             discarded_handles: local.discarded_handles.get(),
         }

@@ -199,9 +199,9 @@ pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
         panic = panic.or(dropped.err());
     }
     local.backend.borrow_mut().take();
-    local.crew.borrow_mut().take();
     let pool = local.pool.borrow_mut().take();
     panic = panic.or(catch_unwind(AssertUnwindSafe(|| drop(pool))).err());
+    local.crew.borrow_mut().take();
     if drained && local.slots.in_use() == 0 {
         home.home.give_back();
     }
@@ -297,10 +297,7 @@ impl Local {
                 return Drained::KernelHolds;
             }
             self.home.is_awake();
-            if self.batch.borrow().is_empty()
-                && !more
-                && !self.home.has_mail()
-                && self.now() >= end
+            if self.batch.borrow().is_empty() && !more && !self.home.has_mail() && self.now() >= end
             {
                 return Drained::KernelHolds;
             }
@@ -334,7 +331,7 @@ impl Local {
                     }
                     self.refuse(slot, result);
                 }
-                Ready::Call(_, handler) => {
+                Ready::Call(_, _, handler) => {
                     self.note(Note::DroppedHandler);
                     drop(handler);
                 }
