@@ -38,6 +38,7 @@
 //! - [`Operation`] is what every initiating function returns: lazy, a future, with
 //!   [`then`](Operation::then).
 //! - [`net`], [`fs`], [`signal`], [`time`]: the objects. [`compose`]: operations made of several.
+//! - [`sync`]: locks, channels and atomics that a simulation can schedule.
 //! - [`IoBuf`], [`IoBufMut`], [`Slice`]: buffers that are lent by value and come back.
 //!
 //! # The invariants
@@ -79,6 +80,7 @@ pub mod signal;
 #[cfg(feature = "check")]
 pub mod sim;
 mod switch;
+pub mod sync;
 mod task;
 pub mod time;
 mod worker;
