@@ -235,6 +235,14 @@ impl<T: ?Sized> Mutex<T> {
     }
 }
 
+#[cfg(test)]
+impl<T: ?Sized> Mutex<T> {
+    /// Whether a worker of this thread's simulation holds it.
+    pub(super) fn holders_are_ours(&self) -> bool {
+        self.holders.are_ours()
+    }
+}
+
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// For `Condvar`.
     #[inline]

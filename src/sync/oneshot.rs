@@ -282,11 +282,10 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         on_drop("oneshot::Receiver::drop", self.location, || {
             let (receiving, closing) = self.channel.close();
-            let value = lock(&self.channel.state).value.take();
+            drop(receiving);
             if let Some(waker) = closing {
                 waker.wake();
             }
-            drop((receiving, value));
         });
     }
 }

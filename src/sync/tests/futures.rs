@@ -84,8 +84,17 @@ fn a_notification_that_is_not_taken_goes_to_the_next() {
     }
     assert!(polled(pin!(notify.notified())).poll().is_ready());
     assert!(polled(pin!(notify.notified())).poll().is_pending());
-    // One that only waited takes nothing with it.
-    drop(pin!(notify.notified()));
+    // One that only waited takes nothing with it, and leaves nothing.
+    assert!(
+        polled(Box::pin(notify.notified()).as_mut())
+            .poll()
+            .is_pending()
+    );
+    assert!(
+        polled(Box::pin(notify.notified()).as_mut())
+            .poll()
+            .is_pending()
+    );
     notify.notify_one();
     assert!(polled(pin!(notify.notified())).poll().is_ready());
 }

@@ -164,6 +164,30 @@ fn a_lock_that_a_thread_outside_holds_is_waited_for() {
 }
 
 #[test]
+fn a_lock_that_another_simulation_holds_is_waited_for() {
+    let mutex = shared(Mutex::new(()));
+    let (locked, is_locked) = channel();
+    let (release, may_release) = channel();
+    let thread = std::thread::spawn(move || {
+        Script::default().run(|| {
+            let _guard = mutex.lock();
+            locked.send(()).unwrap();
+            may_release.recv().unwrap();
+        });
+    });
+    is_locked.recv().unwrap();
+    let script = Script::default();
+    script.run(|| {
+        assert!(matches!(mutex.try_lock(), Err(TryLockError::WouldBlock)));
+        assert!(!mutex.holders_are_ours());
+    });
+    release.send(()).unwrap();
+    script.run(|| drop(mutex.lock()));
+    assert!(!script.seen().iter().any(|seen| seen.0 == Seen::Block));
+    thread.join().unwrap();
+}
+
+#[test]
 fn writers_and_readers_of_a_lock_wait_for_each_other_and_readers_do_not() {
     let lock = shared(RwLock::new(1));
     let script = Script::default();
@@ -243,8 +267,16 @@ fn a_notification_wakes_who_waits_and_the_first_of_them() {
 
     let script = Script::default()
         .other(|| drop(changed.wait(mutex.lock().unwrap()).unwrap()))
-        .other(|| changed.notify_all());
-    script.run(|| drop(changed.wait(mutex.lock().unwrap()).unwrap()));
+        .other(|| changed.notify_all())
+        .other(|| changed.notify_one());
+    script.run(|| {
+        drop(changed.wait(mutex.lock().unwrap()).unwrap());
+        // Who has given up takes no notification away.
+        let (guard, _) = Script::default()
+            .run(|| changed.wait_timeout(mutex.lock().unwrap(), Duration::MAX))
+            .unwrap();
+        drop(changed.wait(guard).unwrap());
+    });
     assert!(script.is_over());
 }
 
@@ -280,7 +312,13 @@ fn a_wait_with_a_timeout_ends_when_nobody_goes_on() {
         assert!(result.timed_out());
         *guard += 1;
         let waited = changed.wait_timeout_while(guard, Duration::MAX, |value| *value == 1);
-        assert!(waited.unwrap().1.timed_out());
+        let (mut guard, result) = waited.unwrap();
+        assert!(result.timed_out());
+        // As often as one likes, if others do something in between.
+        for _ in 0..2_000 {
+            changed.notify_one();
+            guard = changed.wait_timeout(guard, Duration::MAX).unwrap().0;
+        }
     });
 }
 
