@@ -40,6 +40,7 @@
 //! - [`net`], [`fs`], [`signal`], [`time`]: the objects. [`compose`]: operations made of several.
 //! - [`Handle::offload`] for work that blocks or computes for long; [`Builder::watchdog`] names a
 //!   handler that should have used it.
+//! - [`sync`]: locks, channels and atomics that a simulation can schedule.
 //! - [`IoBuf`], [`IoBufMut`], [`Slice`]: buffers that are lent by value and come back.
 //!
 //! # The invariants
@@ -83,6 +84,7 @@ pub mod signal;
 #[cfg(feature = "check")]
 pub mod sim;
 mod switch;
+pub mod sync;
 mod task;
 pub mod time;
 mod watchdog;

@@ -71,6 +71,14 @@ pub(crate) fn point(point: Point) {
     }
 }
 
+/// The same, in the name of a place elsewhere: where a polled future was made, or a dropped guard.
+#[inline]
+pub(crate) fn point_at(point: Point, location: &'static Location<'static>) {
+    if INSTALLED.get() {
+        ask(point, location);
+    }
+}
+
 #[cold]
 fn ask(point: Point, location: &'static Location<'static>) {
     // Out of the cell: others that go on meanwhile come here as well.

@@ -21,6 +21,7 @@ mod running;
 #[cfg(feature = "signal")]
 mod signals;
 mod streams;
+mod sync;
 mod tasks;
 mod threads;
 mod timing;
