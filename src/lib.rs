@@ -73,12 +73,15 @@ pub mod compose;
 pub mod fs;
 pub mod net;
 mod op;
+#[cfg(feature = "check")]
+mod overlap;
 mod proactor;
 #[cfg(feature = "signal")]
 pub mod signal;
 #[cfg(feature = "check")]
 pub mod sim;
 mod switch;
+pub mod sync;
 mod task;
 pub mod time;
 mod worker;

@@ -14,6 +14,7 @@ use crate::backend::{Backend, Began, Until};
 use crate::op::Operation;
 use crate::op::home::{Entered, Home, HomeRef, Local, Message, Owner, Ready, gone, lock};
 use crate::op::slots::CAPACITY;
+use crate::switch::{self, Point};
 use crate::task::{self, JoinHandle, Task};
 use crate::time::{Instant, Sleep};
 use crate::worker::{Goal, Paused, RunEnd, RunError};
@@ -313,6 +314,7 @@ impl Handle {
     /// Calls `handler` on the worker, after what was posted before it. Never inside this call.
     #[track_caller]
     pub fn post<H: FnOnce() + Send + 'static>(&self, handler: H) {
+        switch::point(Point::Post);
         let location = Location::caller();
         match self.home.here() {
             Some(local) => {
@@ -357,7 +359,9 @@ impl Handle {
 
     /// This proactor's clock: real time, or a simulation's virtual time.
     #[must_use]
+    #[track_caller]
     pub fn now(&self) -> Instant {
+        switch::point(Point::Clock);
         Instant::from_nanos(self.home.backend().map_or(0, |backend| backend.now()))
     }
 

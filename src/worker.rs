@@ -119,7 +119,11 @@ impl Drop for Batch<'_> {
 
 impl Local {
     /// The loop.
-    pub(crate) fn work(&self, goal: Goal) -> Result<Paused, RunError> {
+    pub(crate) fn work(&'static self, goal: Goal) -> Result<Paused, RunError> {
+        #[cfg(feature = "check")]
+        if self.overlaps.get() {
+            return self.work_overlapping(goal);
+        }
         let enough = self.handlers_run.get().saturating_add(goal.handlers);
         loop {
             if let Some(paused) = self.dispatch_batch(enough) {
@@ -161,7 +165,7 @@ impl Local {
     }
 
     #[inline]
-    fn pause(&self, enough: usize) -> Option<Paused> {
+    pub(crate) fn pause(&self, enough: usize) -> Option<Paused> {
         if self.home.stopped.load(std::sync::atomic::Ordering::Acquire) {
             return Some(Paused::End(RunEnd::Stopped));
         }
@@ -209,22 +213,30 @@ impl Local {
             }
             let next = self.ready.borrow_mut().pop_front();
             match next {
-                Some(Ready::Task(id)) => self.tasks.poll(self, id),
-                Some(Ready::Complete(completion)) => self.dispatch(completion),
-                Some(Ready::Refused(slot, result)) => self.refuse(slot, result),
-                Some(Ready::Call(event, handler)) => {
-                    self.begin_step(event);
-                    self.handlers_run.set(self.handlers_run.get() + 1);
-                    handler();
-                }
+                Some(ready) => self.perform(ready),
                 None => break,
             }
         }
         self.pause(enough)
     }
 
+    /// Runs one thing that was ready.
+    #[inline]
+    pub(crate) fn perform(&self, ready: Ready) {
+        match ready {
+            Ready::Task(id) => self.tasks.poll(self, id),
+            Ready::Complete(completion) => self.dispatch(completion),
+            Ready::Refused(slot, result) => self.refuse(slot, result),
+            Ready::Call(event, handler) => {
+                self.begin_step(event);
+                self.handlers_run.set(self.handlers_run.get() + 1);
+                handler();
+            }
+        }
+    }
+
     /// Flushes submissions, and waits for completions unless there is something to run.
-    fn ask_kernel(&self, goal: &Goal) -> Result<Option<Paused>, RunError> {
+    pub(crate) fn ask_kernel(&self, goal: &Goal) -> Result<Option<Paused>, RunError> {
         self.ready_budget.set(READY_BUDGET);
         let mut lane = self.lane.borrow_mut();
         let Some(lane) = lane.as_mut() else {

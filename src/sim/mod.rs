@@ -132,6 +132,7 @@ mod tcp;
 mod tests;
 mod trace;
 mod violation;
+mod workers;
 pub(crate) mod words;
 mod world;
 
