@@ -81,6 +81,9 @@ pub(crate) trait Switcher {
 
     /// The datum `id` is gone.
     fn forget(&self, id: u64);
+
+    /// The number of the worker whose handler runs, if one does.
+    fn worker(&self) -> Option<usize>;
 }
 
 thread_local! {
@@ -173,6 +176,13 @@ pub(crate) fn point_at(point: Point, location: &'static Location<'static>) {
     if INSTALLED.get() {
         ask(point, location);
     }
+}
+
+/// The number of the simulated worker whose handler runs here, from 0. None: there is but one, or
+/// this is outside of its handlers.
+#[inline]
+pub(crate) fn worker() -> Option<usize> {
+    with_switcher(|switcher| switcher.worker()).flatten()
 }
 
 #[cold]

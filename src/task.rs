@@ -144,7 +144,10 @@ impl Drop for Alone<'_> {
             && polled.swap_remove(at).1
         {
             drop(polled);
-            self.local.ready.borrow_mut().push_back(Ready::Task(self.id));
+            self.local
+                .ready
+                .borrow_mut()
+                .push_back(Ready::Task(self.id));
         }
     }
 }
@@ -402,6 +405,11 @@ struct JoinState<T> {
     waker: Option<Waker>,
 }
 
+/// What orders the end of a task before what follows from its result.
+fn address<T>(join: &Arc<Join<T>>) -> u64 {
+    Arc::as_ptr(join).addr() as u64
+}
+
 /// Why a task has no result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -443,7 +451,10 @@ impl<T> Future for JoinHandle<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = lock(&self.join.state);
         match state.result.take() {
-            Some(result) => Poll::Ready(result),
+            Some(result) => {
+                crate::switch::acquired(address(&self.join));
+                Poll::Ready(result)
+            }
             None => {
                 let old = state.waker.replace(cx.waker().clone());
                 drop(state);
@@ -470,6 +481,7 @@ struct Settle<T> {
 impl<T> Settle<T> {
     fn with(&mut self, result: Result<T, JoinError>) {
         let Some(join) = self.join.take() else { return };
+        crate::switch::released(address(&join));
         let waker = {
             let mut state = lock(&join.state);
             state.finished = true;

@@ -150,9 +150,14 @@ fn list(text: &mut String, case: &Case<'_>, said: &[String]) -> std::fmt::Result
         (true, 1) => "it is needed",
         (true, _) => "all are needed",
     };
+    let does = if case.replay.workers > 1 {
+        "which a kernel and workers may do and seldom do"
+    } else {
+        "which a kernel may do and seldom does"
+    };
     writeln!(
         text,
-        "\nIt takes {}, which a kernel may do and seldom does; {needed}:",
+        "\nIt takes {}, {does}; {needed}:",
         deviations(said.len())
     )?;
     for (index, (say, deviant)) in said.iter().zip(&shrunk.deviations).enumerate() {

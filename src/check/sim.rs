@@ -15,6 +15,7 @@ use crate::Proactor;
 use crate::choice::{Chooser, EventId, Kind};
 use crate::overlap::Workers;
 use crate::sim::{Config, Invariant, Violation, World};
+use crate::sync::per_execution::Execution;
 
 /// A simulated kernel with a proactor on it: all that a checked model may use of the outside world.
 pub struct Sim {
@@ -145,6 +146,8 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
         // What the kernel found first caused whatever panics later: it wins.
         let blame = |panic| if world.failed() { None } else { Some(panic) };
         let end = inside.catch(|| {
+            // Dropped last: what the proactor's teardown drops may still use them.
+            let _statics = Execution::begin();
             let sim = Sim::new(world, seed);
             if let Err(panic) = inside.catch(|| (self.model)(&sim)) {
                 panicked = blame(panic);

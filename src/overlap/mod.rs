@@ -24,6 +24,8 @@
 mod clocks;
 mod fiber;
 mod run;
+#[cfg(test)]
+mod tests;
 mod turns;
 mod watch;
 
@@ -589,6 +591,10 @@ impl Switcher for Workers {
 
     fn forget(&self, id: u64) {
         self.clocks.borrow_mut().forget(id);
+    }
+
+    fn worker(&self) -> Option<usize> {
+        Some(self.running.get()).filter(|seat| *seat != NOBODY)
     }
 }
 
