@@ -142,7 +142,7 @@ mod tests {
         let weights = random
             .weights
             .map(|weight| weight.checked_ilog2().unwrap_or(0));
-        assert_eq!(weights, [0, 0, 29, 26, 31, 26, 29, 0, 31, 0, 0, 0]);
+        assert_eq!(weights, [0, 0, 29, 26, 31, 26, 29, 0, 31, 0, 0, 28]);
         assert_eq!(
             choices(7, Site::ReadSize, 5, 12),
             [1, 3, 1, 0, 1, 0, 1, 0, 0, 0, 2, 4]

@@ -1,5 +1,7 @@
 //! Simulated workers from the inside: what their end looks like, and what a caller can't see.
 
+mod speed;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
