@@ -78,6 +78,8 @@ pub mod fs;
 pub mod net;
 mod offload;
 mod op;
+#[cfg(feature = "check")]
+mod overlap;
 mod proactor;
 #[cfg(feature = "signal")]
 pub mod signal;

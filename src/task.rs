@@ -70,6 +70,7 @@ impl Task {
 
     fn wake(&self) {
         let id = self.id.load(Ordering::Acquire);
+        crate::switch::released(id);
         match (self.home.here(), id) {
             (Some(local), MAIN) => local.main_ready.set(true),
             (_, NOWHERE) => {}
@@ -127,6 +128,31 @@ pub(crate) fn id_of(waker: &Waker, home: &Home) -> Option<u64> {
 pub(crate) struct Tasks {
     entries: RefCell<Vec<Entry>>,
     free: RefCell<Vec<u32>>,
+    /// Where handlers overlap: the tasks whose poll is under way, and whether they are to be polled
+    /// again after it.
+    polled: RefCell<Vec<(u64, bool)>>,
+}
+
+/// While the poll of a task is under way where handlers overlap.
+struct Alone<'a> {
+    local: &'a Local,
+    id: u64,
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        crate::switch::released(self.id);
+        let mut polled = self.local.tasks.polled.borrow_mut();
+        if let Some(at) = polled.iter().position(|(id, _)| *id == self.id)
+            && polled.swap_remove(at).1
+        {
+            drop(polled);
+            self.local
+                .ready
+                .borrow_mut()
+                .push_back(Ready::Task(self.id));
+        }
+    }
 }
 
 struct Entry {
@@ -143,6 +169,7 @@ impl Tasks {
         Tasks {
             entries: RefCell::new(Vec::new()),
             free: RefCell::new(Vec::new()),
+            polled: RefCell::new(Vec::new()),
         }
     }
 
@@ -179,10 +206,36 @@ impl Tasks {
     }
 
     /// Polls a task. Nothing happens if it is over.
+    #[inline]
     pub(crate) fn poll(&self, local: &Local, id: u64) {
+        if local.overlaps.get() {
+            self.poll_alone(local, id);
+        } else {
+            self.poll_now(local, id);
+        }
+    }
+
+    /// Where handlers overlap: a task is a strand, and is not polled while a poll of it is suspended.
+    #[cold]
+    fn poll_alone(&self, local: &Local, id: u64) {
+        let mut polled = self.polled.borrow_mut();
+        if let Some((_, again)) = polled.iter_mut().find(|(polled, _)| *polled == id) {
+            *again = true;
+            return;
+        }
+        polled.push((id, false));
+        drop(polled);
+        let _alone = Alone { local, id };
+        // Its polls are ordered, and so is a wake before the poll that it brings about.
+        crate::switch::acquired(id);
+        self.poll_now(local, id);
+    }
+
+    fn poll_now(&self, local: &Local, id: u64) {
         let Some(task) = self.find(id) else { return };
         // SAFETY: the entry, and with it the task, stays until `End` below takes it out; this thread
-        // is the worker's, and a task is never polled inside its own poll (handlers do not nest).
+        // is the worker's, and a task is never polled inside its own poll: handlers do not nest, and
+        // where they overlap `poll_alone` sees to it.
         let task = unsafe { &*task };
         task.scheduled.store(false, Ordering::Release);
         let (step, nth) = task.step.get();
@@ -216,6 +269,13 @@ impl Tasks {
         let task = self.find(id)?;
         // SAFETY: the entry holds the task, and nothing of the user's runs here that could end it.
         unsafe { (*task).location.get() }
+    }
+
+    /// The event that the task's code consumed last.
+    #[cfg(feature = "check")]
+    pub(crate) fn event_of(&self, id: u64) -> Option<EventId> {
+        // SAFETY: as in `poll_now`; nothing of the task runs meanwhile.
+        self.find(id).map(|task| unsafe { (*task).step.get().0 })
     }
 
     fn find(&self, id: u64) -> Option<*const Task> {
@@ -356,6 +416,11 @@ struct JoinState<T> {
     waker: Option<Waker>,
 }
 
+/// What orders the end of a task before what follows from its result.
+fn address<T>(join: &Arc<Join<T>>) -> u64 {
+    Arc::as_ptr(join).addr() as u64
+}
+
 /// Why a task has no result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -397,7 +462,10 @@ impl<T> Future for JoinHandle<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = lock(&self.join.state);
         match state.result.take() {
-            Some(result) => Poll::Ready(result),
+            Some(result) => {
+                crate::switch::acquired(address(&self.join));
+                Poll::Ready(result)
+            }
             None => {
                 let old = state.waker.replace(cx.waker().clone());
                 drop(state);
@@ -424,6 +492,7 @@ struct Settle<T> {
 impl<T> Settle<T> {
     fn with(&mut self, result: Result<T, JoinError>) {
         let Some(join) = self.join.take() else { return };
+        crate::switch::released(address(&join));
         let waker = {
             let mut state = lock(&join.state);
             state.finished = true;

@@ -165,7 +165,11 @@ impl Drop for Batch<'_> {
 
 impl Local {
     /// The loop.
-    pub(crate) fn work(&self, goal: Goal) -> Result<Paused, RunError> {
+    pub(crate) fn work(&'static self, goal: Goal) -> Result<Paused, RunError> {
+        #[cfg(feature = "check")]
+        if self.overlaps.get() {
+            return self.work_overlapping(goal);
+        }
         let enough = self.handlers_run.get().saturating_add(goal.handlers);
         // A poll ends although handlers keep coming: it runs what is ready when it begins, and takes
         // from the kernel as many completions as there were operations under way, at most.
@@ -246,7 +250,7 @@ impl Local {
     }
 
     #[inline]
-    fn pause(&self, enough: usize) -> Option<Paused> {
+    pub(crate) fn pause(&self, enough: usize) -> Option<Paused> {
         if self.home.stopped.load(std::sync::atomic::Ordering::Acquire) != 0 {
             return Some(Paused::End(RunEnd::Stopped));
         }
@@ -298,14 +302,7 @@ impl Local {
                 self.announce(next);
             }
             match next {
-                Some(Ready::Task(id)) => self.tasks.poll(self, id),
-                Some(Ready::Complete(completion)) => self.dispatch(completion),
-                Some(Ready::Refused(slot, result)) => self.refuse(slot, result),
-                Some(Ready::Call(event, _, handler)) => {
-                    self.begin_step(event);
-                    self.handlers_run.set(self.handlers_run.get() + 1);
-                    handler();
-                }
+                Some(ready) => self.perform(ready),
                 None => break,
             }
         }
@@ -327,8 +324,23 @@ impl Local {
         }
     }
 
+    /// Runs one thing that was ready.
+    #[inline]
+    pub(crate) fn perform(&self, ready: Ready) {
+        match ready {
+            Ready::Task(id) => self.tasks.poll(self, id),
+            Ready::Complete(completion) => self.dispatch(completion),
+            Ready::Refused(slot, result) => self.refuse(slot, result),
+            Ready::Call(event, _, handler) => {
+                self.begin_step(event);
+                self.handlers_run.set(self.handlers_run.get() + 1);
+                handler();
+            }
+        }
+    }
+
     /// Flushes submissions, and waits for completions unless there is something to run.
-    fn ask_kernel(&self, goal: &Goal) -> Result<Option<Paused>, RunError> {
+    pub(crate) fn ask_kernel(&self, goal: &Goal) -> Result<Option<Paused>, RunError> {
         self.ready_budget.set(READY_BUDGET);
         let mut lane = self.lane.borrow_mut();
         let Some(lane) = lane.as_mut() else {

@@ -402,6 +402,11 @@ pub(crate) trait Lane: Send {
         let _ = (nanos, segment, location);
     }
 
+    /// Several workers share it, all played by this thread: their handlers overlap (a simulation).
+    fn overlaps(&self) -> bool {
+        false
+    }
+
     /// For the trace. Real kernels have none.
     fn note(&mut self, note: Note) {
         let _ = note;

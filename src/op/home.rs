@@ -150,6 +150,15 @@ pub(crate) struct Local {
     pub(crate) round: Cell<u64>,
     /// The lane is simulated: no wait sleeps, and its trace wants to know what the kernel does not see.
     pub(crate) is_virtual: Cell<bool>,
+    /// Handlers of several simulated workers overlap: each is on a stack of its own.
+    pub(crate) overlaps: Cell<bool>,
+}
+
+/// What belongs to the running handler, and is kept for it while others run.
+#[derive(Clone, Copy)]
+pub(crate) struct Frame {
+    step: EventId,
+    nth: u32,
 }
 
 /// Somebody called `stop`; until `restart`.
@@ -515,13 +524,29 @@ impl Local {
             crew: RefCell::new(None),
             round: Cell::new(0),
             is_virtual: Cell::new(false),
+            overlaps: Cell::new(false),
         }
+    }
+
+    /// What has to be kept for the running handler while others run.
+    pub(crate) fn frame(&self) -> Frame {
+        Frame {
+            step: self.step.get(),
+            nth: self.nth.get(),
+        }
+    }
+
+    /// The handler that this belongs to goes on.
+    pub(crate) fn set_frame(&self, frame: Frame) {
+        self.step.set(frame.step);
+        self.nth.set(frame.nth);
     }
 
     /// A proactor moves in.
     pub(crate) fn begin(&self, backend: Arc<dyn Backend>, lane: Box<dyn Lane>, limit: u32) {
         *self.backend.borrow_mut() = Some(backend);
         self.is_virtual.set(lane.is_virtual());
+        self.overlaps.set(lane.overlaps());
         *self.lane.borrow_mut() = Some(lane);
         self.limit.set(limit);
         self.slots.begin();

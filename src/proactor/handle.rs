@@ -10,6 +10,7 @@ use crate::backend::Began;
 use crate::offload;
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, Message, Ready, STOPPED, gone, lock};
+use crate::switch::{self, Point};
 use crate::task::{self, JoinHandle};
 use crate::time::{Instant, Sleep};
 
@@ -125,6 +126,7 @@ impl Handle {
     /// matters among several workers, use a strand.
     #[track_caller]
     pub fn post<H: FnOnce() + Send + 'static>(&self, handler: H) {
+        switch::point(Point::Post);
         let location = Location::caller();
         let home = self.for_new();
         match home.here() {
@@ -171,7 +173,9 @@ impl Handle {
 
     /// This proactor's clock: real time, or a simulation's virtual time.
     #[must_use]
+    #[track_caller]
     pub fn now(&self) -> Instant {
+        switch::point(Point::Clock);
         Instant::from_nanos(self.home.backend().map_or(0, |backend| backend.now()))
     }
 

@@ -138,6 +138,8 @@ pub(super) fn pass_on(panic: Option<Panic>) {
 /// Ends a proactor on the thread that its worker belongs to. The first panic of what was dropped with
 /// it comes back: that does not keep the rest from being torn down.
 pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
+    // Dropped inside a handler of its own: others that are under way come to their ends first.
+    crate::switch::settle();
     // SAFETY: the caller runs on the thread that owns the home.
     let local = unsafe { home.home.local() };
     let inside = Entered::new(local);

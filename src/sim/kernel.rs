@@ -96,6 +96,8 @@ pub(crate) struct Kernel {
     pub(super) idle_polls: u32,
     /// Polls since the verdict.
     pub(super) late_polls: u32,
+    /// How many workers its handlers have. More than one overlap.
+    pub(crate) workers: usize,
     /// A lane was made and has not been dropped.
     pub(crate) lane_taken: bool,
 }
@@ -135,6 +137,7 @@ impl Kernel {
             digest: 0,
             idle_polls: 0,
             late_polls: 0,
+            workers: 1,
             lane_taken: false,
         }
     }

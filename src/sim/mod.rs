@@ -133,6 +133,7 @@ mod tcp;
 mod tests;
 mod trace;
 mod violation;
+mod workers;
 pub(crate) mod words;
 mod world;
 

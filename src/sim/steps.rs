@@ -273,7 +273,7 @@ impl Kernel {
     }
 
     /// I7: the run goes on and on.
-    fn report_endless(&mut self) {
+    pub(super) fn report_endless(&mut self) {
         let mut message = format!(
             "livelock: after {} of the kernel the run has not ended; under way:",
             plural(self.steps, "step")

@@ -12,6 +12,8 @@
 //! |---|---|---|
 //! | keep the state of one connection | a strand, not a lock | - |
 //! | share state among handlers, briefly | [`Mutex`], [`RwLock`], [`atomic`] | blocking its thread |
+//! | find out whether a datum is shared without an order | [`Shared`] | blocking its thread |
+//! | have a static that each execution of a check gets anew | [`PerExecution`], [`PerWorker`] | - |
 //! | wait on a thread of your own | [`Condvar`] | blocking its thread |
 //! | wait in a task for something to change | [`Notify`] | a future |
 //! | limit how many do something at a time | [`Semaphore`] | a future |
@@ -81,8 +83,10 @@ mod mutex;
 mod notify;
 pub mod oneshot;
 mod order;
+pub(crate) mod per_execution;
 mod rwlock;
 mod semaphore;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -91,10 +95,12 @@ pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, W
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use mutex::{Mutex, MutexGuard};
 pub use notify::{Notified, Notify};
+pub use per_execution::{PerExecution, PerWorker};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{
     Acquire, AcquireOwned, Closed, OwnedPermit, Permit, Semaphore, TryAcquireError,
 };
+pub use shared::Shared;
 
 use std::panic::Location;
 

@@ -35,7 +35,10 @@ pub(super) fn released(at: usize) {
 fn announce(edge: Edge, at: usize) {
     #[cfg(test)]
     drawn::DRAWN.with_borrow_mut(|drawn| drawn.push((edge, at)));
-    let _ = (edge, at);
+    match edge {
+        Edge::Acquired => switch::acquired(at as u64),
+        Edge::Released => switch::released(at as u64),
+    }
 }
 
 /// The name of `what` for [`acquired`] and [`released`]. What keeps two of them takes the next number
