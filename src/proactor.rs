@@ -274,8 +274,8 @@ impl Proactor {
         match &*owner {
             Some(owner) if owner.id != caller.id => {
                 return Err(RunError::WrongThread {
-                    owner: owner.name.clone(),
-                    caller: caller.name,
+                    owner: owner.name.to_string(),
+                    caller: caller.name.to_string(),
                 });
             }
             Some(_) => {}
@@ -435,7 +435,7 @@ impl Handle {
         }
         let name = owner
             .as_ref()
-            .map_or_else(String::new, |owner| owner.name.clone());
+            .map_or_else(String::new, |owner| owner.name.to_string());
         drop(owner);
         let (answer, answered) = std::sync::mpsc::channel();
         self.home.send(Message::Run(Box::new(move |local| {
