@@ -38,6 +38,9 @@
 //! - [`Operation`] is what every initiating function returns: lazy, a future, with
 //!   [`then`](Operation::then).
 //! - [`net`], [`fs`], [`signal`], [`time`]: the objects. [`compose`]: operations made of several.
+//! - [`Handle::offload`] for work that blocks or computes for long; [`Builder::watchdog`] names a
+//!   handler that should have used it.
+//! - [`sync`]: locks, channels and atomics that a simulation can schedule.
 //! - [`IoBuf`], [`IoBufMut`], [`Slice`]: buffers that are lent by value and come back.
 //!
 //! # The invariants
@@ -64,6 +67,7 @@
     reason = "`Kind` is sealed by a supertrait whose methods name the crate's own types"
 )]
 
+mod atomics;
 pub(crate) mod backend;
 mod buf;
 #[cfg(feature = "check")]
@@ -72,6 +76,7 @@ pub mod choice;
 pub mod compose;
 pub mod fs;
 pub mod net;
+mod offload;
 mod op;
 #[cfg(feature = "check")]
 mod overlap;
@@ -84,12 +89,15 @@ mod switch;
 pub mod sync;
 mod task;
 pub mod time;
+mod watchdog;
 mod worker;
 
 pub use buf::{IoBuf, IoBufMut, Slice};
 #[cfg(feature = "check")]
 pub use check::check;
+pub use offload::{Offload, OffloadError};
 pub use op::{Cancel, Kind, Operation, is_canceled};
 pub use proactor::{Builder, Drive, Handle, Proactor, Stats, WorkGuard};
 pub use task::{JoinError, JoinHandle};
+pub use watchdog::Overrun;
 pub use worker::{RunEnd, RunError};

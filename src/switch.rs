@@ -180,7 +180,7 @@ pub(crate) fn forget(id: u64) {
     with_switcher(|switcher| switcher.forget(id));
 }
 
-/// The same, for a call that was made at `location`.
+/// As [`point`], in the name of a place elsewhere: where a polled future was made, or a dropped guard.
 #[inline]
 pub(crate) fn point_at(point: Point, location: &'static Location<'static>) {
     if INSTALLED.get() {

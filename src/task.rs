@@ -33,11 +33,13 @@ pub(crate) struct Task {
     scheduled: AtomicBool,
     aborted: AtomicBool,
     future: UnsafeCell<Option<TaskFuture>>,
+    /// The call that spawned it.
+    location: Cell<Option<&'static Location<'static>>>,
     /// The event that its code consumed last, and how many submissions it has made since.
     step: Cell<(EventId, u32)>,
 }
 
-// SAFETY: `future` and `step` are used only by `Tasks` on the home worker's thread, and by Drop, which
+// SAFETY: `future`, `step` and `location` are used only by `Tasks` on the home worker's thread, and by Drop, which
 // is alone; a TaskFuture is Send, so whoever drops the last reference may drop it.
 unsafe impl Send for Task {}
 // SAFETY: as above.
@@ -51,6 +53,7 @@ impl Task {
             scheduled: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             future: UnsafeCell::new(future),
+            location: Cell::new(None),
             step: Cell::new((EventId::ROOT, 0)),
         })
     }
@@ -195,6 +198,7 @@ impl Tasks {
         entry.generation = (entry.generation + 1) & 0x7fff_ffff;
         let id = id(index, entry.generation);
         task.step.set((local.begun(Began::Task, location), 0));
+        task.location.set(Some(location));
         task.scheduled.store(true, Ordering::Relaxed);
         task.id.store(id, Ordering::Release);
         entry.task = Some(task);
@@ -258,6 +262,13 @@ impl Tasks {
             task.step.set((local.step.get(), local.nth.get()));
             std::mem::forget(end);
         }
+    }
+
+    /// The call that spawned a task.
+    pub(crate) fn location(&self, id: u64) -> Option<&'static Location<'static>> {
+        let task = self.find(id)?;
+        // SAFETY: the entry holds the task, and nothing of the user's runs here that could end it.
+        unsafe { (*task).location.get() }
     }
 
     /// The event that the task's code consumed last.

@@ -9,7 +9,8 @@
 use std::fmt;
 use std::io;
 
-use crate::backend::{Began, Completion, Until, Waited};
+use crate::backend::{Began, Completion, Lane, Until, Waited};
+use crate::op::crew::Rest;
 use crate::op::home::{Local, Message, READY_BUDGET, Ready};
 use crate::op::slots::life;
 
@@ -45,6 +46,14 @@ pub enum RunError {
     Stuck(String),
     /// [`stop`](crate::Handle::stop) was called before the future that was blocked on had finished.
     Stopped,
+    /// This thread runs no worker, and every worker of the proactor belongs to another thread.
+    NoWorkerLeft {
+        /// How many workers the proactor has.
+        workers: usize,
+    },
+    /// All workers that are run are out of work, and others, which nobody runs, are not. The text names
+    /// each of those, and what it has to do.
+    Unserved(String),
     /// The kernel's interface failed; nothing more can be had from it.
     Backend(io::Error),
 }
@@ -59,10 +68,19 @@ impl fmt::Display for RunError {
             ),
             RunError::Nested => f.write_str(
                 "run was called inside a handler: it would wait for handlers that wait for this one; \
-                 start an operation with a handler, or spawn a task",
+                 start an operation with a handler, spawn a task, or offload what has to block",
             ),
             RunError::Stuck(who) => write!(f, "stuck: nothing can ever happen any more (I7)\n{who}"),
             RunError::Stopped => f.write_str("stopped before the future was ready"),
+            RunError::NoWorkerLeft { workers } => write!(
+                f,
+                "all {workers} workers of the proactor belong to other threads: give it more with Builder::workers, \
+                 or let fewer threads call run_worker"
+            ),
+            RunError::Unserved(who) => write!(
+                f,
+                "workers that nobody runs have something to do: call run, or run_worker on a thread for each\n{who}"
+            ),
             RunError::Backend(error) => write!(f, "the kernel's interface failed: {error}"),
         }
     }
@@ -86,6 +104,8 @@ pub(crate) struct Goal {
     pub(crate) wait: Until,
     /// Come back as soon as the future that is blocked on was woken; till then there is work.
     pub(crate) main: bool,
+    /// Only this worker matters: come back when it has nothing to do, whatever the others have.
+    pub(crate) alone: bool,
 }
 
 /// Why the loop came back.
@@ -94,6 +114,32 @@ pub(crate) enum Paused {
     End(RunEnd),
     /// The goal is reached.
     Goal,
+}
+
+fn out_of_work(parked: usize) -> Paused {
+    Paused::End(match parked {
+        0 => RunEnd::OutOfWork,
+        _ => RunEnd::Parked(parked),
+    })
+}
+
+/// How a round ends for a worker. None: not yet.
+fn ended(rest: Rest) -> Option<Result<Paused, RunError>> {
+    match rest {
+        Rest::Wait => None,
+        Rest::Over(parked) => Some(Ok(out_of_work(parked))),
+        Rest::Unserved(who) => Some(Err(RunError::Unserved(who))),
+    }
+}
+
+impl Paused {
+    /// What `run` says.
+    pub(crate) fn end(self) -> RunEnd {
+        match self {
+            Paused::End(end) => end,
+            Paused::Goal => RunEnd::OutOfWork,
+        }
+    }
 }
 
 /// A batch that is being dispatched.
@@ -125,26 +171,62 @@ impl Local {
             return self.work_overlapping(goal);
         }
         let enough = self.handlers_run.get().saturating_add(goal.handlers);
+        // A poll ends although handlers keep coming: it runs what is ready when it begins, and takes
+        // from the kernel as many completions as there were operations under way, at most.
+        let mut share = None;
         loop {
-            if let Some(paused) = self.dispatch_batch(enough) {
+            // Once a turn: a handler pays for being watched only when it is.
+            let is_watched = self.watched.get();
+            let paused = if is_watched {
+                self.dispatch_batch::<true>(enough)
+            } else {
+                self.dispatch_batch::<false>(enough)
+            };
+            if let Some(paused) = paused {
                 return Ok(paused);
             }
+            if share == Some(0) {
+                return Ok(Paused::Goal);
+            }
             self.read_mail();
-            if let Some(paused) = self.run_ready(enough) {
+            let paused = if is_watched {
+                self.run_ready::<true>(enough)
+            } else {
+                self.run_ready::<false>(enough)
+            };
+            if let Some(paused) = paused {
                 return Ok(paused);
+            }
+            if is_watched {
+                self.home.running.is_nothing();
             }
             if goal.main && self.main_ready.get() {
                 return Ok(Paused::Goal);
             }
+            let polls = goal.wait == Until::Now && goal.alone;
+            if polls && share.is_none() {
+                share = Some(self.in_flight());
+            }
             if let Some(paused) = self.ask_kernel(&goal)? {
                 return Ok(paused);
+            }
+            if polls {
+                share = share.map(|left| match self.batch.borrow().len() {
+                    0 => 0,
+                    got => left.saturating_sub(got),
+                });
             }
         }
     }
 
+    fn in_flight(&self) -> usize {
+        let lane = self.lane.borrow();
+        lane.as_ref().map_or(0, |lane| lane.in_flight())
+    }
+
     /// Dispatches what has been collected, each completion once, whatever its handler does.
     #[inline]
-    fn dispatch_batch(&self, enough: usize) -> Option<Paused> {
+    fn dispatch_batch<const WATCHED: bool>(&self, enough: usize) -> Option<Paused> {
         // Out of its cell while it is read, and put back whatever a handler does: nobody else looks
         // at it meanwhile, runs don't nest.
         let mut batch = Batch {
@@ -159,6 +241,9 @@ impl Local {
                 break;
             }
             batch.at += 1;
+            if WATCHED {
+                self.announce(&Ready::Complete(completion));
+            }
             self.dispatch(completion);
         }
         paused
@@ -166,7 +251,7 @@ impl Local {
 
     #[inline]
     pub(crate) fn pause(&self, enough: usize) -> Option<Paused> {
-        if self.home.stopped.load(std::sync::atomic::Ordering::Acquire) {
+        if self.home.stopped.load(std::sync::atomic::Ordering::Acquire) != 0 {
             return Some(Paused::End(RunEnd::Stopped));
         }
         (self.handlers_run.get() >= enough).then_some(Paused::Goal)
@@ -186,7 +271,7 @@ impl Local {
                     let event = self.at_root(|| self.begun(Began::Post, location));
                     self.ready
                         .borrow_mut()
-                        .push_back(Ready::Call(event, handler));
+                        .push_back(Ready::Call(event, location, handler));
                 }
                 Message::Cancel { index, first } => {
                     self.stop_operation(index, first, crate::op::slots::Stop::Canceled);
@@ -197,6 +282,7 @@ impl Local {
                     abandon,
                 } => abandon(self, index, first),
                 Message::Close(object) => self.close_if_still(&object),
+                Message::Complete { token, result } => self.complete_external(token, result),
                 Message::Wake(crate::task::MAIN) => self.main_ready.set(true),
                 Message::Wake(id) => self.ready.borrow_mut().push_back(Ready::Task(id)),
             }
@@ -205,19 +291,37 @@ impl Local {
 
     /// Runs what was ready when this began.
     #[inline]
-    fn run_ready(&self, enough: usize) -> Option<Paused> {
+    fn run_ready<const WATCHED: bool>(&self, enough: usize) -> Option<Paused> {
         let round = self.ready.borrow().len();
         for _ in 0..round {
             if let Some(paused) = self.pause(enough) {
                 return Some(paused);
             }
             let next = self.ready.borrow_mut().pop_front();
+            if WATCHED && let Some(next) = &next {
+                self.announce(next);
+            }
             match next {
                 Some(ready) => self.perform(ready),
                 None => break,
             }
         }
         self.pause(enough)
+    }
+
+    /// Says what is about to run, for a watchdog.
+    #[cold]
+    fn announce(&self, next: &Ready) {
+        let running = &self.home.running;
+        let slot = match next {
+            Ready::Task(id) => return running.is(&"task", self.tasks.location(*id)),
+            Ready::Call(_, location, _) => return running.is(&"post", Some(location)),
+            Ready::Complete(completion) => self.slots.get(completion.token.index()),
+            Ready::Refused(slot, _) => Some(*slot),
+        };
+        if let Some(slot) = slot {
+            running.is(&slot.vtable.get().name, Some(slot.origin.location.get()));
+        }
     }
 
     /// Runs one thing that was ready.
@@ -227,7 +331,7 @@ impl Local {
             Ready::Task(id) => self.tasks.poll(self, id),
             Ready::Complete(completion) => self.dispatch(completion),
             Ready::Refused(slot, result) => self.refuse(slot, result),
-            Ready::Call(event, handler) => {
+            Ready::Call(event, _, handler) => {
                 self.begin_step(event);
                 self.handlers_run.set(self.handlers_run.get() + 1);
                 handler();
@@ -242,6 +346,9 @@ impl Local {
         let Some(lane) = lane.as_mut() else {
             return Ok(Some(Paused::End(RunEnd::OutOfWork)));
         };
+        if let Some(paused) = self.round_is_over(goal) {
+            return paused.map(Some);
+        }
         let has_ready = !self.ready.borrow().is_empty() || self.home.has_mail();
         let in_flight = lane.in_flight();
         let guarded = goal.main || self.home.guards.load(std::sync::atomic::Ordering::Acquire) > 0;
@@ -252,13 +359,7 @@ impl Local {
                 return Err(RunError::Stuck(self.dump()));
             }
             if self.batch.borrow().is_empty() && !self.home.has_mail() {
-                let parked = self.tasks.len();
-                let end = if parked == 0 {
-                    RunEnd::OutOfWork
-                } else {
-                    RunEnd::Parked(parked)
-                };
-                return Ok(Some(Paused::End(end)));
+                return self.out_of_work(&mut **lane, goal);
             }
             return Ok(None);
         }
@@ -282,6 +383,53 @@ impl Local {
                 Ok((idle && over).then_some(Paused::Goal))
             }
         }
+    }
+
+    /// Whether the crew has ended the round that this worker is in.
+    #[inline]
+    fn round_is_over(&self, goal: &Goal) -> Option<Result<Paused, RunError>> {
+        let crew = self.crew.borrow();
+        let crew = crew.as_ref()?;
+        if goal.alone || !crew.has_ended(self.round.get()) {
+            return None;
+        }
+        ended(crew.end())
+    }
+
+    /// Nothing is left to do here. Perhaps another worker sends something.
+    #[cold]
+    fn out_of_work(&self, lane: &mut dyn Lane, goal: &Goal) -> Result<Option<Paused>, RunError> {
+        let parked = self.tasks.len();
+        let crew = self.crew.borrow();
+        let Some(crew) = crew.as_ref().filter(|_| !goal.alone) else {
+            return Ok(Some(out_of_work(parked)));
+        };
+        let index = self.me().index();
+        if let Some(paused) = ended(crew.rest(index, parked)) {
+            return paused.map(Some);
+        }
+        if goal.wait == Until::Now {
+            // It rests until it is polled again.
+            return Ok(Some(Paused::Goal));
+        }
+        let mut waited = Ok(Waited::Returned);
+        if self.home.falls_asleep() {
+            waited = lane.wait(&mut self.batch.borrow_mut(), goal.wait);
+            self.home.is_awake();
+        }
+        crew.rise(index);
+        waited.map_err(RunError::Backend)?;
+        let over = matches!(goal.wait, Until::Time(at) if self.now() >= at);
+        Ok((over && !self.home.has_mail()).then_some(Paused::Goal))
+    }
+
+    /// Whether anything is left to do here.
+    pub(crate) fn has_work(&self) -> bool {
+        let in_flight = (self.lane.borrow().as_ref()).is_some_and(|lane| lane.in_flight() > 0);
+        in_flight
+            || self.externals.get() > 0
+            || !self.ready.borrow().is_empty()
+            || !self.batch.borrow().is_empty()
     }
 
     /// Which operations wait, on what, and who started them (I7).

@@ -154,6 +154,8 @@ pub(crate) enum Code {
     /// The length of file `raw`, written as a u64 to byte [`LENGTH_OFFSET`] of the 256 bytes at `ptr`
     /// (the layout of Linux' `struct statx`).
     Length,
+    /// A job of `offload` begins. On the simulated kernel only; completes with 0.
+    Job,
 }
 
 /// Where [`Code::Length`] leaves the length: `offsetof(struct statx, stx_size)`.
@@ -387,6 +389,17 @@ pub(crate) trait Lane: Send {
     /// A wait never sleeps in real time (a simulation).
     fn is_virtual(&self) -> bool {
         false
+    }
+
+    /// The running handler declares that it takes so many nanoseconds. A real one takes what it takes.
+    #[cfg(feature = "check")]
+    fn busy(
+        &mut self,
+        nanos: u64,
+        segment: crate::sim::busy::Segment,
+        location: &'static Location<'static>,
+    ) {
+        let _ = (nanos, segment, location);
     }
 
     /// Several workers share it, all played by this thread: their handlers overlap (a simulation).

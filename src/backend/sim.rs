@@ -202,6 +202,7 @@ fn request(token: Token, op: &Op, origin: &Origin) -> Request {
         Code::Open => Verb::Open,
         Code::Sync => Verb::Sync,
         Code::Length => Verb::Length,
+        Code::Job => Verb::Job,
     };
     let (ptr, len, offset) = match op.code {
         // SAFETY: the address of a field: the seam lends a ConnectAddr at `ptr`.
@@ -315,6 +316,18 @@ impl Lane for SimLane {
 
     fn is_virtual(&self) -> bool {
         true
+    }
+
+    fn busy(
+        &mut self,
+        nanos: u64,
+        segment: crate::sim::busy::Segment,
+        location: &'static std::panic::Location<'static>,
+    ) {
+        // On another thread than the world's no handler of it runs.
+        let _ = self
+            .world
+            .enter(|kernel| kernel.busy(nanos, Some(segment), location));
     }
 
     fn overlaps(&self) -> bool {

@@ -191,6 +191,13 @@ impl Checker {
         self
     }
 
+    /// What one handler, or one poll of a task, may [declare](super::busy) to take. One that takes more is
+    /// a failure, I9. No bound unless told otherwise.
+    pub fn handler_budget(mut self, budget: Duration) -> Checker {
+        self.config.handler_budget = Some(budget);
+        self
+    }
+
     /// What the simulated kernel is made with.
     pub fn config(mut self, config: Config) -> Checker {
         self.config = config;

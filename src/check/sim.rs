@@ -13,9 +13,12 @@ use super::random::seed_of;
 use super::story::lines;
 use crate::Proactor;
 use crate::choice::{Chooser, EventId, Kind};
+use crate::op::home::current;
 use crate::overlap::Workers;
+use crate::sim::busy::Segment;
 use crate::sim::{Config, Invariant, Violation, World};
 use crate::sync::per_execution::Execution;
+use crate::time::nanos;
 
 /// A simulated kernel with a proactor on it: all that a checked model may use of the outside world.
 pub struct Sim {
@@ -52,6 +55,12 @@ impl Sim {
         Duration::from_nanos(self.world.now())
     }
 
+    /// Lets so much time pass, as if the model's own body took it. In a handler use [`busy`].
+    #[track_caller]
+    pub fn busy(&self, cost: Duration) {
+        self.world.busy(nanos(cost));
+    }
+
     /// Puts a file into the simulated file system, with the directories above it.
     pub fn file(&self, path: &str, bytes: &[u8]) {
         self.world.add_file(path, bytes);
@@ -85,6 +94,46 @@ impl Sim {
     #[must_use]
     pub fn world(&self) -> &World {
         &self.world
+    }
+}
+
+/// The running handler takes so long: declares it, since computing costs no time in a simulation.
+///
+/// Virtual time moves on for what follows, and what comes meanwhile waits until the handler has returned.
+/// Beyond [`Checker::handler_budget`](super::Checker::handler_budget) it is a failure (I9). Inside work that
+/// was [offloaded](crate::Handle::offload) it is the time that the work takes, and holds nobody up.
+///
+/// Outside a simulation it does nothing, so that code may declare its cost and run for real.
+///
+/// ```
+/// use proactor::check::{self, Checker};
+/// use std::time::Duration;
+///
+/// let failure = Checker::new()
+///     .handler_budget(Duration::from_millis(1))
+///     .run(|sim| {
+///         sim.proactor().post(|| check::busy(Duration::from_millis(5)));
+///         sim.proactor().run().unwrap();
+///     })
+///     .unwrap_err();
+/// assert!(failure.to_string().contains("I9"));
+/// ```
+#[track_caller]
+pub fn busy(cost: Duration) {
+    if crate::offload::declare(cost) {
+        return;
+    }
+    if let Some(local) = current() {
+        let segment = Segment {
+            event: local.step.get(),
+            number: local.handlers_run.get(),
+        };
+        let location = std::panic::Location::caller();
+        if let Some(lane) = local.lane.borrow_mut().as_mut() {
+            lane.busy(nanos(cost), segment, location);
+        }
+        // Others may have gone on meanwhile.
+        crate::switch::point(crate::switch::Point::Clock);
     }
 }
 

@@ -12,11 +12,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
+use super::crew::Crew;
+use super::kind::Steps;
 use super::object::Objects;
+use super::running::Running;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life};
 use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Submitted};
 use crate::choice::EventId;
@@ -41,11 +44,21 @@ pub(crate) enum Message {
     Close(super::object::ObjectRef),
     /// A task was woken.
     Wake(u64),
+    /// An external operation is complete.
+    Complete {
+        token: crate::backend::Token,
+        result: i32,
+    },
 }
 
 /// What is ready to run on a worker without the kernel.
 pub(crate) enum Ready {
-    Call(EventId, Box<dyn FnOnce() + Send>),
+    /// A handler that was posted, and where.
+    Call(
+        EventId,
+        &'static Location<'static>,
+        Box<dyn FnOnce() + Send>,
+    ),
     Task(u64),
     /// An operation that is complete without a lane: it failed before it was submitted, or it is external.
     Complete(Completion),
@@ -89,12 +102,20 @@ pub(crate) struct Home {
     inbox: Mutex<Vec<Message>>,
     has_mail: AtomicBool,
     asleep: AtomicBool,
-    pub(crate) stopped: AtomicBool,
+    /// Bits: [`STOPPED`], [`HALTED`]. 0: the worker runs on.
+    pub(crate) stopped: AtomicU8,
+    /// Which of its proactor's workers this is.
+    index: AtomicU32,
+    /// The crew's that it belongs to; 0: it is the only worker of its proactor.
+    crew_id: AtomicU64,
+    crew: Mutex<Option<Arc<Crew>>>,
     /// Dropped on another thread than the worker's, which is to tear it down.
     pub(crate) orphaned: AtomicBool,
     pub(crate) guards: AtomicUsize,
     pub(crate) backend: Mutex<Option<Arc<dyn Backend>>>,
     pub(crate) objects: Objects,
+    /// Written while `Local::watched`.
+    pub(crate) running: Running,
     local: OwnedByWorker<Local>,
 }
 
@@ -122,10 +143,20 @@ pub(crate) struct Local {
     pub(crate) ready_budget: Cell<u32>,
     pub(crate) externals: Cell<u32>,
     pub(crate) limit: Cell<u32>,
+    /// How many slots hold operations that the limit does not count (I5).
+    pub(crate) unbounded: Cell<u32>,
     pub(crate) handlers_run: Cell<usize>,
     pub(crate) discarded_bytes: Cell<u64>,
     pub(crate) discarded_handles: Cell<u64>,
     pub(crate) tearing_down: Cell<bool>,
+    /// A watchdog looks at what this worker runs.
+    pub(crate) watched: Cell<bool>,
+    /// What `offload` keeps for this proactor: nothing that this floor looks into.
+    pub(crate) pool: RefCell<Option<Arc<dyn std::any::Any + Send + Sync>>>,
+    /// One of several workers.
+    pub(crate) crew: RefCell<Option<Arc<Crew>>>,
+    /// How many rounds of the crew had ended when this one began.
+    pub(crate) round: Cell<u64>,
     /// The lane is simulated: no wait sleeps, and its trace wants to know what the kernel does not see.
     pub(crate) is_virtual: Cell<bool>,
     /// Handlers of several simulated workers overlap: each is on a stack of its own.
@@ -138,6 +169,11 @@ pub(crate) struct Frame {
     step: EventId,
     nth: u32,
 }
+
+/// Somebody called `stop`; until `restart`.
+pub(crate) const STOPPED: u8 = 1;
+/// Another worker's round has ended early; until this one is run again.
+const HALTED: u8 = 2;
 
 /// How many operations a task may find ready at its first poll in one turn before it has to yield.
 pub(crate) const READY_BUDGET: u32 = 32;
@@ -184,6 +220,12 @@ thread_local! {
     static CURRENT: Cell<Option<&'static Local>> = const { Cell::new(None) };
 }
 
+/// The worker that runs on this thread now, whichever proactor's it is.
+#[cfg(feature = "check")]
+pub(crate) fn current() -> Option<&'static Local> {
+    CURRENT.get()
+}
+
 /// A home, and which of its incarnations is meant.
 #[derive(Clone, Copy)]
 pub(crate) struct HomeRef {
@@ -197,6 +239,46 @@ impl HomeRef {
     pub(crate) fn here(&self) -> Option<&'static Local> {
         let local = CURRENT.get()?;
         (std::ptr::eq(local.home, self.home) && self.is_alive()).then_some(local)
+    }
+
+    /// The local half of that worker of the same proactor which runs on this thread, if one does.
+    pub(crate) fn near(&self) -> Option<&'static Local> {
+        let local = CURRENT.get()?;
+        let crew = self.home.crew_id.load(Ordering::Relaxed);
+        let same = std::ptr::eq(local.home, self.home)
+            || (crew != 0 && crew == local.home.crew_id.load(Ordering::Relaxed));
+        (same && self.is_alive()).then_some(local)
+    }
+
+    /// The crew that it belongs to. None: it is the only worker, or the proactor is gone.
+    pub(crate) fn crew(&self) -> Option<Arc<Crew>> {
+        if self.home.crew_id.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let crew = lock(&self.home.crew).clone();
+        crew.filter(|_| self.is_alive())
+    }
+
+    /// Which of its proactor's workers it is.
+    pub(crate) fn index(&self) -> usize {
+        self.home.index.load(Ordering::Relaxed) as usize
+    }
+
+    /// Where something new is to be at home: with the worker that runs on this thread, else with each
+    /// in turn.
+    pub(crate) fn for_new(&self) -> HomeRef {
+        if self.home.crew_id.load(Ordering::Relaxed) == 0 {
+            return *self;
+        }
+        match self.near() {
+            Some(local) => local.me(),
+            None => self.in_turn(),
+        }
+    }
+
+    /// The worker whose turn it is to be the home of something new.
+    pub(crate) fn in_turn(&self) -> HomeRef {
+        self.crew().map_or(*self, |crew| crew.next())
     }
 
     /// Whether the proactor has not been torn down.
@@ -279,11 +361,15 @@ impl Home {
             inbox: Mutex::new(Vec::new()),
             has_mail: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
-            stopped: AtomicBool::new(false),
+            stopped: AtomicU8::new(0),
+            index: AtomicU32::new(0),
+            crew_id: AtomicU64::new(0),
+            crew: Mutex::new(None),
             orphaned: AtomicBool::new(false),
             guards: AtomicUsize::new(0),
             backend: Mutex::new(None),
             objects: Objects::new(),
+            running: Running::new(),
             local: OwnedByWorker::new(),
         }));
         // SAFETY: the home was just made; nobody else knows it.
@@ -304,11 +390,34 @@ impl Home {
     pub(crate) fn give_back(&'static self) {
         *lock(&self.owner) = None;
         *lock(&self.backend) = None;
+        *lock(&self.crew) = None;
+        self.crew_id.store(0, Ordering::Relaxed);
+        self.index.store(0, Ordering::Relaxed);
         self.asleep.store(false, Ordering::SeqCst);
-        self.stopped.store(false, Ordering::SeqCst);
+        self.stopped.store(0, Ordering::SeqCst);
         self.orphaned.store(false, Ordering::SeqCst);
         self.guards.store(0, Ordering::SeqCst);
         lock(&POOL).push(self);
+    }
+
+    /// Becomes one of several workers.
+    pub(crate) fn join(&self, crew: &Arc<Crew>) {
+        let members = crew.members();
+        let index = members.iter().position(|at| std::ptr::eq(at.home, self));
+        self.index
+            .store(index.unwrap_or(0) as u32, Ordering::Relaxed);
+        *lock(&self.crew) = Some(Arc::clone(crew));
+        self.crew_id.store(crew.id(), Ordering::Release);
+    }
+
+    /// Makes the worker come back as soon as its running handler has returned.
+    pub(crate) fn halt(&self) {
+        self.stopped.fetch_or(HALTED, Ordering::AcqRel);
+    }
+
+    /// It is run again.
+    pub(crate) fn unhalt(&self) {
+        self.stopped.fetch_and(!HALTED, Ordering::AcqRel);
     }
 
     /// Takes the messages that have been left.
@@ -349,7 +458,7 @@ impl Home {
         if self.asleep.swap(false, Ordering::SeqCst) {
             let backend = lock(&self.backend).clone();
             if let Some(backend) = backend {
-                backend.wake(0);
+                backend.wake(self.index.load(Ordering::Relaxed) as usize);
             }
         }
     }
@@ -386,6 +495,11 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        if let Some(local) = CURRENT.get()
+            && local.watched.get()
+        {
+            local.home.running.is_nothing();
+        }
         CURRENT.set(self.before);
     }
 }
@@ -409,10 +523,15 @@ impl Local {
             ready_budget: Cell::new(0),
             externals: Cell::new(0),
             limit: Cell::new(u32::MAX),
+            unbounded: Cell::new(0),
             handlers_run: Cell::new(0),
             discarded_bytes: Cell::new(0),
             discarded_handles: Cell::new(0),
             tearing_down: Cell::new(false),
+            watched: Cell::new(false),
+            pool: RefCell::new(None),
+            crew: RefCell::new(None),
+            round: Cell::new(0),
             is_virtual: Cell::new(false),
             overlaps: Cell::new(false),
         }
@@ -446,10 +565,19 @@ impl Local {
         self.root_nth.set(0);
         self.begin_step(EventId::ROOT);
         self.tearing_down.set(false);
+        self.watched.set(false);
         self.main_ready.set(false);
         self.discarded_bytes.set(0);
         self.discarded_handles.set(0);
         self.handlers_run.set(0);
+    }
+
+    /// This worker, for others to reach.
+    pub(crate) fn me(&self) -> HomeRef {
+        HomeRef {
+            home: self.home,
+            incarnation: self.home.incarnation.load(Ordering::Acquire),
+        }
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -476,6 +604,17 @@ impl Local {
         {
             self.externals.set(self.externals.get() - 1);
             self.complete_later(slot, result);
+        }
+    }
+
+    /// An external operation becomes the lane's, which completes it.
+    pub(crate) fn hand_over(&self, token: crate::backend::Token, op: &Op) {
+        if let Some(slot) = self.slots.get(token.index())
+            && slot.is_activation(token.generation())
+            && slot.external.replace(false)
+        {
+            self.externals.set(self.externals.get() - 1);
+            self.submit(slot, op, false, false);
         }
     }
 
@@ -567,6 +706,11 @@ impl Local {
             return;
         }
         if slot.external.get() {
+            let VTable { stop_external, .. } = slot.vtable.get();
+            // SAFETY: the slot is PENDING, and its vtable was made for its payload.
+            if stop_external.is_some_and(|stop| !unsafe { stop(self, slot) }) {
+                return;
+            }
             slot.external.set(false);
             self.externals.set(self.externals.get() - 1);
             self.complete_later(slot, crate::backend::CANCELED);
@@ -598,10 +742,9 @@ impl Local {
             self.stop_operation(token.index(), token.generation(), Stop::TimedOut);
             return;
         }
-        if !slot.is_activation(token.generation()) || slot.life() != life::PENDING {
+        if !slot.is_activation(token.generation()) || !slot.completes() {
             return;
         }
-        slot.set_life(life::DONE);
         slot.result.set(completion.result);
         let VTable { complete, .. } = slot.vtable.get();
         // SAFETY: the slot is DONE, and its vtable was made for its payload.
@@ -641,11 +784,29 @@ impl Local {
         }
     }
 
-    /// Frees a slot whose payload was taken.
+    /// Frees a slot whose payload, a `K` perhaps with a handler, was taken.
     #[inline]
-    pub(crate) fn release(&self, slot: &'static Slot) {
+    pub(crate) fn release<K: Steps>(&self, slot: &'static Slot) {
         self.detach(slot);
         self.slots.give_back(slot);
+        if K::UNBOUNDED {
+            self.unbounded.set(self.unbounded.get() - 1);
+        }
+    }
+
+    /// A slot was taken for a `K`.
+    #[inline]
+    pub(crate) fn taken_for<K: Steps>(&self) {
+        if K::UNBOUNDED {
+            self.unbounded.set(self.unbounded.get() + 1);
+        }
+    }
+
+    /// More slots are in use than operations may be in flight: whether that is so without those that
+    /// are not counted.
+    #[cold]
+    pub(crate) fn is_over_limit(&self) -> bool {
+        self.slots.in_use() - self.unbounded.get() > self.limit.get()
     }
 
     /// Tells who waits for a slot that its result is there.

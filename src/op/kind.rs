@@ -88,6 +88,13 @@ pub trait Steps: Sized + Send {
         let _ = (local, token);
     }
 
+    /// For external ones, when a cancel is asked for: whether it ends the operation now. If not, its
+    /// end comes as it would have come. No user code is to run in here.
+    fn stop(&mut self, local: &Local) -> bool {
+        let _ = local;
+        true
+    }
+
     /// The result for people.
     fn finish(self, outcome: Outcome<'_>) -> Self::Out;
 
@@ -139,6 +146,7 @@ impl Outcome<'_> {
     pub(crate) fn error(&self) -> io::Error {
         match (self.result, self.stop) {
             (CANCELED, Stop::TimedOut) => io::Error::from(io::ErrorKind::TimedOut),
+            (CANCELED, Stop::Teardown) => gone(),
             (CANCELED, _) => canceled(),
             (HANDLE_CLOSED, _) => closed(),
             (GONE, _) => gone(),

@@ -71,6 +71,12 @@ impl<K: Kind> Operation<K> {
         }
     }
 
+    /// As if the initiating call stood there.
+    pub(crate) fn started_at(mut self, location: &'static Location<'static>) -> Operation<K> {
+        self.location = location;
+        self
+    }
+
     /// Bounds the whole operation: `duration` after its start a cancel is asked for. If it had moved
     /// bytes by then a single operation is `Ok(n)`; if not, it is [`std::io::ErrorKind::TimedOut`]. A
     /// composed one ends with an error of that kind which carries
@@ -119,7 +125,7 @@ impl<K: Kind + 'static> Operation<K> {
                 Some(slot) => {
                     let (index, first) = (slot.index(), slot.first.get());
                     let both = Both { kind, handler };
-                    both.into_slot(slot, Callback::<K, H>::VTABLE, |kind| {
+                    both.into_slot(local, slot, Callback::<K, H>::VTABLE, |kind| {
                         local.start(slot, kind, timeout, location, false);
                     });
                     Cancel {
@@ -194,6 +200,7 @@ impl<K: Kind + 'static> Operation<K> {
             index: slot.index(),
             first: slot.first.get(),
         };
+        local.taken_for::<K>();
         // SAFETY: the slot was just taken, its payload is empty; the vtable fits the payload.
         unsafe { slot.put(kind) };
         slot.vtable.set(Awaited::<K>::VTABLE);
@@ -414,7 +421,14 @@ struct Both<K, H> {
 impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
     /// Moves both into an empty slot, and starts the kind there.
     #[inline]
-    fn into_slot(self, slot: &'static Slot, vtable: &'static VTable, start: impl FnOnce(&mut K)) {
+    fn into_slot(
+        self,
+        local: &Local,
+        slot: &'static Slot,
+        vtable: &'static VTable,
+        start: impl FnOnce(&mut K),
+    ) {
+        local.taken_for::<K>();
         slot.vtable.set(vtable);
         // SAFETY: the slot was just taken, so its payload is empty; vtable is one of Callback<K, H>,
         // which takes it as what is put here; nobody else looks into the slot while `start` runs.
@@ -425,11 +439,23 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
     }
 }
 
+/// What asks an external kind whether a cancel ends it, in a payload that begins with the kind: the
+/// kind itself, or a [`Both`].
+const fn stop_external<K: Kind, P: Send>() -> Option<unsafe fn(&Local, &'static Slot) -> bool> {
+    unsafe fn ask<K: Kind, P: Send>(local: &Local, slot: &'static Slot) -> bool {
+        // SAFETY: the payload is a P, whose first field is a K (Both is repr(C)); the slot is pending, so
+        // nobody else looks into it, and `stop` runs no user code that could.
+        unsafe { &mut *slot.get::<P>().cast::<K>() }.stop(local)
+    }
+    if K::EXTERNAL { Some(ask::<K, P>) } else { None }
+}
+
 struct Callback<K, H>(std::marker::PhantomData<(K, H)>);
 
 impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
     const VTABLE: &'static VTable = &VTable {
         complete: Self::call,
+        stop_external: stop_external::<K, Both<K, H>>(),
         at_teardown: Some(Self::DROP),
         orphaned: false,
         name: K::NAME,
@@ -437,12 +463,14 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
     /// Not a user's handler: it is called at teardown too.
     const INTERNAL: &'static VTable = &VTable {
         complete: Self::call,
+        stop_external: stop_external::<K, Both<K, H>>(),
         at_teardown: None,
         orphaned: false,
         name: K::NAME,
     };
     const DROP: &'static VTable = &VTable {
         complete: Self::drop_uninvoked,
+        stop_external: stop_external::<K, Both<K, H>>(),
         at_teardown: None,
         orphaned: false,
         name: K::NAME,
@@ -463,7 +491,7 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
         let Both { kind, handler } = unsafe { slot.take::<Both<K, H>>() };
         let stop = slot.stop.get();
         local.begin_step(slot.origin.event.get());
-        local.release(slot);
+        local.release::<K>(slot);
         local.handlers_run.set(local.handlers_run.get() + 1);
         handler(kind.finish(Outcome {
             local: Some(local),
@@ -478,7 +506,7 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
     unsafe fn drop_uninvoked(local: &Local, slot: &'static Slot, result: i32) {
         // SAFETY: the payload is a Both<K, H>; the slot is given back empty.
         let Both { mut kind, handler } = unsafe { slot.take::<Both<K, H>>() };
-        local.release(slot);
+        local.release::<K>(slot);
         local.note(Note::DroppedHandler);
         if K::COMPOSED {
             kind.next(result, Stop::Teardown);
@@ -497,12 +525,14 @@ struct Awaited<K>(std::marker::PhantomData<K>);
 impl<K: Kind> Awaited<K> {
     const VTABLE: &'static VTable = &VTable {
         complete: Self::wake,
+        stop_external: stop_external::<K, K>(),
         at_teardown: None,
         orphaned: false,
         name: K::NAME,
     };
     const ORPHAN: &'static VTable = &VTable {
         complete: Self::discard,
+        stop_external: stop_external::<K, K>(),
         at_teardown: None,
         orphaned: true,
         name: K::NAME,
@@ -545,7 +575,7 @@ fn discard<K: Kind>(local: &Local, slot: &'static Slot) {
     let (result, stop) = (slot.result.get(), slot.stop.get());
     // SAFETY: an orphaned slot's payload is a K; it is given back empty.
     let kind = unsafe { slot.take::<K>() };
-    local.release(slot);
+    local.release::<K>(slot);
     kind.discard(Outcome {
         local: Some(local),
         result,
@@ -560,7 +590,7 @@ fn take_output<K: Kind>(local: &Local, slot: &'static Slot) -> K::Output {
     // SAFETY: the future that started it as a K is the only one that comes here, once; the slot is
     // given back empty.
     let kind = unsafe { slot.take::<K>() };
-    local.release(slot);
+    local.release::<K>(slot);
     kind.finish(Outcome {
         local: Some(local),
         result,
@@ -623,7 +653,7 @@ impl Local {
         slot.origin.event.set(self.next_event());
         slot.origin.cause.set(self.step.get());
         slot.origin.location.set(location);
-        if self.slots.in_use() > self.limit.get() && !K::UNBOUNDED {
+        if self.slots.in_use() > self.limit.get() && !K::UNBOUNDED && self.is_over_limit() {
             self.complete_later(
                 slot,
                 if self.tearing_down.get() {
@@ -744,7 +774,7 @@ where
     // In a slot of its own, so that the one place that calls handlers calls this one too: with a
     // second place the compiler would not inline any of them there.
     let slot = local.slots.extra();
-    Both { kind, handler }.into_slot(slot, Callback::<K, H>::VTABLE, |_| {});
+    Both { kind, handler }.into_slot(local, slot, Callback::<K, H>::VTABLE, |_| {});
     slot.origin.event.set(local.next_event());
     local
         .ready
@@ -773,7 +803,7 @@ where
             no_slot(local, kind, handler);
             return;
         };
-        Both { kind, handler }.into_slot(slot, Callback::<K, H>::VTABLE, |kind| {
+        Both { kind, handler }.into_slot(local, slot, Callback::<K, H>::VTABLE, |kind| {
             local.start_unless_canceled(slot, kind, &started, timeout, location);
         });
     })));
@@ -885,7 +915,7 @@ fn deliver_to_slot<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static>(
     timeout: u64,
     location: &'static Location<'static>,
 ) {
-    Both { kind, handler }.into_slot(slot, Callback::<K, H>::INTERNAL, |kind| {
+    Both { kind, handler }.into_slot(local, slot, Callback::<K, H>::INTERNAL, |kind| {
         local.start_unless_canceled(slot, kind, started, timeout, location);
     });
 }

@@ -7,30 +7,18 @@
 //! for (I6).
 //!
 //! The *vtable is the state* of what happens at completion: call a handler, wake a future, or throw
-//! the result away. The life cycle itself is an atomic byte, because a backend whose port is shared
-//! by workers may hand a completion to another worker before the initiating call has returned.
+//! the result away. Where it is in its life is an atomic byte of its own ([`life`]).
 
 use std::cell::{Cell, UnsafeCell};
 use std::mem::{MaybeUninit, align_of, size_of};
 use std::panic::Location;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::home::Local;
+pub(crate) use super::life;
+use super::life::Life;
 use super::object::Object;
 use crate::backend::{Code, Origin, Tag, Token};
 use crate::choice::EventId;
-
-/// Where a slot is in its life. Only these transitions happen:
-/// Free → Submitting → Pending → Done → Free, and Done → Submitting while a composed operation takes a
-/// result in: Pending again with its next activation, Done again if there is none. User code (a
-/// buffer's methods) runs only while it is Submitting; a panic there leaves it Pending, with an error
-/// for a completion.
-pub(crate) mod life {
-    pub(crate) const FREE: u8 = 0;
-    pub(crate) const SUBMITTING: u8 = 1;
-    pub(crate) const PENDING: u8 = 2;
-    pub(crate) const DONE: u8 = 3;
-}
 
 /// What to do when the operation in a slot is complete.
 pub(crate) struct VTable {
@@ -40,6 +28,12 @@ pub(crate) struct VTable {
     ///
     /// The slot is `DONE`, and its payload is of the type that this vtable was made for.
     pub(crate) complete: unsafe fn(&Local, &'static Slot, i32),
+    /// For an operation that no lane has: whether a cancel ends it now.
+    ///
+    /// # Safety
+    ///
+    /// As `complete`, but the slot is `PENDING`.
+    pub(crate) stop_external: Option<unsafe fn(&Local, &'static Slot) -> bool>,
     /// What stands in its place once the proactor is torn down: handlers are not called any more.
     pub(crate) at_teardown: Option<&'static VTable>,
     /// Its future is gone: the result is thrown away.
@@ -116,7 +110,7 @@ pub(crate) struct Slot {
     pub(crate) next: Cell<u32>,
     index: u32,
     pub(crate) result: Cell<i32>,
-    life: AtomicU8,
+    life: Life,
     pub(crate) stop: Cell<Stop>,
     pub(crate) has_deadline: Cell<bool>,
     /// No lane has it: it is completed by a message (a signal, an event).
@@ -148,7 +142,7 @@ impl Slot {
             next: Cell::new(NONE),
             index,
             result: Cell::new(0),
-            life: AtomicU8::new(life::FREE),
+            life: Life::new(),
             stop: Cell::new(Stop::No),
             has_deadline: Cell::new(false),
             external: Cell::new(false),
@@ -178,12 +172,18 @@ impl Slot {
 
     #[inline]
     pub(crate) fn life(&self) -> u8 {
-        self.life.load(Ordering::Acquire)
+        self.life.get()
     }
 
     #[inline]
     pub(crate) fn set_life(&self, to: u8) {
-        self.life.store(to, Ordering::Release);
+        self.life.set(to);
+    }
+
+    /// Its completion has come: it is `DONE` from now on. False: it waits for none.
+    #[inline]
+    pub(crate) fn completes(&self) -> bool {
+        self.life.complete()
     }
 
     #[inline]
@@ -302,6 +302,7 @@ const fn fits_inline<T>() -> bool {
 /// What a free slot has. A completion for it can't pass the generation check.
 static VACANT: VTable = VTable {
     complete: vacant,
+    stop_external: None,
     at_teardown: None,
     orphaned: false,
     name: "nothing",

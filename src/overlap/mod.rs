@@ -334,7 +334,7 @@ impl Workers {
         let mut over = self.quiet.get();
         let picked = self.world.with(|kernel| {
             over = over || kernel.is_over();
-            if may_begin && !over && (local.has_work() || kernel.can_step(wait)) {
+            if may_begin && !over && (local.has_pending() || kernel.can_step(wait)) {
                 turns.push(Turn::Piece);
             }
             let count = turns.len() + goes_on;

@@ -36,7 +36,7 @@ impl Piece {
     /// What the trace calls its begin, if the kernel has not said so itself.
     pub(super) fn name(&self) -> Option<(EventId, &'static str)> {
         match &self.work {
-            Work::Ready(Ready::Call(event, _)) => Some((*event, "handler begins")),
+            Work::Ready(Ready::Call(event, _, _)) => Some((*event, "handler begins")),
             Work::Ready(Ready::Task(id)) => {
                 let event = self.local.tasks.event_of(*id)?;
                 Some((event, "task goes on"))
@@ -63,7 +63,7 @@ fn till(until: Until) -> Till {
 
 impl Local {
     /// Something is ready that needs no kernel.
-    pub(super) fn has_work(&self) -> bool {
+    pub(super) fn has_pending(&self) -> bool {
         !self.ready.borrow().is_empty() || !self.mail.borrow().is_empty() || self.home.has_mail()
     }
 
@@ -145,7 +145,7 @@ impl Local {
     /// those goes on.
     fn ask_beside(&self, workers: &Workers, goal: &Goal) -> Result<(), RunError> {
         let until = match workers.world.with(|kernel| kernel.horizon(till(goal.wait))) {
-            _ if self.has_work() => Until::Now,
+            _ if self.has_pending() => Until::Now,
             Till::Now => Until::Now,
             Till::Event => Until::Event,
             Till::Time(time) => Until::Time(time),
@@ -156,7 +156,7 @@ impl Local {
                 return Err(RunError::Stuck(self.dump()));
             }
         }
-        if self.batch.borrow().is_empty() && !self.has_work() {
+        if self.batch.borrow().is_empty() && !self.has_pending() {
             workers.go_on();
         }
         Ok(())

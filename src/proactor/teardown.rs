@@ -2,13 +2,14 @@
 //!
 //! What the kernel may still touch is never freed (I4). Slots are never freed at all; what they own
 //! is dropped when its completion has come. If completions do not come within [`PATIENCE`] the slots,
-//! with what they own, and the lane are leaked with a warning.
+//! with what they own, and the lane are leaked with a warning. The same happens if dropping things
+//! starts new ones without an end: so many more than there were are dropped as [`MORE`] says.
 //!
 //! The lane belongs to the worker's thread, so that thread does it: at once if the proactor is dropped
 //! there or was never run; otherwise when the thread next runs a proactor, or ends.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
@@ -21,6 +22,32 @@ use crate::time::nanos;
 
 /// How long a teardown waits for the kernel before it leaks.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many things that were started by dropping others a teardown drops before it leaks the rest.
+const MORE: usize = 100_000;
+
+/// How a drain ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Drained {
+    /// Nothing is left.
+    Fully,
+    /// The kernel, or work that was offloaded, did not let go of everything.
+    KernelHolds,
+    /// Whatever is dropped starts something new.
+    Endless,
+}
+
+/// How many things may still be dropped; None once there was one more.
+struct Allowance(Cell<Option<usize>>);
+
+impl Allowance {
+    /// One thing more is to be dropped; false if that is not allowed any more.
+    fn spend(&self) -> bool {
+        self.0
+            .set(self.0.get().and_then(|left| left.checked_sub(1)));
+        self.0.get().is_some()
+    }
+}
 
 thread_local! {
     /// The homes whose workers belong to this thread. When the thread ends they are torn down: nobody
@@ -71,8 +98,8 @@ pub(super) fn of_this_thread() {
     pass_on(panic);
 }
 
-/// The owner was dropped, on whatever thread.
-pub(super) fn proactor(home: HomeRef) {
+/// The owner was dropped, on whatever thread: this worker of it ends.
+pub(super) fn worker(home: HomeRef) {
     let mut owner = lock(&home.home.owner);
     // Under the lock: its thread may be ending and tear it down, and another proactor move in.
     if !home.is_alive() {
@@ -100,7 +127,7 @@ pub(super) fn proactor(home: HomeRef) {
 type Panic = Box<dyn Any + Send>;
 
 /// Resumes a panic, unless another is under way.
-fn pass_on(panic: Option<Panic>) {
+pub(super) fn pass_on(panic: Option<Panic>) {
     if let Some(panic) = panic
         && !std::thread::panicking()
     {
@@ -110,7 +137,7 @@ fn pass_on(panic: Option<Panic>) {
 
 /// Ends a proactor on the thread that its worker belongs to. The first panic of what was dropped with
 /// it comes back: that does not keep the rest from being torn down.
-fn on_its_thread(home: HomeRef) -> Option<Panic> {
+pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
     // Dropped inside a handler of its own: others that are under way come to their ends first.
     crate::switch::settle();
     // SAFETY: the caller runs on the thread that owns the home.
@@ -119,13 +146,15 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
     local.tearing_down.set(true);
     local.limit.set(0);
     let mut panic = None;
-    let drained = loop {
+    let allowance = local.allowance();
+    let ended = loop {
         // Each thing is taken out before it is dropped: whatever panics, the next call finds the rest.
-        match catch_unwind(AssertUnwindSafe(|| local.drain())) {
-            Ok(drained) => break drained,
+        match catch_unwind(AssertUnwindSafe(|| local.drain(&allowance))) {
+            Ok(ended) => break ended,
             Err(payload) => panic = panic.or(Some(payload)),
         }
     };
+    let drained = ended == Drained::Fully;
     let lane = local.lane.borrow_mut().take();
     let unclaimed = if drained {
         local.unclaimed_handles()
@@ -143,11 +172,17 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
             }
             drop(lane);
         } else {
-            warn(&format!(
-                "the kernel did not end all operations ({} are left) within {PATIENCE:?}: their memory is leaked\n{}",
-                lane.in_flight(),
-                local.dump()
-            ));
+            let why = match ended {
+                Drained::Endless => format!(
+                    "what a proactor drops at its end keeps starting something new ({MORE} times by now): the rest"
+                ),
+                _ => format!(
+                    "not all operations ended within {PATIENCE:?} (the kernel has {}, others have {}): their memory",
+                    lane.in_flight(),
+                    local.externals.get()
+                ),
+            };
+            warn(&format!("{why} is leaked\n{}", local.dump()));
             std::mem::forget(lane);
         }
     }
@@ -166,8 +201,16 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
         panic = panic.or(dropped.err());
     }
     local.backend.borrow_mut().take();
+    let pool = local.pool.borrow_mut().take();
+    panic = panic.or(catch_unwind(AssertUnwindSafe(|| drop(pool))).err());
+    local.crew.borrow_mut().take();
     if drained && local.slots.in_use() == 0 {
         home.home.give_back();
+    }
+    if ended == Drained::Endless {
+        // Dropping these would go on with what had no end.
+        std::mem::forget(later);
+        return panic;
     }
     // Last, when nothing can go wrong any more.
     for message in later {
@@ -178,15 +221,30 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
 }
 
 impl Local {
-    /// Cancels everything and waits until the kernel has let go of it. False: it did not.
-    fn drain(&self) -> bool {
+    /// Twice what is there (an operation may have a deadline), and [`MORE`].
+    fn allowance(&self) -> Allowance {
+        self.home.collect_mail(&mut self.mail.borrow_mut());
+        let there = self.slots.in_use() as usize
+            + self.tasks.len()
+            + self.ready.borrow().len()
+            + self.mail.borrow().len();
+        Allowance(Cell::new(Some(2 * there + MORE)))
+    }
+
+    /// Cancels everything and waits until the kernel has let go of it.
+    fn drain(&self, allowance: &Allowance) -> Drained {
         let mut give_up = None;
         loop {
             // Dropping what was posted, spawned or sent is user code, which may start new things.
             self.home.collect_mail(&mut self.mail.borrow_mut());
             while let Some(message) = { self.mail.borrow_mut().pop_front() } {
+                if !allowance.spend() {
+                    std::mem::forget(message);
+                    return Drained::Endless;
+                }
                 match message {
                     Message::Close(object) => self.close_if_still(&object),
+                    Message::Complete { token, result } => self.complete_external(token, result),
                     Message::Abandon {
                         index,
                         first,
@@ -195,7 +253,9 @@ impl Local {
                     other => drop(other),
                 }
             }
-            while self.tasks.remove_any() {}
+            while self.tasks.len() > 0 && allowance.spend() {
+                self.tasks.remove_any();
+            }
             for slot in self.slots.busy() {
                 if slot.life() == life::PENDING {
                     if let Some(vtable) = slot.vtable.get().at_teardown {
@@ -207,28 +267,41 @@ impl Local {
                     }
                 }
             }
-            self.finish_ready();
-            self.finish_batch();
+            self.finish_ready(allowance);
+            self.finish_batch(allowance);
+            if allowance.0.get().is_none() {
+                return Drained::Endless;
+            }
             let lane_busy = self
                 .lane
                 .borrow()
                 .as_ref()
-                .is_some_and(|lane| lane.in_flight() > 0);
-            let more =
-                !self.ready.borrow().is_empty() || self.home.has_mail() || self.tasks.len() > 0;
+                .is_some_and(|lane| lane.in_flight() > 0)
+                || self.externals.get() > 0;
+            // What was started by dropping something waits to be cancelled in its turn.
+            let is_new = |slot: &'static Slot| {
+                slot.life() == life::PENDING && slot.stop.get() != Stop::Teardown
+            };
+            let more = !self.ready.borrow().is_empty()
+                || self.home.has_mail()
+                || self.tasks.len() > 0
+                || self.slots.busy().any(is_new);
             if !lane_busy && !more {
-                return true;
+                return Drained::Fully;
             }
             let now = self.now();
             let end = *give_up.get_or_insert(now.saturating_add(nanos(PATIENCE)));
-            let until = if more { Until::Now } else { Until::Time(end) };
+            let sleeps = !more && self.home.falls_asleep();
+            let until = if sleeps { Until::Time(end) } else { Until::Now };
             if let Some(lane) = self.lane.borrow_mut().as_mut()
                 && lane.wait(&mut self.batch.borrow_mut(), until).is_err()
             {
-                return false;
+                return Drained::KernelHolds;
             }
-            if self.batch.borrow().is_empty() && !more && self.now() >= end {
-                return false;
+            self.home.is_awake();
+            if self.batch.borrow().is_empty() && !more && !self.home.has_mail() && self.now() >= end
+            {
+                return Drained::KernelHolds;
             }
         }
     }
@@ -247,8 +320,11 @@ impl Local {
             .collect()
     }
 
-    fn finish_ready(&self) {
-        while let Some(ready) = { self.ready.borrow_mut().pop_front() } {
+    fn finish_ready(&self, allowance: &Allowance) {
+        while !self.ready.borrow().is_empty() && allowance.spend() {
+            let Some(ready) = ({ self.ready.borrow_mut().pop_front() }) else {
+                return;
+            };
             match ready {
                 Ready::Complete(completion) => self.dispatch(completion),
                 Ready::Refused(slot, result) => {
@@ -257,7 +333,7 @@ impl Local {
                     }
                     self.refuse(slot, result);
                 }
-                Ready::Call(_, handler) => {
+                Ready::Call(_, _, handler) => {
                     self.note(Note::DroppedHandler);
                     drop(handler);
                 }
@@ -266,11 +342,13 @@ impl Local {
         }
     }
 
-    fn finish_batch(&self) {
+    fn finish_batch(&self, allowance: &Allowance) {
         loop {
             let at = self.batch_next.get();
             let next = self.batch.borrow().get(at).copied();
-            let Some(completion) = next else { break };
+            let Some(completion) = next.filter(|_| allowance.spend()) else {
+                break;
+            };
             self.batch_next.set(at + 1);
             self.dispatch(completion);
         }

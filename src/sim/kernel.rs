@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 use std::panic::Location;
 
+use super::busy::Declared;
 use super::clock::Timers;
 use super::decide::{Decider, Menu, Outcome};
 use super::errno;
@@ -38,7 +39,7 @@ impl Machine {
         let verb = op.verb.name();
         let object = self.object_name(op.handle);
         match op.verb {
-            Verb::Nop => verb.to_owned(),
+            Verb::Nop | Verb::Job => verb.to_owned(),
             Verb::Timer if op.event == op.cause.child(TIMEOUT) => {
                 format!("timeout(at {})", duration(op.offset))
             }
@@ -83,6 +84,8 @@ pub(crate) struct Kernel {
     /// What stood in poisoned buffers, by operation.
     pub(super) saved: Vec<Vec<MaybeUninit<u8>>>,
     pub(super) in_flight: usize,
+    /// What the running handler says that it takes.
+    pub(super) declared: Declared,
     submissions: u64,
     /// The operation whose submission is under way.
     pub(super) submitting: Option<u32>,
@@ -126,6 +129,7 @@ impl Kernel {
             drained: false,
             saved: Vec::new(),
             in_flight: 0,
+            declared: Declared::default(),
             submissions: 0,
             submitting: None,
             steps: 0,
@@ -158,6 +162,7 @@ impl Kernel {
         self.verdict = None;
         self.drained = false;
         self.in_flight = 0;
+        self.declared = Declared::default();
         self.submissions = 0;
         self.submitting = None;
         self.steps = 0;
@@ -264,7 +269,10 @@ impl Kernel {
         }
         if let Some(handle) = self.m.handles.get_mut(request.handle) {
             handle.in_flight += 1;
-        } else if !matches!(request.verb, Verb::Nop | Verb::Timer | Verb::Open) {
+        } else if !matches!(
+            request.verb,
+            Verb::Nop | Verb::Timer | Verb::Open | Verb::Job
+        ) {
             let message = format!(
                 "{} was submitted after the handle was closed",
                 self.m.describe(id)
@@ -366,7 +374,7 @@ impl Kernel {
             Verb::Open => self.open(id),
             Verb::Sync => self.sync(id),
             Verb::Length => self.length(id),
-            Verb::Nop | Verb::Timer => 0,
+            Verb::Nop | Verb::Timer | Verb::Job => 0,
         };
         self.gets(id);
         self.finish(id, result);

@@ -116,6 +116,7 @@
 //! assert_eq!(world.violation(), None);
 //! ```
 
+pub(crate) mod busy;
 mod cancel;
 mod cell;
 mod clock;

@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     Sync,
     /// Leaves the length as a `u64` at byte `offset` of the `len` bytes at `ptr`.
     Length,
+    /// Work that was offloaded begins.
+    Job,
 }
 
 impl Verb {
@@ -51,6 +53,7 @@ impl Verb {
             Verb::Open => "open",
             Verb::Sync => "sync",
             Verb::Length => "length",
+            Verb::Job => "job",
         }
     }
 }

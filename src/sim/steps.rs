@@ -191,7 +191,7 @@ impl Kernel {
     }
 
     /// Time moves to the next deadline; everything that is due then is queued.
-    fn clock(&mut self) {
+    pub(super) fn clock(&mut self) {
         let Some((deadline, _)) = self.m.timers.first() else {
             return;
         };
@@ -208,7 +208,7 @@ impl Kernel {
         }
     }
 
-    fn set_time(&mut self, time: u64) {
+    pub(super) fn set_time(&mut self, time: u64) {
         if time <= self.m.now {
             return;
         }

@@ -27,7 +27,7 @@ async fn once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 #[test]
 fn a_dropped_future_leaves_its_buffer_with_the_kernel_until_the_completion() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let (_client, server) = pair(&proactor);
         let (buf, drops) = Watched::new(64);
         proactor
@@ -147,7 +147,7 @@ fn a_file_that_is_opened_for_a_dropped_future_is_closed() {
 #[test]
 fn a_future_dropped_when_its_operation_is_done_discards_the_result() {
     on_every_kernel(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let (client, server) = pair(&proactor);
         let (buf, drops) = Watched::new(64);
         proactor

@@ -286,6 +286,36 @@ fn what_dropping_starts_ends_too() {
     });
 }
 
+/// Each thing that is dropped starts another one: the rest is leaked, with a warning.
+#[test]
+fn a_drop_that_always_starts_something_new_does_not_hold_up_the_end() {
+    struct Again(proactor::Handle, Arc<AtomicUsize>, u8);
+    impl Drop for Again {
+        fn drop(&mut self) {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            let again = Again(self.0, self.1.clone(), self.2);
+            match self.2 {
+                0 => self.0.post(move || drop(again)),
+                1 => drop(self.0.spawn(async move { drop(again) })),
+                _ => drop(self.0.sleep(LONG).then(move |_| drop(again))),
+            }
+        }
+    }
+    let ends = |kernel: &Kernel, how| {
+        let proactor = kernel.proactor();
+        let count = Arc::new(AtomicUsize::new(0));
+        let again = Again(proactor.handle(), count.clone(), how);
+        proactor.post(move || drop(again));
+        drop(proactor);
+        assert!(count.load(Ordering::SeqCst) > 10_000);
+        assert!(Arc::strong_count(&count) > 1, "the last one is leaked");
+    };
+    on_every_kernel(|kernel| ends(kernel, 0));
+    on_every_kernel(|kernel| ends(kernel, 1));
+    // On the simulated kernel what is leaked in flight is a breach of I8, rightly.
+    on_the_real_kernel(|kernel| ends(kernel, 2));
+}
+
 #[test]
 fn the_peer_sees_the_end_when_a_proactor_is_dropped() {
     on_the_real_kernel(|kernel| {

@@ -75,6 +75,38 @@ fn the_bound_holds_back_neither_a_timer_nor_a_cancel() {
     });
 }
 
+/// They are not held back, and hold nobody back either.
+#[test]
+fn sleeps_do_not_count_towards_the_bound() {
+    on_every_kernel(|kernel| {
+        let proactor = kernel.builder().max_operations(2).build().unwrap();
+        let (client, server) = pair(&proactor);
+        let handle = proactor.handle();
+        proactor
+            .block_on(async {
+                // Awaited, with a handler, and ended in every way there is.
+                let mut awaited: Vec<_> = (0..4).map(|_| handle.sleep(HOUR)).collect();
+                awaited
+                    .iter_mut()
+                    .for_each(|sleep| drop(sleep.cancel_handle()));
+                let cancels: Vec<_> = (0..4).map(|_| handle.sleep(HOUR).then(drop)).collect();
+                drop(awaited.pop());
+                let one = server.read(room(1)).timeout(Duration::from_millis(1)).await;
+                assert_eq!(one.0.unwrap_err().kind(), ErrorKind::TimedOut);
+                cancels.iter().for_each(|cancel| cancel.cancel());
+                drop(awaited);
+                handle.sleep(Duration::from_millis(1)).await.unwrap();
+                // Exactly two now as before: none was counted twice, or given back twice.
+                let mut reads: Vec<_> = (0..3).map(|_| server.read(room(1))).collect();
+                reads.iter_mut().for_each(|read| drop(read.cancel_handle()));
+                let third = reads.pop().unwrap().await.0;
+                assert_eq!(third.unwrap_err().kind(), ErrorKind::QuotaExceeded);
+                drop((reads, client));
+            })
+            .unwrap();
+    });
+}
+
 #[test]
 fn a_proactor_that_may_start_nothing_is_refused() {
     on_every_kernel(|kernel| {
@@ -161,7 +193,7 @@ fn stats_count_what_there_is() {
 #[test]
 fn a_dump_names_every_operation_with_its_handle_and_its_place_in_the_code() {
     on_every_kernel(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         assert!(proactor.dump().contains("nothing waits"));
         let listener = TcpListener::bind(&proactor, "127.0.0.1:0").unwrap();
         let line = line!() + 1;

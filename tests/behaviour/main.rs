@@ -14,13 +14,17 @@ mod files;
 mod kernels;
 mod limits;
 mod listening;
+mod offload;
 mod operations;
 mod panicking;
 mod running;
 #[cfg(feature = "signal")]
 mod signals;
 mod streams;
+mod sync;
 mod tasks;
 mod threads;
 mod timing;
 mod tools;
+mod watching;
+mod workers;

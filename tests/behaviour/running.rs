@@ -24,7 +24,7 @@ fn run_without_work_is_out_of_work() {
 #[test]
 fn posts_run_in_the_order_in_which_they_were_made() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let told = Told::nothing();
         for number in 0..3 {
             let (tell, handle) = (told.clone(), proactor.handle());
@@ -45,7 +45,7 @@ fn posts_run_in_the_order_in_which_they_were_made() {
 #[test]
 fn run_one_runs_one_handler() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let (client, server) = pair(&proactor);
         let told = Told::nothing();
         let (one, two, three) = (told.clone(), told.clone(), told.clone());
@@ -63,7 +63,7 @@ fn run_one_runs_one_handler() {
 #[test]
 fn poll_runs_what_is_ready_and_waits_for_nothing() {
     on_every_kernel(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let told = Told::nothing();
         let tell = told.clone();
         proactor.sleep(Duration::from_secs(3600)).then(|_| {});
@@ -110,9 +110,31 @@ fn run_for_comes_back_although_handlers_keep_coming() {
 }
 
 #[test]
-fn stop_ends_run_after_the_running_handler_until_restart() {
+fn poll_comes_back_although_handlers_keep_coming() {
     on_every_kernel(|kernel| {
         let proactor = kernel.proactor();
+        fn post_again(handle: proactor::Handle) {
+            handle.post(move || post_again(handle));
+        }
+        post_again(proactor.handle());
+        assert_eq!(proactor.poll().unwrap(), 1);
+        assert_eq!(proactor.poll().unwrap(), 1);
+        // Nor do completions that come at once hold it up: one round of what is under way.
+        fn sleep_again(handle: proactor::Handle) {
+            handle
+                .sleep(Duration::ZERO)
+                .then(move |_| sleep_again(handle));
+        }
+        sleep_again(proactor.handle());
+        assert!(proactor.poll().unwrap() <= 3);
+        proactor.stop();
+    });
+}
+
+#[test]
+fn stop_ends_run_after_the_running_handler_until_restart() {
+    on_every_kernel(|kernel| {
+        let proactor = kernel.proactor_with_one_worker();
         let told = Told::nothing();
         let (handle, one, two) = (proactor.handle(), told.clone(), told.clone());
         proactor.post(move || {
@@ -264,7 +286,11 @@ fn run_inside_a_handler_is_refused() {
             .block_on(async { proactor.run() })
             .unwrap()
             .unwrap_err();
-        assert!(nested.to_string().contains("inside a handler"), "{nested}");
+        let text = nested.to_string();
+        assert!(
+            text.contains("inside a handler") && text.contains("spawn a task, or offload"),
+            "{text}"
+        );
     });
 }
 
@@ -280,6 +306,33 @@ fn another_proactor_can_not_run_inside_a_handler_either() {
         });
         outer.run().unwrap();
         assert!(told.only());
+    });
+}
+
+/// Its own it can't drop there: somebody runs it and so has it.
+#[test]
+fn another_proactor_may_be_dropped_inside_a_handler_with_all_that_it_has_in_flight() {
+    on_the_real_kernel(|kernel| {
+        let (outer, inner) = (kernel.proactor(), kernel.proactor());
+        let (client, server) = pair(&inner);
+        let told = Told::nothing();
+        let (tell, read) = (told.clone(), server.read(room(8)));
+        struct Tells(Told<&'static str>);
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                self.0.tell("dropped");
+            }
+        }
+        let guard = Tells(told.clone());
+        read.then(move |_| drop((guard, client)));
+        let handle = outer.handle();
+        outer.post(move || {
+            drop(inner);
+            tell.tell("goes on");
+            handle.sleep(MS).then(move |_| tell.tell("and on"));
+        });
+        assert_eq!(outer.run().unwrap(), RunEnd::OutOfWork);
+        assert_eq!(told.take(), ["dropped", "goes on", "and on"]);
     });
 }
 

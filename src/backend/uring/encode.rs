@@ -27,8 +27,8 @@ const RARE: Shape = Shape {
     min_len: u32::MAX,
 };
 
-static SHAPES: [Shape; 14] = {
-    let mut shapes = [RARE; 14];
+static SHAPES: [Shape; 15] = {
+    let mut shapes = [RARE; 15];
     shapes[Code::Nop as usize] = Shape {
         opcode: opcode::NOP,
         min_len: 0,
@@ -98,7 +98,7 @@ pub(super) unsafe fn any(token: Token, op: &Op, headers: &Headers) -> Result<Sqe
     let address = op.ptr as u64;
     Ok(match op.code {
         // An empty receive: TCP would wait for data before it says 0.
-        Code::Nop | Code::Recv => new(opcode::NOP),
+        Code::Nop | Code::Job | Code::Recv => new(opcode::NOP),
         // No RECVMSG: it writes back to its header when it completes. READV on a socket raises no
         // signal, and the kernel copies the list of segments when it takes the entry.
         Code::RecvVectored => Sqe {
