@@ -69,6 +69,9 @@ pub(crate) trait Switcher {
     /// All that was done before `id` was released happens before what the running handler does next.
     fn acquired(&self, id: u64);
 
+    /// What was done before `id` was released happens before the handler that `event` will run.
+    fn passes(&self, id: u64, event: EventId);
+
     /// The running handler accesses the datum `id`. If nothing orders this and another access, and
     /// one of them writes, that is told.
     fn accessed(
@@ -151,6 +154,13 @@ pub(crate) fn acquired(id: u64) {
 #[inline]
 pub(crate) fn causes(event: EventId) {
     released(event.0);
+}
+
+/// What happened before the [releases](released) of `id` happens before the handler that `event` will
+/// run: its operation got what they gave.
+#[inline]
+pub(crate) fn passes(id: u64, event: EventId) {
+    with_switcher(|switcher| switcher.passes(id, event));
 }
 
 /// The running handler accesses the datum `id`, by a call at `location`.

@@ -40,6 +40,21 @@
 //! - A run that goes on and on is a failure too ([`Checker::max_steps`]). Only a loop that never lets
 //!   the simulated kernel make a step can't be stopped: the check hangs in it.
 //!
+//! # Several workers
+//!
+//! With [`Checker::workers`] handlers of the model's proactor overlap, as on so many threads, and one
+//! may give way to another at each call of the library. Still one thread plays them all, so that equal
+//! decisions give equal executions, and where a handler gave way is one more deviation of a report. A
+//! task never overlaps with itself, nor does what a strand runs. Accesses of a
+//! [`Shared`](crate::sync::Shared) that nothing orders are told even where they did no harm.
+//!
+//! - State that handlers share belongs into a strand, into [`sync`](crate::sync), or behind a std lock
+//!   that is held across no call of the library: such a lock blocks the one thread for ever. After 5 s a
+//!   warning names the place.
+//! - A thread-local is every worker's: use [`PerWorker`](crate::sync::PerWorker). A static outlives the
+//!   execution: use [`PerExecution`](crate::sync::PerExecution).
+//! - A handler has 1 MiB of stack. Who needs more dies of a signal, at the guard page below it.
+//!
 //! # Variables
 //!
 //! | variable | meaning |
@@ -55,7 +70,7 @@
 //!
 //! # How it is built
 //!
-//! A strategy is a [`Chooser`](crate::choice::Chooser) in a file of its own: `bounded`, `random`,
+//! The workers' stacks and turns are in `overlap`. A strategy is a [`Chooser`](crate::choice::Chooser) in a file of its own: `bounded`, `random`,
 //! `replay`. They know nothing of proactors, only of something that can be run again (`execution`).
 //! `campaign` puts them in order, `crew` shares their executions out among threads, `shrink` and
 //! `report` tell what they find.

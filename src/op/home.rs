@@ -70,17 +70,26 @@ pub(crate) enum Ready {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) id: ThreadId,
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
 }
 
 impl Owner {
     pub(crate) fn current() -> Owner {
+        thread_local! {
+            static CURRENT: Owner = Owner::find();
+        }
+        // At the end of a thread it may be gone.
+        CURRENT
+            .try_with(Clone::clone)
+            .unwrap_or_else(|_| Owner::find())
+    }
+
+    fn find() -> Owner {
         let thread = std::thread::current();
+        let name = thread.name().map(Arc::from);
         Owner {
             id: thread.id(),
-            name: thread
-                .name()
-                .map_or_else(|| format!("{:?}", thread.id()), str::to_owned),
+            name: name.unwrap_or_else(|| format!("{:?}", thread.id()).into()),
         }
     }
 }

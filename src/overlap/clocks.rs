@@ -139,6 +139,15 @@ impl Clocks {
         }
     }
 
+    /// What was done before `id` was released is before all that acquires `to` as well.
+    pub(super) fn passes(&mut self, id: u64, to: u64) {
+        if self.components > 0
+            && let Some(clock) = self.released.get(&id).cloned()
+        {
+            join(self.released.entry(to).or_default(), &clock);
+        }
+    }
+
     /// What was done before `id` was released is before all that the handler does from now on.
     pub(super) fn acquired(&mut self, seat: usize, id: u64) {
         if self.components > 0

@@ -65,7 +65,7 @@ thread_local! {
 /// The workers of one simulated kernel. They stay from one execution to the next.
 pub(crate) struct Workers {
     world: World,
-    seats: RefCell<Vec<Seat>>,
+    seats: Box<[Seat]>,
     /// Who has been left, longest ago first.
     waiting: RefCell<Vec<usize>>,
     /// Whose stack this is, if it is one of ours.
@@ -93,19 +93,34 @@ pub(crate) struct Workers {
 /// One worker's place.
 #[derive(Default)]
 struct Seat {
-    fiber: Option<Fiber<Piece>>,
-    state: State,
+    fiber: Cell<Option<Fiber<Piece>>>,
+    state: Cell<State>,
     /// What the handler was caused by, and where it is, since it was left last.
-    event: Option<EventId>,
-    place: Option<(Point, &'static Location<'static>)>,
+    event: Cell<Option<EventId>>,
+    place: Cell<Option<(Point, &'static Location<'static>)>>,
+    /// The event that decisions were asked for last, and how many.
+    asked: Cell<Option<(EventId, u32)>>,
     /// Switch points in a row.
-    points: u32,
+    points: Cell<u32>,
     /// It is to give up what it waits for, since that will never come.
-    gives_up: bool,
+    gives_up: Cell<bool>,
     /// It was unwound at a switch point.
-    unwound: bool,
+    unwound: Cell<bool>,
     /// The answer of a blocked one that was asked whether it could go on.
-    could: bool,
+    could: Cell<bool>,
+}
+
+impl Seat {
+    /// Another handler takes it.
+    fn begins(&self, fiber: Fiber<Piece>) {
+        self.fiber.set(Some(fiber));
+        self.event.set(None);
+        self.place.set(None);
+        self.asked.set(None);
+        self.points.set(0);
+        self.gives_up.set(false);
+        self.unwound.set(false);
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -138,12 +153,10 @@ impl Drop for Installed {
 impl Workers {
     /// So many workers for the handlers of proactors on this kernel, at least 2.
     pub(crate) fn new(world: &World, count: usize) -> Rc<Workers> {
-        let mut seats = Vec::new();
-        seats.resize_with(count, Seat::default);
         world.with(|kernel| kernel.workers = count);
         Rc::new(Workers {
             world: world.clone(),
-            seats: RefCell::new(seats),
+            seats: (0..count).map(|_| Seat::default()).collect(),
             waiting: RefCell::default(),
             running: Cell::new(NOBODY),
             begun: Cell::new(0),
@@ -185,21 +198,20 @@ impl Workers {
     /// Begins a piece of work on a free worker. Comes back when there is a free one again and its turn
     /// has come, or when nothing is under way any more.
     fn begin(&self, piece: Piece) {
-        let free = |seat: &Seat| seat.state == State::Idle;
-        let index = self.seats.borrow().iter().position(free);
-        let pooled = index.map(|index| self.seats.borrow_mut()[index].fiber.take());
-        let fiber = pooled.map(|pooled| pooled.map_or_else(|| POOL.with(Pool::take), Ok));
+        let free = |seat: &Seat| seat.state.get() == State::Idle;
+        let index = self.seats.iter().position(free);
+        let fiber = index.map(|index| {
+            let own = self.seats[index].fiber.take();
+            own.map_or_else(|| POOL.with(Pool::take), Ok)
+        });
         let (Some(index), Some(Ok(fiber))) = (index, fiber) else {
             // No memory for a stack: it runs as with one worker.
             return piece.run_here();
         };
-        if self.traced.get() && !self.waiting.borrow().is_empty() {
+        if self.traced.get() && self.begun.get() > 0 {
             self.tell_begin(&piece);
         }
-        let mut seats = self.seats.borrow_mut();
-        seats[index] = Seat::default();
-        seats[index].fiber = Some(fiber);
-        drop(seats);
+        self.seats[index].begins(fiber);
         self.begun.set(self.begun.get() + 1);
         self.clocks.borrow_mut().begins(index);
         self.take_turns(index, Some(piece));
@@ -215,40 +227,43 @@ impl Workers {
 
     /// Somebody who was left goes on.
     fn go_on(&self) {
-        if let Some(Turn::Seat(seat)) = self.who_is_next(EventId::ROOT) {
+        let first = self.waiting.borrow().first().copied();
+        if let Some(Turn::Seat(seat)) = first.and_then(|first| self.who_is_next(first)) {
+            self.goes_on(seat);
             self.take_turns(seat, None);
         }
     }
 
     /// Runs one after the other, as decided, until a piece of work is to begin or all have ended.
-    fn take_turns(&self, mut seat: usize, mut piece: Option<Piece>) {
+    fn take_turns(&self, mut index: usize, mut piece: Option<Piece>) {
         let mut panicked: Option<Box<dyn Any + Send>> = None;
         loop {
-            self.waiting.borrow_mut().retain(|waiting| *waiting != seat);
-            let left = self.enter(seat, piece.take());
+            // Which event a handler is about can be told only while it is there.
+            let once = piece.as_ref().is_some_and(Piece::is_once);
+            let mut ended = false;
+            let left = self.enter(index, piece.take());
+            let seat = &self.seats[index];
             let decided = self.next.take();
-            let event = self
-                .local
-                .get()
-                .map_or(EventId::ROOT, |local| local.step.get());
-            let leaked = self.seats.borrow()[seat].state == State::Leaked;
-            if leaked {
+            if seat.state.get() == State::Leaked {
                 self.leak(seat);
             } else if let Left::Ended(panic) = left {
-                self.seats.borrow_mut()[seat].state = State::Idle;
+                ended = true;
+                seat.state.set(State::Idle);
                 self.begun.set(self.begun.get() - 1);
                 if let Some(panic) = panic.filter(|panic| !panic.is::<Drained>()) {
                     self.quiet.set(true);
                     panicked.get_or_insert(panic);
                 }
             }
-            match decided.or_else(|| self.who_is_next(event)) {
-                Some(Turn::Seat(next)) => seat = next,
+            let next = decided.or_else(|| self.who_is_next(index));
+            if ended && !once {
+                self.remember(seat);
+            }
+            match next {
+                Some(Turn::Seat(next)) => index = next,
                 Some(Turn::Piece) | None => break,
             }
-            if self.traced.get() {
-                self.tell_go_on(seat);
-            }
+            self.goes_on(index);
         }
         if let Some(panic) = panicked {
             self.quiet.set(false);
@@ -256,143 +271,164 @@ impl Workers {
         }
     }
 
+    /// The handler of this seat waits no longer.
+    fn goes_on(&self, index: usize) {
+        let mut waiting = self.waiting.borrow_mut();
+        if let Some(at) = waiting.iter().position(|waiting| *waiting == index) {
+            waiting.remove(at);
+        }
+        drop(waiting);
+        if self.traced.get() {
+            self.tell_go_on(&self.seats[index]);
+        }
+    }
+
     /// Runs the handler of this seat until it ends or is left.
-    fn enter(&self, seat: usize, piece: Option<Piece>) -> Left {
-        let fiber = self.seats.borrow_mut()[seat].fiber.take();
-        let Some(mut fiber) = fiber else {
+    fn enter(&self, index: usize, piece: Option<Piece>) -> Left {
+        let seat = &self.seats[index];
+        let Some(mut fiber) = seat.fiber.take() else {
             return Left::Ended(None);
         };
-        self.seats.borrow_mut()[seat].state = State::Running;
-        let outside = self.running.replace(seat);
-        self.beat.enters(seat);
+        seat.state.set(State::Running);
+        let outside = self.running.replace(index);
+        self.beat.enters(index);
         let left = match piece {
             Some(piece) => fiber.begin(piece),
             None => fiber.go_on(),
         };
         self.running.set(outside);
-        self.seats.borrow_mut()[seat].fiber = Some(fiber);
+        seat.fiber.set(Some(fiber));
         left
     }
 
-    /// Who goes on when a handler has ended or waits. None: nothing is under way.
-    fn who_is_next(&self, event: EventId) -> Option<Turn> {
-        match self.decide(event, None) {
-            Some(turn) => Some(turn),
-            None if self.begun.get() == 0 => None,
-            None => {
-                self.report_deadlock();
-                let first = *self.waiting.borrow().first()?;
-                self.seats.borrow_mut()[first].gives_up = true;
-                Some(Turn::Seat(first))
-            }
+    /// Who goes on when the handler of this seat has ended or waits. None: nothing is under way.
+    fn who_is_next(&self, index: usize) -> Option<Turn> {
+        if self.begun.get() == 0 {
+            return None;
         }
+        self.decide(index, None).or_else(|| {
+            self.report_deadlock();
+            let first = *self.waiting.borrow().first()?;
+            self.seats[first].gives_up.set(true);
+            Some(Turn::Seat(first))
+        })
     }
 
-    /// Asks whose turn it is. At a switch point, `None` is who asks; else it is nobody.
+    /// Asks whose turn it is; nobody's but of the one who asks: `None`. At a `place` that is the handler
+    /// of the seat, which may go on; else it has ended, or waits.
     fn decide(
         &self,
-        event: EventId,
+        index: usize,
         place: Option<(Point, &'static Location<'static>)>,
     ) -> Option<Turn> {
-        let mut turns = std::mem::take(&mut *self.scratch.borrow_mut());
+        let local = self.local.get()?;
+        let mut turns = self.scratch.borrow_mut();
         turns.clear();
         self.who_could(&mut turns);
         let (handlers, wait) = self.goal.get();
-        let local = self.local.get()?;
-        let mut begins = self.accepts.get()
+        let may_begin = self.begun.get() < self.seats.len()
+            && self.accepts.get()
             && !self.quiet.get()
-            && self.begun.get() < self.seats.borrow().len()
             && local.pause(handlers).is_none();
-        let decided = self.world.with(|kernel| {
-            let quiet = self.quiet.get() || kernel.is_over();
-            begins = begins && !kernel.is_over() && (local.has_pending() || kernel.can_step(wait));
-            if begins {
+        let goes_on = usize::from(place.is_some());
+        let mut over = self.quiet.get();
+        let picked = self.world.with(|kernel| {
+            over = over || kernel.is_over();
+            if may_begin && !over && (local.has_pending() || kernel.can_step(wait)) {
                 turns.push(Turn::Piece);
             }
-            let goes_on = usize::from(place.is_some());
             let count = turns.len() + goes_on;
-            let mut picked = 0;
-            if count > 1 && !quiet && !kernel.is_kind() {
-                let mut occurrences = self.occurrences.borrow_mut();
-                let occurrence = occurrences.entry(event.0).or_insert(0);
-                let key = Key {
-                    event,
-                    occurrence: *occurrence,
-                };
-                *occurrence += 1;
-                let seats = self.seats.borrow();
-                let those = Turns {
-                    turns: &turns,
-                    place,
-                    seats: &seats,
-                };
-                picked = kernel.choose_turn(key, count, &those, place.map(|(_, at)| at));
+            if count < 2 || over || kernel.is_kind() {
+                return 0;
             }
-            match picked.checked_sub(goes_on) {
-                Some(index) => turns.get(index).copied(),
-                None => None,
-            }
+            let seat = &self.seats[index];
+            let waits = matches!(seat.state.get(), State::Left | State::Blocked);
+            let left = seat.event.get().filter(|_| waits);
+            let event = left.unwrap_or(local.step.get());
+            let key = Key {
+                event,
+                occurrence: self.occurrence(seat, event),
+            };
+            let those = Turns {
+                turns: &turns,
+                place,
+                seats: &self.seats,
+            };
+            kernel.choose_turn(key, count, &those, place.map(|(_, at)| at))
         });
-        // A handler that goes on and on without a decision to the contrary.
-        let decided = match decided {
-            None if place.is_some() => self.after_patience(&turns),
-            decided => decided,
+        match picked.checked_sub(goes_on) {
+            Some(picked) => turns.get(picked).copied(),
+            None if over => {
+                drop(turns);
+                self.drains();
+                None
+            }
+            None => self.after_patience(&self.seats[index], &turns),
+        }
+    }
+
+    /// How many-th decision this is that is asked for the event.
+    fn occurrence(&self, seat: &Seat, event: EventId) -> u32 {
+        let occurrence = match seat.asked.get() {
+            Some((asked, times)) if asked == event => times,
+            _ => {
+                self.remember(seat);
+                let occurrences = self.occurrences.borrow();
+                occurrences.get(&event.0).copied().unwrap_or(0)
+            }
         };
-        *self.scratch.borrow_mut() = turns;
-        decided
+        seat.asked.set(Some((event, occurrence + 1)));
+        occurrence
+    }
+
+    /// A task comes back to the event that it consumed last: its decisions are counted on.
+    fn remember(&self, seat: &Seat) {
+        if let Some((event, times)) = seat.asked.get() {
+            self.occurrences.borrow_mut().insert(event.0, times);
+        }
     }
 
     /// Those who were left and could go on, longest ago first.
     fn who_could(&self, turns: &mut Vec<Turn>) {
-        let mut at = 0;
-        loop {
-            let Some(&seat) = self.waiting.borrow().get(at) else {
-                break;
-            };
-            let state = self.seats.borrow()[seat].state;
-            if state == State::Left || state == State::Blocked && self.probe(seat) {
-                turns.push(Turn::Seat(seat));
+        let waiting = self.waiting.borrow();
+        for &index in waiting.iter() {
+            let state = self.seats[index].state.get();
+            if state == State::Left || state == State::Blocked && self.probe(index) {
+                turns.push(Turn::Seat(index));
             }
-            at += 1;
         }
     }
 
     /// Whether a blocked handler could go on: it looks itself, on its own stack.
-    fn probe(&self, seat: usize) -> bool {
+    fn probe(&self, index: usize) -> bool {
         self.probing.set(true);
-        let _ = self.enter(seat, None);
+        let _ = self.enter(index, None);
         self.probing.set(false);
-        let mut seats = self.seats.borrow_mut();
-        seats[seat].state = State::Blocked;
-        seats[seat].could
+        self.seats[index].state.set(State::Blocked);
+        self.seats[index].could.get()
     }
 
     /// The running handler has come to a point and goes on; unless it does nothing else.
-    fn after_patience(&self, turns: &[Turn]) -> Option<Turn> {
-        let mut seats = self.seats.borrow_mut();
-        let seat = &mut seats[self.running.get()];
-        seat.points += 1;
-        if seat.points < PATIENCE {
+    fn after_patience(&self, seat: &Seat, turns: &[Turn]) -> Option<Turn> {
+        seat.points.set(seat.points.get() + 1);
+        if seat.points.get() < PATIENCE {
             return None;
         }
         self.world.with(crate::sim::kernel::Kernel::spins);
-        seat.points = PATIENCE - PATIENCE / 10;
+        seat.points.set(PATIENCE - PATIENCE / 10);
         turns.first().copied()
     }
 
     /// Leaves the running handler, which is at `place`, until its turn comes again.
     fn leave(&self, local: &Local, state: State, place: (Point, &'static Location<'static>)) {
-        let running = self.running.get();
-        {
-            let mut seats = self.seats.borrow_mut();
-            let seat = &mut seats[running];
-            seat.state = state;
-            seat.event = Some(local.step.get());
-            seat.place = Some(place);
-            seat.points = 0;
-        }
-        self.waiting.borrow_mut().push(running);
-        self.beat.leaves(running, place.1);
+        let index = self.running.get();
+        let seat = &self.seats[index];
+        seat.state.set(state);
+        seat.event.set(Some(local.step.get()));
+        seat.place.set(Some(place));
+        seat.points.set(0);
+        self.waiting.borrow_mut().push(index);
+        self.beat.leaves(index, place.1);
         let frame = local.frame();
         fiber::pause();
         local.set_frame(frame);
@@ -400,27 +436,23 @@ impl Workers {
 
     /// After the end of the story a handler comes to a switch point.
     fn drains(&self) {
-        let mut seats = self.seats.borrow_mut();
-        let seat = &mut seats[self.running.get()];
-        seat.points += 1;
-        if seat.points <= DRAIN {
+        let seat = &self.seats[self.running.get()];
+        seat.points.set(seat.points.get() + 1);
+        if seat.points.get() <= DRAIN {
             return;
         }
-        seat.points = 0;
-        if !std::mem::replace(&mut seat.unwound, true) {
-            drop(seats);
+        seat.points.set(0);
+        if !seat.unwound.replace(true) {
             resume_unwind(Box::new(Drained));
         }
-        seat.state = State::Leaked;
-        drop(seats);
+        seat.state.set(State::Leaked);
         fiber::pause();
     }
 
     /// A handler can't be ended: its stack is left as it is.
-    fn leak(&self, seat: usize) {
-        let mut seats = self.seats.borrow_mut();
-        seats[seat] = Seat::default();
-        drop(seats);
+    fn leak(&self, seat: &Seat) {
+        seat.state.set(State::Idle);
+        drop(seat.fiber.take());
         self.begun.set(self.begun.get() - 1);
         // Nothing can be done if nobody listens.
         let _ = writeln!(
@@ -435,12 +467,11 @@ impl Workers {
         let mut message =
             "deadlock: every worker waits for what only another handler could do".to_owned();
         let waiting = self.waiting.borrow();
-        let seats = self.seats.borrow();
         let mut first = None;
-        for seat in waiting.iter().map(|seat| &seats[*seat]) {
-            if let Some((point, at)) = seat.place {
+        for seat in waiting.iter().map(|seat| &self.seats[*seat]) {
+            if let Some((point, at)) = seat.place.get() {
                 message.push_str(&format!("\n  {point} waits at {}:{}", at.file(), at.line()));
-                first = first.or(Some((seat.event, at)));
+                first = first.or(Some((seat.event.get(), at)));
             }
         }
         let (event, at) = first.map_or((None, None), |(event, at)| (event, Some(at)));
@@ -453,10 +484,8 @@ impl Workers {
     }
 
     /// The trace says that a handler goes on.
-    fn tell_go_on(&self, seat: usize) {
-        let seats = self.seats.borrow();
-        let seat = &seats[seat];
-        let (Some(event), Some((point, at))) = (seat.event, seat.place) else {
+    fn tell_go_on(&self, seat: &Seat) {
+        let (Some(event), Some((point, at))) = (seat.event.get(), seat.place.get()) else {
             return;
         };
         let text = || format!("goes on with {point}");
@@ -491,12 +520,9 @@ impl Switcher for Workers {
         if self.running.get() == NOBODY || self.probing.get() || std::thread::panicking() {
             return;
         }
-        if self.quiet.get() || self.world.with(|kernel| kernel.is_over()) {
-            return self.drains();
-        }
         self.beat.at(location);
         let place = (point, location);
-        if let Some(turn) = self.decide(local.step.get(), Some(place)) {
+        if let Some(turn) = self.decide(self.running.get(), Some(place)) {
             self.next.set(Some(turn));
             self.leave(local, State::Left, place);
         }
@@ -519,13 +545,13 @@ impl Switcher for Workers {
             if ready() {
                 return true;
             }
-            if std::mem::take(&mut self.seats.borrow_mut()[running].gives_up) {
+            if self.seats[running].gives_up.replace(false) {
                 return false;
             }
             self.leave(local, State::Blocked, (point, location));
             while self.probing.get() {
                 let could = ready();
-                self.seats.borrow_mut()[running].could = could;
+                self.seats[running].could.set(could);
                 fiber::pause();
             }
         }
@@ -558,6 +584,10 @@ impl Switcher for Workers {
         {
             clocks.acquired(seat, id);
         }
+    }
+
+    fn passes(&self, id: u64, event: EventId) {
+        self.clocks.borrow_mut().passes(id, event.0);
     }
 
     fn accessed(&self, id: u64, writes: bool, what: &'static str, at: &'static Location<'static>) {
@@ -600,7 +630,7 @@ impl Switcher for Workers {
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        for seat in self.seats.get_mut() {
+        for seat in &self.seats {
             if let Some(fiber) = seat.fiber.take() {
                 // At the end of the thread the pool may be gone: then so is the fiber.
                 let _ = POOL.try_with(|pool| pool.give_back(fiber));

@@ -28,6 +28,11 @@ impl Piece {
         }
     }
 
+    /// Its event has no other piece.
+    pub(super) fn is_once(&self) -> bool {
+        matches!(self.work, Work::Ready(Ready::Call(..)))
+    }
+
     /// What the trace calls its begin, if the kernel has not said so itself.
     pub(super) fn name(&self) -> Option<(EventId, &'static str)> {
         match &self.work {

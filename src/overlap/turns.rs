@@ -58,7 +58,7 @@ impl Alternatives for Turns<'_> {
 
     fn event(&self, index: usize) -> Option<EventId> {
         match self.turn(index)? {
-            Turn::Seat(seat) => self.seats.get(seat)?.event,
+            Turn::Seat(seat) => self.seats.get(seat)?.event.get(),
             Turn::Piece => None,
         }
     }

@@ -290,6 +290,7 @@ impl Kernel {
             self.finish(id, -errno::ECANCELED);
             return None;
         }
+        self.puts(request.handle);
         if self.config.poison && lent.len() > 0 {
             // SAFETY: just lent by the caller.
             unsafe { self.lend(id, request.writable) };
@@ -375,6 +376,7 @@ impl Kernel {
             Verb::Length => self.length(id),
             Verb::Nop | Verb::Timer | Verb::Job => 0,
         };
+        self.gets(id);
         self.finish(id, result);
         if matches!(verb, Verb::Recv | Verb::Send | Verb::Shutdown) {
             self.settle_handle(handle);

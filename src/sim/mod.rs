@@ -57,6 +57,8 @@
 //!   receives are at the end, sends give EPIPE, shutdown ENOTCONN.
 //! - **File errors** (`file`). Opening: EMFILE. Reading and syncing: EIO. Writing: EIO, ENOSPC. (*open(2)*, *read(2)*,
 //!   *fsync(2)*, *write(2)*.)
+//! - **Workers** (`worker`). With several, which handler goes on where one may give way: at each library
+//!   call that others can tell apart (`switch`). A real worker may be preempted anywhere.
 //! - **Ready at first poll** (`ready`). Only where the submitter can take it. A kernel may complete inside
 //!   the submission.
 //!
@@ -96,7 +98,9 @@
 //! - A cancelled connect leaves a fresh socket behind; on Linux the attempt goes on in the background.
 //! - Files never crash, so sync has nothing to prove; they have no permissions but [`World::deny`], no
 //!   links, and end at 1 GiB (EFBIG).
-//! - One worker. A poll that finds nothing never finds "not yet" as a decision of its own.
+//! - Several workers give way to each other only at calls of the library, not between two accesses of plain
+//!   memory, and see each other's writes in one order: what rests on that, loom is for. A poll that finds
+//!   nothing never finds "not yet" as a decision of its own.
 //! - After 1,000 polls in a row that found nothing time runs by 1 ms a poll: a loop that polls sees time pass,
 //!   but only then.
 //!

@@ -3,10 +3,17 @@
 
 use std::panic::Location;
 
+use super::handles::Object;
 use super::kernel::Kernel;
+use super::op::Verb;
 use super::steps::Until;
 use super::trace::What;
 use crate::choice::{Alternatives, EventId, Key, Site};
+use crate::switch;
+
+/// Through what one handler's data get to another's: a connection, a file, all that listens. Numbers
+/// beyond those of events' counters and of addresses.
+const CHANNEL: u64 = 0xc4a0_0000_0000_0000;
 
 /// What a decision of the workers adds to the digest beside its event.
 const TURN: u64 = 5;
@@ -41,6 +48,39 @@ impl Kernel {
     /// Whether nothing is chosen any more.
     pub(crate) fn is_over(&self) -> bool {
         self.verdict.is_some()
+    }
+
+    /// What orders those who put something into this object before those who get it out.
+    fn channel(&self, raw: i32) -> Option<u64> {
+        match self.m.handles.object(raw) {
+            Object::Stream { conn, .. } => Some(CHANNEL | 1 << 32 | u64::from(conn)),
+            Object::File { node, .. } => Some(CHANNEL | 2 << 32 | u64::from(node)),
+            Object::Socket { .. } | Object::Listener(_) => Some(CHANNEL),
+            Object::Closed => None,
+        }
+    }
+
+    /// A handler puts something into the object: what it has done so far is before what comes of that.
+    pub(super) fn puts(&self, raw: i32) {
+        if switch::is_simulated()
+            && let Some(channel) = self.channel(raw)
+        {
+            switch::released(channel);
+        }
+    }
+
+    /// An operation has had its effect: its handler is after those who put into the object what it got.
+    pub(super) fn gets(&self, id: u32) {
+        let op = &self.m.ops[id as usize];
+        if switch::is_simulated()
+            && matches!(
+                op.verb,
+                Verb::Recv | Verb::Accept | Verb::ReadAt | Verb::Length
+            )
+            && let Some(channel) = self.channel(op.handle)
+        {
+            switch::passes(channel, op.event);
+        }
     }
 
     /// Whether the trace is wanted.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use proactor::check::{Checker, Failure, FailureKind, Sim, Summary};
 use proactor::choice::Site;
+use proactor::net::{TcpListener, TcpStream};
 use proactor::sim::Invariant;
 use proactor::sync::{PerExecution, PerWorker, Shared};
 use proactor::{Handle, RunEnd};
@@ -475,4 +476,47 @@ fn statics_are_fresh_in_each_execution_and_on_each_worker() {
         2,
         "one worker ran both, in some execution"
     );
+}
+
+#[test]
+fn what_is_received_is_after_what_was_sent() {
+    let model = |ordered: bool| {
+        move |sim: &Sim| {
+            let listener = TcpListener::bind(sim.proactor(), "10.0.0.1:7").expect("it is free");
+            let total = Arc::new(Shared::new(0));
+            let (proactor, sender) = (sim.proactor().handle(), total.clone());
+            drop(sim.proactor().spawn(async move {
+                let Ok(stream) = TcpStream::connect(&proactor, "10.0.0.1:7").await else {
+                    return;
+                };
+                if ordered {
+                    sender.set(1);
+                }
+                let _ = stream.write(vec![1]).await;
+                if !ordered {
+                    sender.set(1);
+                }
+            }));
+            drop(sim.proactor().spawn(async move {
+                let Ok((stream, _)) = listener.accept().await else {
+                    return;
+                };
+                if let (Ok(1), _) = stream.read(Vec::with_capacity(1)).await {
+                    total.set(2);
+                }
+            }));
+            let _ = sim.proactor().poll();
+            let _ = sim.proactor().run_for(Duration::from_secs(200));
+        }
+    };
+    let checker = || two().deviations(1).random(false);
+    // A client that is refused leaves the server waiting, and a late one is dropped with the test.
+    let broken = |ordered| {
+        checker()
+            .run(model(ordered))
+            .err()
+            .and_then(|it| it.invariant())
+    };
+    assert_eq!(broken(true), None);
+    assert_eq!(broken(false), Some(Invariant::Race));
 }
