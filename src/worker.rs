@@ -171,6 +171,7 @@ impl Local {
         // from the kernel as many completions as there were operations under way, at most.
         let mut share = None;
         loop {
+            self.begin_turn();
             if let Some(paused) = self.dispatch_batch(enough) {
                 return Ok(paused);
             }
@@ -261,6 +262,7 @@ impl Local {
                 } => abandon(self, index, first),
                 Message::Close(object) => self.close_if_still(&object),
                 Message::Complete { token, result } => self.complete_external(token, result),
+                Message::Turn(due) => self.ready.borrow_mut().push_back(Ready::Turn(due)),
                 Message::Wake(crate::task::MAIN) => self.main_ready.set(true),
                 Message::Wake(id) => self.ready.borrow_mut().push_back(Ready::Task(id)),
             }
@@ -278,6 +280,7 @@ impl Local {
             let next = self.ready.borrow_mut().pop_front();
             match next {
                 Some(Ready::Task(id)) => self.tasks.poll(self, id),
+                Some(Ready::Turn(due)) => due.run(self, &|| self.pause(enough).is_none()),
                 Some(Ready::Complete(completion)) => self.dispatch(completion),
                 Some(Ready::Refused(slot, result)) => self.refuse(slot, result),
                 Some(Ready::Call(event, handler)) => {

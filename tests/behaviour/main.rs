@@ -19,6 +19,7 @@ mod panicking;
 mod running;
 #[cfg(feature = "signal")]
 mod signals;
+mod strands;
 mod streams;
 mod tasks;
 mod threads;
