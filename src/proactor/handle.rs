@@ -255,9 +255,11 @@ impl Handle {
             sum.operations += stats.operations;
             sum.tasks += stats.tasks;
             sum.objects += stats.objects;
-            // All workers have the same pool.
-            sum.offloaded_running = sum.offloaded_running.max(stats.offloaded_running);
-            sum.offloaded_waiting = sum.offloaded_waiting.max(stats.offloaded_waiting);
+            // All workers have the same pool: both numbers from the same look at it.
+            if stats.offloaded_running + stats.offloaded_waiting > 0 {
+                sum.offloaded_running = stats.offloaded_running;
+                sum.offloaded_waiting = stats.offloaded_waiting;
+            }
             sum.discarded_bytes += stats.discarded_bytes;
             sum.discarded_handles += stats.discarded_handles;
         });
