@@ -81,7 +81,7 @@ fn a_task_answers_once_or_its_caller_hears_that_it_never_will() {
 #[test]
 fn a_semaphore_lets_so_many_in_at_a_time() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let semaphore = Arc::new(Semaphore::new(2));
         let (inside, entered) = (Arc::new(AtomicUsize::new(0)), Told::nothing());
         for task in 0..6 {
@@ -128,7 +128,7 @@ fn an_aborted_task_gives_its_place_and_its_permit_on() {
 #[test]
 fn tasks_that_nobody_notifies_are_parked_and_go_on_once_somebody_does() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let (notify, told) = (Arc::new(Notify::new()), Told::nothing());
         for task in 0..3 {
             let (notify, told) = (notify.clone(), told.clone());
