@@ -5,5 +5,6 @@ mod finding;
 mod models;
 mod refusing;
 mod replaying;
+mod strands;
 mod telling;
 mod workers;
