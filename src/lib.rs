@@ -35,8 +35,8 @@
 //! # Where to look
 //!
 //! - [`Proactor`] runs handlers; [`Handle`] is the cheap reference to one that everything takes.
-//! - [`Operation`] is what every initiating function returns: lazy, a future, with
-//!   [`then`](Operation::then).
+//! - [`Operation`] is what every initiating function returns: lazy; give it a handler with
+//!   [`then`](Operation::then), or `.await` it.
 //! - [`net`], [`fs`], [`signal`], [`time`]: the objects. [`compose`]: operations made of several.
 //! - [`IoBuf`], [`IoBufMut`], [`Slice`]: buffers that are lent by value and come back.
 //!
@@ -86,7 +86,7 @@ mod worker;
 pub use buf::{IoBuf, IoBufMut, Slice};
 #[cfg(feature = "check")]
 pub use check::check;
-pub use op::{Cancel, Kind, Operation, is_canceled};
+pub use op::{Cancel, InFlight, Kind, Operation, is_canceled};
 pub use proactor::{Builder, Drive, Handle, Proactor, Stats, WorkGuard};
 pub use task::{JoinError, JoinHandle};
 pub use worker::{RunEnd, RunError};

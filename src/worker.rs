@@ -184,14 +184,10 @@ impl Local {
                         .borrow_mut()
                         .push_back(Ready::Call(event, handler));
                 }
-                Message::Cancel { index, first } => {
-                    self.stop_operation(index, first, crate::op::slots::Stop::Canceled);
+                Message::Cancel(first) => {
+                    self.stop_operation(first, crate::op::slots::Stop::Canceled);
                 }
-                Message::Abandon {
-                    index,
-                    first,
-                    abandon,
-                } => abandon(self, index, first),
+                Message::Abandon { slot, abandon } => abandon(self, slot.0),
                 Message::Close(object) => self.close_if_still(&object),
                 Message::Wake(crate::task::MAIN) => self.main_ready.set(true),
                 Message::Wake(id) => self.ready.borrow_mut().push_back(Ready::Task(id)),

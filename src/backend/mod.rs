@@ -11,7 +11,8 @@
 //!   the kernel's queue is full the lane flushes it and tries again, or keeps the operation in a
 //!   queue of its own, in order. If the kernel refuses the operation, that refusal is its completion.
 //! - **Memory.** Whatever `op.ptr` points at stays valid and unmoved until the completion has been
-//!   handed out; the caller guarantees it (I4), the lane may rely on it.
+//!   handed out, and so does `op` itself, unless it is a timer; the caller guarantees it (I4), the lane
+//!   may rely on it.
 //! - **A cancel is a request, never dropped**, whatever is full. [`Lane::cancel`] has no result:
 //!   the truth comes in the operation's own completion, which is done, done in part, or
 //!   [`CANCELED`]. A token that is not (or no longer) in flight is ignored.
@@ -49,8 +50,8 @@ pub(crate) const CANCELED: i32 = -125;
 
 /// Names one activation of one operation: slot, generation and tag in 64 bits, never a pointer.
 ///
-/// From the top: 40 bits of generation, 20 of slot index, 4 of tag. With 40 bits a slot that
-/// is reused 10 million times a second wraps after 30 hours; it is retired before that
+/// From the top: 40 bits of generation, 20 of slot index, 4 of tag. A slot that is reused 10 million
+/// times a second has used up half of its generations after 15 hours, and is retired then
 /// (`op::slots`), so a token is never given twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -59,7 +60,6 @@ pub(crate) struct Token(pub(crate) u64);
 impl Token {
     pub(crate) const INDEX_BITS: u32 = 20;
     pub(crate) const TAG_BITS: u32 = 4;
-    pub(crate) const GENERATION_MAX: u64 = (1 << 40) - 1;
 
     #[inline]
     pub(crate) const fn new(index: u32, generation: u64, tag: Tag) -> Token {
@@ -85,8 +85,20 @@ impl Token {
         self.0 & ((1 << Self::TAG_BITS) - 1) == tag as u64
     }
 
+    /// The same slot, one generation later.
+    #[inline]
+    pub(crate) const fn next(self) -> Token {
+        Token(self.0.wrapping_add(1 << (Self::INDEX_BITS + Self::TAG_BITS)))
+    }
+
+    /// Whether the upper half of the generations has begun.
+    #[inline]
+    pub(crate) const fn is_late(self) -> bool {
+        (self.0 as i64) < 0
+    }
+
     /// The same activation under another tag.
-    #[cfg(test)]
+    #[inline]
     pub(crate) const fn with_tag(self, tag: Tag) -> Token {
         Token(self.0 & !((1 << Self::TAG_BITS) - 1) | tag as u64)
     }
@@ -192,6 +204,7 @@ pub(crate) struct Op {
     pub(crate) len: u32,
     pub(crate) flags: u32,
     pub(crate) ptr: *mut u8,
+    /// Never `u64::MAX`, except for a timer.
     pub(crate) offset: u64,
 }
 
@@ -360,7 +373,8 @@ pub(crate) trait Lane: Send {
     ///
     /// What `op.ptr` points at (and what a [`Segment`] there points at) must stay valid, unmoved and
     /// untouched by anyone else until the completion with `token` was handed out, or this returned
-    /// [`Submitted::Ready`] (I2, I4). `token` must not be in flight.
+    /// [`Submitted::Ready`] (I2, I4); so must `*op`, except for a [`Code::Timer`]. `token` must not be
+    /// in flight.
     unsafe fn submit(&mut self, token: Token, op: &Op, origin: &Origin) -> Submitted;
 
     /// Asks that the operation ends soon.

@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use super::object::Objects;
-use super::slots::{Slot, Slots, Stop, VTable, Waiter, life};
-use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Submitted};
+use super::slots::{Slot, Slots, Stop, VTable, Waiter, life, special};
+use crate::backend::{Backend, Began, Completion, Lane, Note, Tag, Token};
 use crate::choice::EventId;
 use crate::task::{MAIN, Tasks};
 
@@ -28,20 +28,26 @@ pub(crate) enum Message {
     Run(Box<dyn FnOnce(&Local) + Send>),
     /// A handler that was posted, and where; it counts as one.
     Call(Box<dyn FnOnce() + Send>, &'static Location<'static>),
-    /// A cancel for the operation that started in this slot as this generation.
-    Cancel { index: u32, first: u64 },
-    /// The future of the operation that started in this slot as this generation is gone. A teardown
-    /// does this too: what the slot owns is to be dropped.
+    /// A cancel for the operation that started with this token.
+    Cancel(Token),
+    /// The future of the operation in this slot is gone. A teardown does this too: what the slot owns
+    /// is to be dropped.
     Abandon {
-        index: u32,
-        first: u64,
-        abandon: fn(&Local, u32, u64),
+        slot: Stays,
+        abandon: fn(&Local, &'static Slot),
     },
     /// The last user handle of an object is gone, or it was closed.
     Close(super::object::ObjectRef),
     /// A task was woken.
     Wake(u64),
 }
+
+/// A slot, named in a message: only its home looks into it.
+pub(crate) struct Stays(pub(crate) &'static Slot);
+
+// SAFETY: what is in a slot may be sent (Slot::put), and only its home's thread, which gets the message,
+// looks into it.
+unsafe impl Send for Stays {}
 
 /// What is ready to run on a worker without the kernel.
 pub(crate) enum Ready {
@@ -74,7 +80,8 @@ impl Owner {
 
 /// One worker's place in the world. Never freed.
 pub(crate) struct Home {
-    /// Counts the proactors that have lived here. A handle with another number is stale.
+    /// Moves on when a proactor moves in or out: odd while one lives here. A handle with another
+    /// number is stale.
     incarnation: AtomicU64,
     pub(crate) owner: Mutex<Option<Owner>>,
     inbox: Mutex<Vec<Message>>,
@@ -112,7 +119,7 @@ pub(crate) struct Local {
     /// How many results may still be ready at first poll in this turn.
     pub(crate) ready_budget: Cell<u32>,
     pub(crate) externals: Cell<u32>,
-    pub(crate) limit: Cell<u32>,
+    limit: Cell<u32>,
     pub(crate) handlers_run: Cell<usize>,
     pub(crate) discarded_bytes: Cell<u64>,
     pub(crate) discarded_handles: Cell<u64>,
@@ -177,8 +184,8 @@ impl HomeRef {
     /// The local half, if the caller runs on this home's worker: inside `run` and its kin.
     #[inline]
     pub(crate) fn here(&self) -> Option<&'static Local> {
-        let local = CURRENT.get()?;
-        (std::ptr::eq(local.home, self.home) && self.is_alive()).then_some(local)
+        let local = self.home.here()?;
+        self.is_alive().then_some(local)
     }
 
     /// Whether the proactor has not been torn down.
@@ -250,13 +257,13 @@ impl Home {
         let home = pooled.unwrap_or_else(Home::make);
         HomeRef {
             home,
-            incarnation: home.incarnation.load(Ordering::Acquire),
+            incarnation: home.incarnation.fetch_add(1, Ordering::AcqRel) + 1,
         }
     }
 
     fn make() -> &'static Home {
         let home: &'static Home = Box::leak(Box::new(Home {
-            incarnation: AtomicU64::new(1),
+            incarnation: AtomicU64::new(0),
             owner: Mutex::new(None),
             inbox: Mutex::new(Vec::new()),
             has_mail: AtomicBool::new(false),
@@ -291,6 +298,18 @@ impl Home {
         self.orphaned.store(false, Ordering::SeqCst);
         self.guards.store(0, Ordering::SeqCst);
         lock(&POOL).push(self);
+    }
+
+    /// Leaves a message for whatever proactor lives here now, if any.
+    pub(crate) fn send(&'static self, message: Message) {
+        let incarnation = self.incarnation.load(Ordering::Acquire);
+        if incarnation & 1 == 1 {
+            let home = HomeRef {
+                home: self,
+                incarnation,
+            };
+            home.send(message);
+        }
     }
 
     /// Takes the messages that have been left.
@@ -334,6 +353,12 @@ impl Home {
                 backend.wake(0);
             }
         }
+    }
+
+    /// The local half, if the caller runs on this home's worker, for whatever proactor.
+    #[inline]
+    pub(crate) fn here(&self) -> Option<&'static Local> {
+        CURRENT.get().filter(|local| std::ptr::eq(local.home, self))
     }
 
     /// The local half, for the thread that owns the home.
@@ -404,8 +429,8 @@ impl Local {
         *self.backend.borrow_mut() = Some(backend);
         self.is_virtual.set(lane.is_virtual());
         *self.lane.borrow_mut() = Some(lane);
-        self.limit.set(limit);
         self.slots.begin();
+        self.set_limit(limit);
         self.tasks.begin();
         self.home.objects.begin();
         self.ready_budget.set(READY_BUDGET);
@@ -416,6 +441,19 @@ impl Local {
         self.discarded_bytes.set(0);
         self.discarded_handles.set(0);
         self.handlers_run.set(0);
+    }
+
+    /// At most so many operations may be in flight.
+    pub(crate) fn set_limit(&self, limit: u32) {
+        self.limit.set(limit);
+        // A simulated kernel wants to know more of an operation than a real one.
+        self.slots
+            .set_room(if self.is_virtual.get() { 0 } else { limit });
+    }
+
+    /// More operations are in flight than may be.
+    pub(crate) fn is_over_limit(&self) -> bool {
+        self.slots.in_use() > self.limit.get()
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -436,8 +474,8 @@ impl Local {
 
     /// An external operation is complete, if it is still waited for.
     pub(crate) fn complete_external(&self, token: crate::backend::Token, result: i32) {
-        if let Some(slot) = self.slots.get(token.index())
-            && slot.is_activation(token.generation())
+        if let Some(slot) = self.slots.of(token)
+            && slot.token() == token
             && slot.external.replace(false)
         {
             self.externals.set(self.externals.get() - 1);
@@ -477,47 +515,6 @@ impl Local {
         self.nth.set(0);
     }
 
-    /// Hands an operation to the lane. The slot's payload, vtable, event and location are set.
-    #[inline(always)]
-    pub(crate) fn submit(
-        &self,
-        slot: &'static Slot,
-        op: &Op,
-        writable: bool,
-        may_be_ready: bool,
-    ) -> Submitted {
-        slot.code.set(op.code);
-        slot.set_life(life::PENDING);
-        slot.origin.writable.set(writable);
-        slot.origin.may_be_ready.set(may_be_ready);
-        let mut lane = self.lane.borrow_mut();
-        let Some(lane) = lane.as_mut() else {
-            return self.no_lane(slot);
-        };
-        // SAFETY: what op points at is owned by the slot's payload, whose address is stable, and the
-        // slot is not touched until its completion (I2, I4: that is what a slot is for). The token is
-        // of this activation alone.
-        unsafe { lane.submit(slot.token(), op, slot.origin.get()) }
-    }
-
-    #[cold]
-    fn no_lane(&self, slot: &'static Slot) -> Submitted {
-        self.complete_later(slot, crate::backend::CANCELED);
-        Submitted::Pending
-    }
-
-    /// The slot's operation is complete with `result`, as soon as the running handler has returned.
-    #[cold]
-    pub(crate) fn complete_later(&self, slot: &'static Slot, result: i32) {
-        slot.set_life(life::PENDING);
-        self.ready
-            .borrow_mut()
-            .push_back(Ready::Complete(Completion {
-                token: slot.token(),
-                result,
-            }));
-    }
-
     /// Asks the operation in the slot to end early, for this reason.
     #[cold]
     pub(crate) fn stop_slot(&self, slot: &'static Slot, why: Stop) {
@@ -541,10 +538,10 @@ impl Local {
         }
     }
 
-    /// Asks the operation that started in slot `index` as generation `first` to end early.
-    pub(crate) fn stop_operation(&self, index: u32, first: u64, why: Stop) {
-        if let Some(slot) = self.slots.get(index)
-            && slot.first.get() == first
+    /// Asks the operation that started with this token to end early.
+    pub(crate) fn stop_operation(&self, first: Token, why: Stop) {
+        if let Some(slot) = self.slots.of(first)
+            && slot.first() == first
             && slot.life() != life::FREE
         {
             self.stop_slot(slot, why);
@@ -554,24 +551,28 @@ impl Local {
     /// Dispatches one completion: the operation's, or its deadline's.
     #[inline]
     pub(crate) fn dispatch(&self, completion: Completion) {
-        let token = completion.token;
-        let Some(slot) = self.slots.get(token.index()) else {
+        let Completion { token, result } = completion;
+        let Some(slot) = self.slots.of(token) else {
             return;
         };
-        if !token.has_tag(crate::backend::Tag::Operation) {
-            // The deadline of the operation that started as this generation: if it is over, it is
-            // over (I6).
-            self.stop_operation(token.index(), token.generation(), Stop::TimedOut);
-            return;
-        }
-        if !slot.is_activation(token.generation()) || slot.life() != life::PENDING {
-            return;
+        if slot.token() != token || slot.life() != life::PENDING {
+            return self.dispatch_deadline(token);
         }
         slot.set_life(life::DONE);
-        slot.result.set(completion.result);
+        slot.result.set(result);
         let VTable { complete, .. } = slot.vtable.get();
         // SAFETY: the slot is DONE, and its vtable was made for its payload.
-        unsafe { complete(self, slot, completion.result) }
+        unsafe { complete(self, slot, result) }
+    }
+
+    /// A completion that is not the one of the operation in its slot.
+    #[cold]
+    #[inline(never)]
+    fn dispatch_deadline(&self, token: Token) {
+        if token.has_tag(Tag::Deadline) {
+            // Of the operation that started with this token: if it is over, it is over (I6).
+            self.stop_operation(token.with_tag(Tag::Operation), Stop::TimedOut);
+        }
     }
 
     /// Completes what has no slot among the others.
@@ -588,20 +589,19 @@ impl Local {
     /// object's operations (the last of a closed object takes the descriptor along).
     #[inline(always)]
     pub(crate) fn detach(&self, slot: &'static Slot) {
-        if slot.has_deadline.get() {
+        if slot.is(special::DEADLINE) {
             self.disarm(slot);
         }
-        if let Some(object) = slot.object.take() {
-            object.unlink(self, slot);
-            if object.is_ready_to_close() {
-                self.finish_close(object);
-            }
+        if let Some(object) = slot.object.take()
+            && object.end()
+        {
+            self.finish_close(object);
         }
     }
 
     #[cold]
+    #[inline(never)]
     fn disarm(&self, slot: &'static Slot) {
-        slot.has_deadline.set(false);
         if let Some(lane) = self.lane.borrow_mut().as_mut() {
             lane.disarm(slot.deadline_token());
         }

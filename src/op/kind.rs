@@ -56,6 +56,13 @@ impl Activation {
     }
 }
 
+/// What a file operation at `offset` says to the seam. The last one means the file's own position to
+/// some kernels (Linux: io_uring_enter(2)); as the next to last it is none, and refused like it.
+#[inline]
+pub(crate) fn offset(offset: u64) -> u64 {
+    offset.min(u64::MAX - 1)
+}
+
 /// How an operation proceeds. A single operation has one activation; a composed one has several, one
 /// after the other, in the same slot.
 pub trait Steps: Sized + Send {
@@ -72,6 +79,12 @@ pub trait Steps: Sized + Send {
 
     /// The home of what it works on.
     fn home(&self) -> HomeRef;
+
+    /// That home's local half, if the caller runs on its worker and it is worth trying to start.
+    #[inline]
+    fn here(&self) -> Option<&'static Local> {
+        self.home().here()
+    }
 
     /// The next activation. `self` is at its final address. An error is a result: the operation ends
     /// with it, as if the kernel had said so.

@@ -8,15 +8,24 @@
 //!
 //! [`slots`](self) and `home` hold the memory and the worker's half that only its thread touches;
 //! `object` the handles and their closing; `kind` what an operation is made of; `operation` the type
-//! that people see; `elsewhere` the slow way round for calls from outside the worker.
+//! that people see, `start` its way to the lane, `callback` and `in_flight` the two ways to hear of its
+//! end, `cancel` the request to end early; `elsewhere` and `parcel` the slow way round for calls from
+//! outside the worker.
 
+mod callback;
+mod cancel;
 pub(crate) mod elsewhere;
 pub(crate) mod home;
+mod in_flight;
 pub(crate) mod interrupted;
 pub(crate) mod kind;
 pub(crate) mod object;
 mod operation;
+mod parcel;
 pub(crate) mod slots;
+mod start;
 
+pub use cancel::Cancel;
+pub use in_flight::InFlight;
 pub use kind::{Kind, is_canceled};
-pub use operation::{Cancel, Operation};
+pub use operation::Operation;

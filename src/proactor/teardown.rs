@@ -115,7 +115,7 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
     let local = unsafe { home.home.local() };
     let inside = Entered::new(local);
     local.tearing_down.set(true);
-    local.limit.set(0);
+    local.set_limit(0);
     let mut panic = None;
     let drained = loop {
         // Each thing is taken out before it is dropped: whatever panics, the next call finds the rest.
@@ -154,11 +154,7 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
     let mut later = Vec::new();
     for message in unread {
         let dropped = catch_unwind(AssertUnwindSafe(|| match message {
-            Message::Abandon {
-                index,
-                first,
-                abandon,
-            } if drained => abandon(local, index, first),
+            Message::Abandon { slot, abandon } if drained => abandon(local, slot.0),
             other => later.push(other),
         }));
         panic = panic.or(dropped.err());
@@ -185,11 +181,7 @@ impl Local {
             while let Some(message) = { self.mail.borrow_mut().pop_front() } {
                 match message {
                     Message::Close(object) => self.close_if_still(&object),
-                    Message::Abandon {
-                        index,
-                        first,
-                        abandon,
-                    } => abandon(self, index, first),
+                    Message::Abandon { slot, abandon } => abandon(self, slot.0),
                     other => drop(other),
                 }
             }
@@ -234,7 +226,7 @@ impl Local {
     /// Handles that arrived for futures which are still alive, somewhere, and have not looked.
     fn unclaimed_handles(&self) -> Vec<Raw> {
         let arrived = |slot: &&'static Slot| {
-            matches!(slot.code.get(), Code::Accept | Code::Open)
+            matches!(slot.code(), Code::Accept | Code::Open)
                 && slot.result.get() >= 0
                 && slot.life() == life::DONE
         };

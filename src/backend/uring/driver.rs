@@ -32,7 +32,7 @@ pub(super) struct Driver<R: Ring> {
     timers: Timers,
     /// Submitted and not handed out, timers too.
     in_flight: usize,
-    /// The last operation of each slot: what to submit when its turn comes, or comes again.
+    /// The operation that each slot had last: what to submit when its turn comes, or comes again.
     active: Vec<Active>,
     headers: Headers,
     /// Completions that were made here, to be handed out.
@@ -55,18 +55,24 @@ pub(super) struct Driver<R: Ring> {
 // kernel, which may touch what they point at until the completion, whichever thread we are on (I4).
 unsafe impl<R: Ring + Send> Send for Driver<R> {}
 
+/// An operation that was submitted.
 #[derive(Clone, Copy)]
 struct Active {
+    /// Of another tag once it was asked to end: see [`canceled`].
     token: Token,
-    op: Op,
-    canceled: bool,
+    /// Where it stands until its completion: the seam's promise.
+    op: *const Op,
 }
 
 const NOTHING: Active = Active {
     token: LISTEN,
-    op: Op::new(Code::Nop, Raw::NONE),
-    canceled: false,
+    op: std::ptr::null(),
 };
+
+/// How an operation is known that was asked to end.
+fn canceled(token: Token) -> Token {
+    Token(token.0 | Tag::Internal as u64)
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Waiting {
@@ -126,13 +132,8 @@ impl<R: Ring> Driver<R> {
     /// Keeps what must be known of an operation until its completion.
     #[inline]
     fn remember(&mut self, token: Token, op: &Op) {
-        // In place: the detour of a value over the stack costs more than all the rest.
         match self.active.get_mut(token.index() as usize) {
-            Some(place) => {
-                place.token = token;
-                place.op = *op;
-                place.canceled = false;
-            }
+            Some(place) => *place = Active { token, op },
             None => self.remember_more(token, op),
         }
     }
@@ -165,11 +166,12 @@ impl<R: Ring> Driver<R> {
         let before = self.ring.unsubmitted();
         match what {
             Waiting::Operation(token) => {
-                let op = &self.active[token.index() as usize].op;
-                // SAFETY: the seam's promise at `submit`: it is lent until its completion (I4).
-                match unsafe { encode::any(token, op, &self.headers) } {
+                let op = self.active[token.index() as usize].op;
+                // SAFETY: the seam's promise at `submit`: it is lent until its completion, and stands
+                // there so long (I4).
+                match unsafe { encode::any(token, &*op, &self.headers) } {
                     Ok(sqe) => {
-                        let placed = self.ring.push(&sqe);
+                        let placed = self.ring.push(sqe);
                         if placed {
                             self.headers.used(&sqe);
                         }
@@ -186,7 +188,7 @@ impl<R: Ring> Driver<R> {
                     Own::Close(raw) => encode::close(raw.0),
                     Own::Listen => self.bell.listen(),
                 };
-                let placed = self.ring.push(&sqe);
+                let placed = self.ring.push(sqe);
                 if placed {
                     self.unsent.push((before, own));
                 }
@@ -198,7 +200,7 @@ impl<R: Ring> Driver<R> {
     /// Puts as much of what waits into the submission queue as has room.
     fn refill(&mut self) {
         while let Some(&target) = self.cancels.front() {
-            if !self.ring.push(&encode::cancel(target)) {
+            if !self.ring.push(encode::cancel(target)) {
                 return;
             }
             self.cancels.pop_front();
@@ -215,11 +217,11 @@ impl<R: Ring> Driver<R> {
     fn place_cancel(&mut self, target: Token) {
         let sqe: Sqe = encode::cancel(target);
         if self.cancels.is_empty() {
-            if self.ring.push(&sqe) {
+            if self.ring.push(sqe) {
                 return;
             }
             self.flush();
-            if self.cancels.is_empty() && self.ring.push(&sqe) {
+            if self.cancels.is_empty() && self.ring.push(sqe) {
                 return;
             }
         }
@@ -262,27 +264,40 @@ impl<R: Ring> Driver<R> {
     #[inline]
     fn reap(&mut self, batch: &mut Vec<Completion>) -> io::Result<()> {
         loop {
-            let before = batch.len();
             let mut own = Ok(());
+            let mut rang = false;
             let Driver {
                 ring,
                 active,
                 again,
                 ..
             } = self;
-            let mut rang = false;
-            ring.reap(|cqe| {
+            let count = ring.completions();
+            batch.reserve(count as usize);
+            let start = batch.len();
+            let mut end = batch.as_mut_ptr_range().end;
+            ring.reap(count, |cqe| {
                 let token = Token(cqe.user_data);
-                if token.has_tag(Tag::Operation) && cqe.result >= 0 {
-                    batch.push(Completion {
-                        token,
-                        result: cqe.result,
-                    });
-                } else {
-                    special(cqe, active, again, batch, &mut rang, &mut own);
+                let mut result = cqe.result;
+                if !token.has_tag(Tag::Operation) || result < 0 {
+                    match special(cqe, active, again, &mut rang, &mut own) {
+                        Some(instead) => result = instead,
+                        None => return,
+                    }
+                }
+                // SAFETY: there is room for `count` more, and the ring hands out no more than that.
+                unsafe {
+                    end.write(Completion { token, result });
+                    end = end.add(1);
                 }
             });
-            self.in_flight -= batch.len() - before;
+            // SAFETY: all up to `end` have been written, and it is within the reserved capacity.
+            let reaped = unsafe {
+                let reaped = end.offset_from_unsigned(batch.as_ptr().add(start));
+                batch.set_len(start + reaped);
+                reaped
+            };
+            self.in_flight -= reaped;
             own?;
             if rang {
                 self.place(Waiting::Own(Own::Listen));
@@ -344,16 +359,17 @@ impl<R: Ring> Driver<R> {
     }
 }
 
-/// A completion that is not simply handed out: one of the driver's own, or an error.
+/// A completion that is not simply handed out: one of the driver's own, or an error. The result to
+/// hand out, if any.
 #[cold]
+#[inline(never)]
 fn special(
     cqe: Cqe,
     active: &[Active],
     again: &mut Vec<Token>,
-    batch: &mut Vec<Completion>,
     rang: &mut bool,
     own: &mut io::Result<()>,
-) {
+) -> Option<i32> {
     let token = Token(cqe.user_data);
     if token == LISTEN {
         *rang = true;
@@ -361,27 +377,27 @@ fn special(
         if cqe.result < 0 && !is_interrupted(cqe.result) && cqe.result != -libc::EAGAIN {
             *own = Err(io::Error::from_raw_os_error(-cqe.result));
         }
-        return;
+        return None;
     }
     if token.has_tag(Tag::Internal) {
-        return;
+        return None;
     }
-    let mut result = cqe.result;
-    if is_interrupted(result) {
-        let active = active[token.index() as usize];
-        // io_uring_cancelation(7): a cancelled operation may end with EINTR as well.
-        if active.canceled {
-            result = CANCELED;
-        } else if active.op.code == Code::Connect {
-            // The attempt goes on; a second one would be told EALREADY.
-            result = -libc::EINTR;
-        } else {
-            // A signal that nobody meant for this operation. It did nothing, so it starts anew.
-            again.push(token);
-            return;
-        }
+    if !is_interrupted(cqe.result) {
+        return Some(cqe.result);
     }
-    batch.push(Completion { token, result });
+    let active = active[token.index() as usize];
+    // io_uring_cancelation(7): a cancelled operation may end with EINTR as well.
+    if active.token == canceled(token) {
+        return Some(CANCELED);
+    }
+    // SAFETY: it stands there until its completion is handed out (the seam's promise).
+    if unsafe { (*active.op).code } == Code::Connect {
+        // The attempt goes on; a second one would be told EALREADY.
+        return Some(-libc::EINTR);
+    }
+    // A signal that nobody meant for this operation. It did nothing, so it starts anew.
+    again.push(token);
+    None
 }
 
 impl<R: Ring> Drop for Driver<R> {

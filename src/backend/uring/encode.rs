@@ -14,8 +14,6 @@ use crate::backend::{Code, ConnectAddr, Op, Token, open_flags};
 struct Shape {
     opcode: u8,
     op_flags: u32,
-    /// All ones if the operation has an offset.
-    offset_mask: u64,
     /// An operation with fewer bytes is none of the frequent ones.
     min_len: u32,
 }
@@ -23,7 +21,6 @@ struct Shape {
 const RARE: Shape = Shape {
     opcode: 0,
     op_flags: 0,
-    offset_mask: 0,
     min_len: u32::MAX,
 };
 
@@ -48,13 +45,11 @@ static SHAPES: [Shape; 14] = {
     };
     shapes[Code::ReadAt as usize] = Shape {
         opcode: opcode::READ,
-        offset_mask: u64::MAX,
         min_len: 0,
         ..RARE
     };
     shapes[Code::WriteAt as usize] = Shape {
         opcode: opcode::WRITE,
-        offset_mask: u64::MAX,
         min_len: 0,
         ..RARE
     };
@@ -66,23 +61,16 @@ static SHAPES: [Shape; 14] = {
 pub(super) fn frequent(token: Token, op: &Op) -> Option<Sqe> {
     let shape = &SHAPES[op.code as usize];
     // No length is as large as the rare ones' least.
-    if op.len < shape.min_len || op.offset == u64::MAX {
+    if op.len < shape.min_len {
         return None;
     }
-    Some(shape.entry(token, op, op.offset))
-}
-
-impl Shape {
-    #[inline(always)]
-    fn entry(&self, token: Token, op: &Op, offset: u64) -> Sqe {
-        Sqe {
-            offset: offset & self.offset_mask,
-            address: op.ptr as u64,
-            len: op.len,
-            op_flags: self.op_flags,
-            ..Sqe::new(self.opcode, op.raw.0, token.0)
-        }
-    }
+    Some(Sqe {
+        offset: op.offset,
+        address: op.ptr as u64,
+        len: op.len,
+        op_flags: shape.op_flags,
+        ..Sqe::new(shape.opcode, op.raw.0, token.0)
+    })
 }
 
 /// The entry of any operation but a timer, or the negated error number that is its result.
@@ -149,11 +137,8 @@ pub(super) unsafe fn any(token: Token, op: &Op, headers: &Headers) -> Result<Sqe
             op_flags: libc::AT_EMPTY_PATH as u32,
             ..new(opcode::STATX)
         },
-        // Offset -1 means the file's own position to the kernel (io_uring_enter(2)). It is no offset
-        // of ours; any other negative one is refused with EINVAL.
-        Code::ReadAt | Code::WriteAt => SHAPES[op.code as usize].entry(token, op, 1 << 63),
-        // Neither comes here: the first is the heap's, the other is frequent.
-        Code::Timer | Code::Send => return Err(-libc::EINVAL),
+        // None comes here: the first is the heap's, the others are frequent.
+        Code::Timer | Code::Send | Code::ReadAt | Code::WriteAt => return Err(-libc::EINVAL),
     })
 }
 
@@ -289,22 +274,6 @@ mod tests {
             .unwrap();
             assert_eq!(sqe.op_flags, libc::MSG_NOSIGNAL as u32, "{code:?}");
         }
-    }
-
-    #[test]
-    fn the_last_offset_is_no_file_position() {
-        let sqe = encode(&Op {
-            offset: u64::MAX,
-            ..Op::new(Code::ReadAt, Raw(3))
-        })
-        .unwrap();
-        assert_eq!(sqe.offset as i64, i64::MIN);
-        let sqe = encode(&Op {
-            offset: 9,
-            ..Op::new(Code::WriteAt, Raw(3))
-        })
-        .unwrap();
-        assert_eq!(sqe.offset, 9);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 
 use std::os::fd::RawFd;
 
-/// A submission entry, field by field what `struct io_uring_sqe` is (io_uring_enter(2)).
+/// A submission entry, field by field what `struct io_uring_sqe` is (io_uring_enter(2)). What follows
+/// there (buffer index, personality, file index and what later kernels put there) is unused: zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub(super) struct Sqe {
@@ -21,8 +22,6 @@ pub(super) struct Sqe {
     /// `rw_flags`, `msg_flags`, `accept_flags` and the rest of that union.
     pub(super) op_flags: u32,
     pub(super) user_data: u64,
-    /// Buffer index, personality, file index and what later kernels put there: unused.
-    pub(super) rest: [u64; 3],
 }
 
 impl Sqe {
@@ -39,7 +38,6 @@ impl Sqe {
             len: 0,
             op_flags: 0,
             user_data,
-            rest: [0; 3],
         }
     }
 }
@@ -117,7 +115,7 @@ pub(super) trait Ring {
     fn capacity(&self) -> u32;
 
     /// Puts an entry behind those that the kernel has not taken yet. False if there is no room.
-    fn push(&mut self, sqe: &Sqe) -> bool;
+    fn push(&mut self, sqe: Sqe) -> bool;
 
     /// How many entries the kernel has not taken yet.
     fn unsubmitted(&self) -> u32;
@@ -127,10 +125,13 @@ pub(super) trait Ring {
     fn enter(&mut self, to_submit: u32, how: Enter) -> Result<u32, i32>;
 
     /// Whether completions are there for the taking.
-    fn ready(&mut self) -> bool;
+    fn ready(&self) -> bool;
 
-    /// Takes out all completions that are there.
-    fn reap(&mut self, each: impl FnMut(Cqe));
+    /// How many completions are there for the taking.
+    fn completions(&self) -> u32;
+
+    /// Takes out the first `count` completions: no more than are there. Calls `each` that often.
+    fn reap(&mut self, count: u32, each: impl FnMut(Cqe));
 
     /// Whether the kernel keeps completions that found the queue full; an enter that asks for
     /// completions brings them.

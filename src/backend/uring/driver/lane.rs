@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::{Active, Driver, Own, Waiting};
+use super::{Active, Driver, Own, Waiting, canceled};
 use crate::backend::uring::encode;
 use crate::backend::uring::notify::Notifier;
 use crate::backend::uring::ring::{Enter, Register, Ring};
@@ -26,13 +26,9 @@ impl<R: Ring + Send> Lane for Driver<R> {
         let Some(sqe) = encode::frequent(token, op) else {
             return self.submit_rare(token, op);
         };
-        *place = Active {
-            token,
-            op: *op,
-            canceled: false,
-        };
+        *place = Active { token, op };
         // If anything waits for the queue it is full: nobody is overtaken here.
-        if self.ring.push(&sqe) {
+        if self.ring.push(sqe) {
             Submitted::Pending
         } else {
             self.submit_late(token)
@@ -48,7 +44,9 @@ impl<R: Ring + Send> Lane for Driver<R> {
             return;
         }
         match self.active.get_mut(token.index() as usize) {
-            Some(active) if active.token == token => active.canceled = true,
+            Some(active) if active.token == token => active.token = canceled(token),
+            // Asked before, which will do; the kernel may have missed it, so it hears of it again.
+            Some(active) if active.token == canceled(token) => {}
             _ => return,
         }
         let waits = Waiting::Operation(token);

@@ -35,7 +35,7 @@ fn submit(lane: &mut Driver<Fake>, index: u32, op: Op) {
         may_be_ready: false,
     };
     // SAFETY: nobody looks at what the operations of these tests point at.
-    let submitted = unsafe { lane.submit(token(index), &op, &origin) };
+    let submitted = unsafe { lane.submit(token(index), Box::leak(Box::new(op)), &origin) };
     assert_eq!(submitted, Submitted::Pending);
 }
 

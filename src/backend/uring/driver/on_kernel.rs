@@ -52,7 +52,7 @@ fn token(index: u32) -> Token {
 /// Submits under a token with this index. The tests keep all memory until they end.
 fn submit(lane: &mut impl Lane, index: u32, op: Op) {
     // SAFETY: see above (I4).
-    unsafe { lane.submit(token(index), &op, &origin()) };
+    unsafe { lane.submit(token(index), Box::leak(Box::new(op)), &origin()) };
 }
 
 /// Waits for the one completion that is due.
