@@ -117,7 +117,7 @@ impl OpenOptions {
         };
         bytes.push(0);
         Operation::new(Open {
-            home: proactor.home,
+            home: proactor.for_new(),
             path: bytes,
             flags: self.flags,
             mode: self.mode,

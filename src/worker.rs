@@ -9,7 +9,8 @@
 use std::fmt;
 use std::io;
 
-use crate::backend::{Began, Completion, Until, Waited};
+use crate::backend::{Began, Completion, Lane, Until, Waited};
+use crate::op::crew::Rest;
 use crate::op::home::{Local, Message, READY_BUDGET, Ready};
 use crate::op::slots::life;
 
@@ -45,6 +46,14 @@ pub enum RunError {
     Stuck(String),
     /// [`stop`](crate::Handle::stop) was called before the future that was blocked on had finished.
     Stopped,
+    /// This thread runs no worker, and every worker of the proactor belongs to another thread.
+    NoWorkerLeft {
+        /// How many workers the proactor has.
+        workers: usize,
+    },
+    /// All workers that are run are out of work, and others, which nobody runs, are not. The text names
+    /// each of those, and what it has to do.
+    Unserved(String),
     /// The kernel's interface failed; nothing more can be had from it.
     Backend(io::Error),
 }
@@ -63,6 +72,15 @@ impl fmt::Display for RunError {
             ),
             RunError::Stuck(who) => write!(f, "stuck: nothing can ever happen any more (I7)\n{who}"),
             RunError::Stopped => f.write_str("stopped before the future was ready"),
+            RunError::NoWorkerLeft { workers } => write!(
+                f,
+                "all {workers} workers of the proactor belong to other threads: give it more with Builder::workers, \
+                 or let fewer threads call run_worker"
+            ),
+            RunError::Unserved(who) => write!(
+                f,
+                "workers that nobody runs have something to do: call run, or run_worker on a thread for each\n{who}"
+            ),
             RunError::Backend(error) => write!(f, "the kernel's interface failed: {error}"),
         }
     }
@@ -86,6 +104,8 @@ pub(crate) struct Goal {
     pub(crate) wait: Until,
     /// Come back as soon as the future that is blocked on was woken; till then there is work.
     pub(crate) main: bool,
+    /// Only this worker matters: come back when it has nothing to do, whatever the others have.
+    pub(crate) alone: bool,
 }
 
 /// Why the loop came back.
@@ -94,6 +114,32 @@ pub(crate) enum Paused {
     End(RunEnd),
     /// The goal is reached.
     Goal,
+}
+
+fn out_of_work(parked: usize) -> Paused {
+    Paused::End(match parked {
+        0 => RunEnd::OutOfWork,
+        _ => RunEnd::Parked(parked),
+    })
+}
+
+/// How a round ends for a worker. None: not yet.
+fn ended(rest: Rest) -> Option<Result<Paused, RunError>> {
+    match rest {
+        Rest::Wait => None,
+        Rest::Over(parked) => Some(Ok(out_of_work(parked))),
+        Rest::Unserved(who) => Some(Err(RunError::Unserved(who))),
+    }
+}
+
+impl Paused {
+    /// What `run` says.
+    pub(crate) fn end(self) -> RunEnd {
+        match self {
+            Paused::End(end) => end,
+            Paused::Goal => RunEnd::OutOfWork,
+        }
+    }
 }
 
 /// A batch that is being dispatched.
@@ -162,7 +208,7 @@ impl Local {
 
     #[inline]
     fn pause(&self, enough: usize) -> Option<Paused> {
-        if self.home.stopped.load(std::sync::atomic::Ordering::Acquire) {
+        if self.home.stopped.load(std::sync::atomic::Ordering::Acquire) != 0 {
             return Some(Paused::End(RunEnd::Stopped));
         }
         (self.handlers_run.get() >= enough).then_some(Paused::Goal)
@@ -226,6 +272,9 @@ impl Local {
         let Some(lane) = lane.as_mut() else {
             return Ok(Some(Paused::End(RunEnd::OutOfWork)));
         };
+        if let Some(paused) = self.round_is_over(goal) {
+            return paused.map(Some);
+        }
         let has_ready = !self.ready.borrow().is_empty() || self.home.has_mail();
         let in_flight = lane.in_flight();
         let guarded = goal.main || self.home.guards.load(std::sync::atomic::Ordering::Acquire) > 0;
@@ -236,13 +285,7 @@ impl Local {
                 return Err(RunError::Stuck(self.dump()));
             }
             if self.batch.borrow().is_empty() && !self.home.has_mail() {
-                let parked = self.tasks.len();
-                let end = if parked == 0 {
-                    RunEnd::OutOfWork
-                } else {
-                    RunEnd::Parked(parked)
-                };
-                return Ok(Some(Paused::End(end)));
+                return self.out_of_work(&mut **lane, goal);
             }
             return Ok(None);
         }
@@ -266,6 +309,53 @@ impl Local {
                 Ok((idle && over).then_some(Paused::Goal))
             }
         }
+    }
+
+    /// Whether the crew has ended the round that this worker is in.
+    #[inline]
+    fn round_is_over(&self, goal: &Goal) -> Option<Result<Paused, RunError>> {
+        let crew = self.crew.borrow();
+        let crew = crew.as_ref()?;
+        if goal.alone || !crew.has_ended(self.round.get()) {
+            return None;
+        }
+        ended(crew.end())
+    }
+
+    /// Nothing is left to do here. Perhaps another worker sends something.
+    #[cold]
+    fn out_of_work(&self, lane: &mut dyn Lane, goal: &Goal) -> Result<Option<Paused>, RunError> {
+        let parked = self.tasks.len();
+        let crew = self.crew.borrow();
+        let Some(crew) = crew.as_ref().filter(|_| !goal.alone) else {
+            return Ok(Some(out_of_work(parked)));
+        };
+        let index = self.me().index();
+        if let Some(paused) = ended(crew.rest(index, parked)) {
+            return paused.map(Some);
+        }
+        if goal.wait == Until::Now {
+            // It rests until it is polled again.
+            return Ok(Some(Paused::Goal));
+        }
+        let mut waited = Ok(Waited::Returned);
+        if self.home.falls_asleep() {
+            waited = lane.wait(&mut self.batch.borrow_mut(), goal.wait);
+            self.home.is_awake();
+        }
+        crew.rise(index);
+        waited.map_err(RunError::Backend)?;
+        let over = matches!(goal.wait, Until::Time(at) if self.now() >= at);
+        Ok((over && !self.home.has_mail()).then_some(Paused::Goal))
+    }
+
+    /// Whether anything is left to do here.
+    pub(crate) fn has_work(&self) -> bool {
+        let in_flight = (self.lane.borrow().as_ref()).is_some_and(|lane| lane.in_flight() > 0);
+        in_flight
+            || self.externals.get() > 0
+            || !self.ready.borrow().is_empty()
+            || !self.batch.borrow().is_empty()
     }
 
     /// Which operations wait, on what, and who started them (I7).

@@ -204,7 +204,7 @@ pub(crate) struct Op {
     pub(crate) len: u32,
     pub(crate) flags: u32,
     pub(crate) ptr: *mut u8,
-    /// Never `u64::MAX`, except for a timer.
+    /// 0 where the code reads none. Never `u64::MAX`, except for a timer.
     pub(crate) offset: u64,
 }
 

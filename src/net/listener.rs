@@ -25,6 +25,8 @@ use crate::proactor::Handle;
 #[derive(Clone)]
 pub struct TcpListener {
     handle: ObjectHandle,
+    /// What it accepts stays with its worker.
+    sharded: bool,
 }
 
 /// How to open a [`TcpListener`].
@@ -32,6 +34,7 @@ pub struct TcpListener {
 #[must_use = "options do nothing until `bind`"]
 pub struct ListenOptions {
     options: backend::ListenOptions,
+    sharded: bool,
 }
 
 impl ListenOptions {
@@ -43,6 +46,7 @@ impl ListenOptions {
                 reuse_address: true,
                 reuse_port: false,
             },
+            sharded: false,
         }
     }
 
@@ -64,6 +68,29 @@ impl ListenOptions {
         self
     }
 
+    /// Whether what it accepts stays at home with the listener's own worker, instead of going to each
+    /// worker in turn; off by default. It sets [`reuse_port`](ListenOptions::reuse_port) as well, so
+    /// that each worker can have a listener of its own at one address:
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let Ok(proactor) = proactor::Proactor::builder().workers(2).build() else { return Ok(()) };
+    /// use proactor::net::ListenOptions;
+    /// let mut addr = "127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap();
+    /// let mut listeners = Vec::new();
+    /// for worker in (0..proactor.workers()).filter_map(|index| proactor.worker(index)) {
+    ///     let listener = ListenOptions::new().sharded(true).bind(&worker, addr)?;
+    ///     addr = listener.local_addr()?;
+    ///     listeners.push(listener);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sharded(mut self, on: bool) -> ListenOptions {
+        self.sharded = on;
+        self.reuse_port(on)
+    }
+
     /// Opens it, at once.
     ///
     /// # Errors
@@ -71,11 +98,12 @@ impl ListenOptions {
     /// What socket(2), bind(2) and listen(2) report: [`io::ErrorKind::AddrInUse`] above all. An address
     /// that is none is [`io::ErrorKind::InvalidInput`].
     pub fn bind(&self, proactor: &Handle, addr: impl ToAddr) -> io::Result<TcpListener> {
-        let home = proactor.home;
+        let home = proactor.for_new();
         let backend = home.backend()?;
         let raw = backend.listen(addr.to_addr()?, self.options)?;
         Ok(TcpListener {
             handle: home.open_object(&*backend, raw)?,
+            sharded: self.sharded,
         })
     }
 }
@@ -96,7 +124,8 @@ impl TcpListener {
         ListenOptions::new().bind(proactor, addr)
     }
 
-    /// The next connection that came in, and who made it. A connection that was gone before it could be
+    /// The next connection that came in, and who made it. With several workers, each connection is at
+    /// home with the next one in turn (see [`ListenOptions::sharded`]). A connection that was gone before it could be
     /// accepted is an error of kind [`io::ErrorKind::ConnectionAborted`]: accept again.
     ///
     /// Cancel-safe: a connection that arrives for a dropped future is closed, and counted.
@@ -104,7 +133,14 @@ impl TcpListener {
     pub fn accept(&self) -> Operation<Accept> {
         Operation::new(Accept {
             object: self.handle.get(),
+            sharded: self.sharded,
         })
+    }
+
+    /// Of the worker that it is at home with.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::of(self.handle.get().home())
     }
 
     /// Where it listens.
@@ -135,6 +171,7 @@ impl fmt::Debug for TcpListener {
 /// The kind of [`TcpListener::accept`].
 pub struct Accept {
     object: ObjectRef,
+    sharded: bool,
 }
 
 impl Steps for Accept {
@@ -153,9 +190,22 @@ impl Steps for Accept {
         if outcome.result < 0 {
             return Err(outcome.error());
         }
-        let local = outcome.local.ok_or_else(gone)?;
+        outcome.local.ok_or_else(gone)?;
         let raw = backend::Raw(outcome.result);
-        let stream = TcpStream::new(local.open_object(self.object.home(), raw));
+        let home = if self.sharded {
+            self.object.home()
+        } else {
+            self.object.home().in_turn()
+        };
+        let handle = match home.here() {
+            Some(local) => local.open_object(home, raw),
+            None => {
+                let backend = self.object.home().backend();
+                let backend = backend.inspect_err(|_| outcome.discard_handle())?;
+                home.open_object(&*backend, raw)?
+            }
+        };
+        let stream = TcpStream::new(handle);
         // A peer that has reset the connection since has no address any more (getpeername(2)).
         let peer = stream
             .peer_addr()

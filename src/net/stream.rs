@@ -44,7 +44,7 @@ impl TcpStream {
     pub fn connect(proactor: &Handle, addr: impl ToAddr) -> Operation<Connect> {
         let connect = match addr.to_addr() {
             Ok(addr) => Connect {
-                home: proactor.home,
+                home: proactor.for_new(),
                 addr: Some(ConnectAddr {
                     addr,
                     scratch: [0; 4],
@@ -53,7 +53,7 @@ impl TcpStream {
                 failed: None,
             },
             Err(error) => Connect {
-                home: proactor.home,
+                home: proactor.for_new(),
                 addr: None,
                 handle: None,
                 failed: Some(error),
@@ -104,6 +104,24 @@ impl TcpStream {
             object: self.handle.get(),
             how,
         })
+    }
+
+    /// Of the worker that it is at home with, where the handlers of its operations run. A task that
+    /// serves the connection belongs there as well: from another worker every operation would go by
+    /// a message.
+    ///
+    /// ```
+    /// # fn serve(stream: proactor::net::TcpStream) {
+    /// let task = stream.handle().spawn(async move {
+    ///     let (read, buf) = stream.read(Vec::with_capacity(64)).await;
+    ///     read.map(|_| buf)
+    /// });
+    /// # drop(task);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::of(self.object().home())
     }
 
     /// Whether small writes go out at once (TCP_NODELAY).

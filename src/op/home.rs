@@ -12,10 +12,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
+use super::crew::Crew;
 use super::object::Objects;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life, special};
 use crate::backend::{Backend, Began, Completion, Lane, Note, Tag, Token};
@@ -87,7 +88,13 @@ pub(crate) struct Home {
     inbox: Mutex<Vec<Message>>,
     has_mail: AtomicBool,
     asleep: AtomicBool,
-    pub(crate) stopped: AtomicBool,
+    /// Bits: [`STOPPED`], [`HALTED`]. 0: the worker runs on.
+    pub(crate) stopped: AtomicU8,
+    /// Which of its proactor's workers this is.
+    index: AtomicU32,
+    /// The crew's that it belongs to; 0: it is the only worker of its proactor.
+    crew_id: AtomicU64,
+    crew: Mutex<Option<Arc<Crew>>>,
     /// Dropped on another thread than the worker's, which is to tear it down.
     pub(crate) orphaned: AtomicBool,
     pub(crate) guards: AtomicUsize,
@@ -124,9 +131,18 @@ pub(crate) struct Local {
     pub(crate) discarded_bytes: Cell<u64>,
     pub(crate) discarded_handles: Cell<u64>,
     pub(crate) tearing_down: Cell<bool>,
+    /// One of several workers.
+    pub(crate) crew: RefCell<Option<Arc<Crew>>>,
+    /// How many rounds of the crew had ended when this one began.
+    pub(crate) round: Cell<u64>,
     /// The lane is simulated: no wait sleeps, and its trace wants to know what the kernel does not see.
     pub(crate) is_virtual: Cell<bool>,
 }
+
+/// Somebody called `stop`; until `restart`.
+pub(crate) const STOPPED: u8 = 1;
+/// Another worker's round has ended early; until this one is run again.
+const HALTED: u8 = 2;
 
 /// How many operations a task may find ready at its first poll in one turn before it has to yield.
 pub(crate) const READY_BUDGET: u32 = 32;
@@ -186,6 +202,46 @@ impl HomeRef {
     pub(crate) fn here(&self) -> Option<&'static Local> {
         let local = self.home.here()?;
         self.is_alive().then_some(local)
+    }
+
+    /// The local half of that worker of the same proactor which runs on this thread, if one does.
+    pub(crate) fn near(&self) -> Option<&'static Local> {
+        let local = CURRENT.get()?;
+        let crew = self.home.crew_id.load(Ordering::Relaxed);
+        let same = std::ptr::eq(local.home, self.home)
+            || (crew != 0 && crew == local.home.crew_id.load(Ordering::Relaxed));
+        (same && self.is_alive()).then_some(local)
+    }
+
+    /// The crew that it belongs to. None: it is the only worker, or the proactor is gone.
+    pub(crate) fn crew(&self) -> Option<Arc<Crew>> {
+        if self.home.crew_id.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let crew = lock(&self.home.crew).clone();
+        crew.filter(|_| self.is_alive())
+    }
+
+    /// Which of its proactor's workers it is.
+    pub(crate) fn index(&self) -> usize {
+        self.home.index.load(Ordering::Relaxed) as usize
+    }
+
+    /// Where something new is to be at home: with the worker that runs on this thread, else with each
+    /// in turn.
+    pub(crate) fn for_new(&self) -> HomeRef {
+        if self.home.crew_id.load(Ordering::Relaxed) == 0 {
+            return *self;
+        }
+        match self.near() {
+            Some(local) => local.me(),
+            None => self.in_turn(),
+        }
+    }
+
+    /// The worker whose turn it is to be the home of something new.
+    pub(crate) fn in_turn(&self) -> HomeRef {
+        self.crew().map_or(*self, |crew| crew.next())
     }
 
     /// Whether the proactor has not been torn down.
@@ -268,7 +324,10 @@ impl Home {
             inbox: Mutex::new(Vec::new()),
             has_mail: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
-            stopped: AtomicBool::new(false),
+            stopped: AtomicU8::new(0),
+            index: AtomicU32::new(0),
+            crew_id: AtomicU64::new(0),
+            crew: Mutex::new(None),
             orphaned: AtomicBool::new(false),
             guards: AtomicUsize::new(0),
             backend: Mutex::new(None),
@@ -293,8 +352,11 @@ impl Home {
     pub(crate) fn give_back(&'static self) {
         *lock(&self.owner) = None;
         *lock(&self.backend) = None;
+        *lock(&self.crew) = None;
+        self.crew_id.store(0, Ordering::Relaxed);
+        self.index.store(0, Ordering::Relaxed);
         self.asleep.store(false, Ordering::SeqCst);
-        self.stopped.store(false, Ordering::SeqCst);
+        self.stopped.store(0, Ordering::SeqCst);
         self.orphaned.store(false, Ordering::SeqCst);
         self.guards.store(0, Ordering::SeqCst);
         lock(&POOL).push(self);
@@ -310,6 +372,26 @@ impl Home {
             };
             home.send(message);
         }
+    }
+
+    /// Becomes one of several workers.
+    pub(crate) fn join(&self, crew: &Arc<Crew>) {
+        let members = crew.members();
+        let index = members.iter().position(|at| std::ptr::eq(at.home, self));
+        self.index
+            .store(index.unwrap_or(0) as u32, Ordering::Relaxed);
+        *lock(&self.crew) = Some(Arc::clone(crew));
+        self.crew_id.store(crew.id(), Ordering::Release);
+    }
+
+    /// Makes the worker come back as soon as its running handler has returned.
+    pub(crate) fn halt(&self) {
+        self.stopped.fetch_or(HALTED, Ordering::AcqRel);
+    }
+
+    /// It is run again.
+    pub(crate) fn unhalt(&self) {
+        self.stopped.fetch_and(!HALTED, Ordering::AcqRel);
     }
 
     /// Takes the messages that have been left.
@@ -350,7 +432,7 @@ impl Home {
         if self.asleep.swap(false, Ordering::SeqCst) {
             let backend = lock(&self.backend).clone();
             if let Some(backend) = backend {
-                backend.wake(0);
+                backend.wake(self.index.load(Ordering::Relaxed) as usize);
             }
         }
     }
@@ -420,6 +502,8 @@ impl Local {
             discarded_bytes: Cell::new(0),
             discarded_handles: Cell::new(0),
             tearing_down: Cell::new(false),
+            crew: RefCell::new(None),
+            round: Cell::new(0),
             is_virtual: Cell::new(false),
         }
     }
@@ -454,6 +538,14 @@ impl Local {
     /// More operations are in flight than may be.
     pub(crate) fn is_over_limit(&self) -> bool {
         self.slots.in_use() > self.limit.get()
+    }
+
+    /// This worker, for others to reach.
+    pub(crate) fn me(&self) -> HomeRef {
+        HomeRef {
+            home: self.home,
+            incarnation: self.home.incarnation.load(Ordering::Acquire),
+        }
     }
 
     pub(crate) fn now(&self) -> u64 {

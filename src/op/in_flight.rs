@@ -69,6 +69,11 @@ impl<K: Kind + 'static> InFlight<K> {
         let home = kind.home();
         match quick(&kind, terms) {
             Some((local, slot)) => {
+                // Before it starts: if a method of the buffer panics, this is dropped.
+                let this = InFlight {
+                    home,
+                    place: Place::Here(slot),
+                };
                 // SAFETY: the slot was just taken, its payload is empty; the vtable fits the payload;
                 // nobody else looks into the slot while it starts.
                 unsafe {
@@ -76,10 +81,7 @@ impl<K: Kind + 'static> InFlight<K> {
                     slot.vtable.set(Awaited::<K>::VTABLE);
                     local.start_quickly(slot, &mut *slot.get::<K>());
                 }
-                InFlight {
-                    home,
-                    place: Place::Here(slot),
-                }
+                this
             }
             None => InFlight::start_otherwise(home, kind, terms),
         }
@@ -109,6 +111,10 @@ impl<K: Kind + 'static> InFlight<K> {
                 place: Place::Elsewhere(fetched),
             };
         };
+        let this = InFlight {
+            home,
+            place: Place::Here(slot),
+        };
         let budget = local.ready_budget.get();
         // SAFETY: as in `start`.
         let is_ready = unsafe {
@@ -120,16 +126,14 @@ impl<K: Kind + 'static> InFlight<K> {
             local.ready_budget.set(budget.saturating_sub(1));
             local.detach(slot);
         }
-        InFlight {
-            home,
-            place: Place::Here(slot),
-        }
+        this
     }
 }
 
 impl<K: Kind> InFlight<K> {
-    /// A handle that can cancel it.
-    pub(super) fn cancel_handle(&self) -> Cancel {
+    /// A handle that can ask for a cancel while this is awaited, as
+    /// [`Operation::cancel_handle`](super::Operation::cancel_handle) gives it before.
+    pub fn cancel_handle(&self) -> Cancel {
         match &self.place {
             // Its token stays the same as long as the slot is ours.
             Place::Here(slot) => Cancel::of_slot(self.home.home, slot),

@@ -152,6 +152,7 @@ impl Outcome<'_> {
     pub(crate) fn error(&self) -> io::Error {
         match (self.result, self.stop) {
             (CANCELED, Stop::TimedOut) => io::Error::from(io::ErrorKind::TimedOut),
+            (CANCELED, Stop::Teardown) => gone(),
             (CANCELED, _) => canceled(),
             (HANDLE_CLOSED, _) => closed(),
             (GONE, _) => gone(),

@@ -14,6 +14,7 @@
 
 mod callback;
 mod cancel;
+pub(crate) mod crew;
 pub(crate) mod elsewhere;
 pub(crate) mod home;
 mod in_flight;

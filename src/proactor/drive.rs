@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::Proactor;
+use super::team::{Others, end_of};
 use crate::backend::{Notified, Until};
 use crate::worker::{Goal, Paused, RunEnd, RunError};
 
@@ -17,6 +18,9 @@ const TURN: usize = 256;
 #[must_use = "a future does nothing unless it is polled"]
 pub struct Drive<'a> {
     proactor: &'a Proactor,
+    /// The other workers, which run from the first poll on until it is ready or dropped.
+    others: Option<Others>,
+    begun: bool,
     /// It stays on the thread that polls it: a worker belongs to one.
     not_send: PhantomData<*const ()>,
 }
@@ -34,6 +38,8 @@ impl Proactor {
     pub fn drive(&self) -> Drive<'_> {
         Drive {
             proactor: self,
+            others: None,
+            begun: false,
             not_send: PhantomData,
         }
     }
@@ -42,17 +48,30 @@ impl Proactor {
 impl Future for Drive<'_> {
     type Output = Result<RunEnd, RunError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (_inside, local) = self.proactor.enter()?;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let inside = self.proactor.enter()?;
+        let local = inside.local;
+        if !self.begun {
+            self.others = self.proactor.others(&inside)?;
+            self.begun = true;
+        }
+        if let Some(crew) = &*local.crew.borrow() {
+            // It may have gone to rest at the last poll.
+            crew.rise(0);
+        }
         local.home.is_awake();
         let is_virtual = local.is_virtual.get();
         let wait = if is_virtual { Until::Event } else { Until::Now };
-        if let Paused::End(end) = local.work(Goal {
+        let paused = local.work(Goal {
             handlers: TURN,
             wait,
             main: false,
-        })? {
-            return Poll::Ready(Ok(end));
+            alone: false,
+        });
+        if !matches!(paused, Ok(Paused::Goal)) {
+            self.begun = false;
+            let paused = end_of(self.others.take(), &inside, paused)?;
+            return Poll::Ready(Ok(paused.end()));
         }
         let has_more = !local.ready.borrow().is_empty() || !local.batch.borrow().is_empty();
         if has_more || !local.home.falls_asleep() {

@@ -71,8 +71,8 @@ pub(super) fn of_this_thread() {
     pass_on(panic);
 }
 
-/// The owner was dropped, on whatever thread.
-pub(super) fn proactor(home: HomeRef) {
+/// The owner was dropped, on whatever thread: this worker of it ends.
+pub(super) fn worker(home: HomeRef) {
     let mut owner = lock(&home.home.owner);
     // Under the lock: its thread may be ending and tear it down, and another proactor move in.
     if !home.is_alive() {
@@ -100,7 +100,7 @@ pub(super) fn proactor(home: HomeRef) {
 type Panic = Box<dyn Any + Send>;
 
 /// Resumes a panic, unless another is under way.
-fn pass_on(panic: Option<Panic>) {
+pub(super) fn pass_on(panic: Option<Panic>) {
     if let Some(panic) = panic
         && !std::thread::panicking()
     {
@@ -110,7 +110,7 @@ fn pass_on(panic: Option<Panic>) {
 
 /// Ends a proactor on the thread that its worker belongs to. The first panic of what was dropped with
 /// it comes back: that does not keep the rest from being torn down.
-fn on_its_thread(home: HomeRef) -> Option<Panic> {
+pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
     // SAFETY: the caller runs on the thread that owns the home.
     let local = unsafe { home.home.local() };
     let inside = Entered::new(local);
@@ -160,6 +160,7 @@ fn on_its_thread(home: HomeRef) -> Option<Panic> {
         panic = panic.or(dropped.err());
     }
     local.backend.borrow_mut().take();
+    local.crew.borrow_mut().take();
     if drained && local.slots.in_use() == 0 {
         home.home.give_back();
     }

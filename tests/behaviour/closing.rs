@@ -75,7 +75,7 @@ fn an_operation_is_no_user_handle() {
 #[test]
 fn closing_cancels_what_is_pending() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let (_client, server) = pair(&proactor);
         let (first, second) = proactor
             .block_on(async {

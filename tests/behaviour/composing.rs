@@ -167,7 +167,7 @@ fn read_to_end_appends_and_keeps_to_its_limit() {
 #[test]
 fn copy_copies_until_the_end_and_counts() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let ((source, from), (to, sink)) = (pair(&proactor), pair(&proactor));
         let size = if kernel.is_simulated() {
             10_000
@@ -190,7 +190,7 @@ fn copy_copies_until_the_end_and_counts() {
 #[test]
 fn copy_that_is_cancelled_counts_what_it_wrote_and_what_it_lost() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let ((source, from), (to, sink)) = (pair(&proactor), pair(&proactor));
         let (error, received, left) = proactor
             .block_on(async {

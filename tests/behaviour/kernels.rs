@@ -19,12 +19,14 @@ const SEEDS: u64 = 200;
 pub(crate) struct Kernel {
     /// None: the real one.
     world: Option<World>,
+    workers: usize,
     directory: PathBuf,
 }
 
-/// The real kernel, if it lets us, and the simulated one at its kindest.
+/// The real kernel, if it lets us, with one worker and with two, and the simulated one at its kindest.
 pub(crate) fn on_every_kernel(body: impl Fn(&Kernel)) {
-    on_the_real_kernel(&body);
+    really(2, &body);
+    really(1, &body);
     simulated("kind", &Config::default(), || Box::new(Kind), &body);
 }
 
@@ -43,6 +45,15 @@ pub(crate) fn whatever_happens(body: impl Fn(&Kernel)) {
 
 /// For promises that need threads or real time.
 pub(crate) fn on_the_real_kernel(body: impl Fn(&Kernel)) {
+    really(1, &body);
+}
+
+/// For promises about several workers, which need threads.
+pub(crate) fn with_workers(workers: usize, body: impl Fn(&Kernel)) {
+    really(workers, &body);
+}
+
+fn really(workers: usize, body: &impl Fn(&Kernel)) {
     static SAID: Once = Once::new();
     if let Err(why) = Proactor::new() {
         SAID.call_once(|| eprintln!("The real kernel was left out: {why}"));
@@ -55,6 +66,7 @@ pub(crate) fn on_the_real_kernel(body: impl Fn(&Kernel)) {
     std::fs::create_dir_all(&directory).unwrap();
     body(&Kernel {
         world: None,
+        workers,
         directory,
     });
 }
@@ -92,6 +104,7 @@ fn simulated(
         world.add_dir("/work");
         let kernel = Kernel {
             world: Some(world.clone()),
+            workers: 1,
             directory: PathBuf::from("/work"),
         };
         let ended = catch_unwind(AssertUnwindSafe(|| {
@@ -122,10 +135,15 @@ impl Kernel {
         self.builder().build().unwrap()
     }
 
+    /// For promises about what a single worker does, such as an order.
+    pub(crate) fn proactor_with_one_worker(&self) -> Proactor {
+        self.builder().workers(1).build().unwrap()
+    }
+
     pub(crate) fn builder(&self) -> Builder {
         match &self.world {
             Some(world) => Proactor::builder().simulated(world),
-            None => Proactor::builder(),
+            None => Proactor::builder().workers(self.workers),
         }
     }
 

@@ -161,7 +161,7 @@ fn stats_count_what_there_is() {
 #[test]
 fn a_dump_names_every_operation_with_its_handle_and_its_place_in_the_code() {
     on_every_kernel(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         assert!(proactor.dump().contains("nothing waits"));
         let listener = TcpListener::bind(&proactor, "127.0.0.1:0").unwrap();
         let line = line!() + 1;

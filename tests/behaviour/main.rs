@@ -24,3 +24,4 @@ mod tasks;
 mod threads;
 mod timing;
 mod tools;
+mod workers;

@@ -37,7 +37,7 @@ fn an_operation_dropped_before_its_start_has_not_happened() {
 #[test]
 fn no_handler_runs_inside_the_call_that_starts_its_operation() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let (client, server) = pair(&proactor);
         let handle = proactor.handle();
         let told = Told::nothing();

@@ -153,7 +153,7 @@ fn a_buffer_that_panics_when_it_is_dropped_breaks_nothing_else() {
         }
     }
     on_every_kernel(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let (_client, server) = pair(&proactor);
         proactor
             .block_on(async {

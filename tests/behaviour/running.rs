@@ -24,7 +24,7 @@ fn run_without_work_is_out_of_work() {
 #[test]
 fn posts_run_in_the_order_in_which_they_were_made() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let told = Told::nothing();
         for number in 0..3 {
             let (tell, handle) = (told.clone(), proactor.handle());
@@ -45,7 +45,7 @@ fn posts_run_in_the_order_in_which_they_were_made() {
 #[test]
 fn run_one_runs_one_handler() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let (client, server) = pair(&proactor);
         let told = Told::nothing();
         let (one, two, three) = (told.clone(), told.clone(), told.clone());
@@ -63,7 +63,7 @@ fn run_one_runs_one_handler() {
 #[test]
 fn poll_runs_what_is_ready_and_waits_for_nothing() {
     on_every_kernel(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let told = Told::nothing();
         let tell = told.clone();
         proactor.sleep(Duration::from_secs(3600)).then(|_| {});

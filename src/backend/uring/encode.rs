@@ -12,14 +12,14 @@ use crate::backend::{Code, ConnectAddr, Op, Token, open_flags};
 /// How a frequent operation looks.
 #[derive(Clone, Copy)]
 struct Shape {
-    opcode: u8,
+    opcode: [u8; 4],
     op_flags: u32,
     /// An operation with fewer bytes is none of the frequent ones.
     min_len: u32,
 }
 
 const RARE: Shape = Shape {
-    opcode: 0,
+    opcode: [0; 4],
     op_flags: 0,
     min_len: u32::MAX,
 };
@@ -27,29 +27,29 @@ const RARE: Shape = Shape {
 static SHAPES: [Shape; 14] = {
     let mut shapes = [RARE; 14];
     shapes[Code::Nop as usize] = Shape {
-        opcode: opcode::NOP,
+        opcode: [opcode::NOP, 0, 0, 0],
         min_len: 0,
         ..RARE
     };
     shapes[Code::Recv as usize] = Shape {
-        opcode: opcode::RECV,
+        opcode: [opcode::RECV, 0, 0, 0],
         min_len: 1,
         ..RARE
     };
     // A library can't rely on SIGPIPE being ignored: a broken pipe is a result, never a signal.
     shapes[Code::Send as usize] = Shape {
-        opcode: opcode::SEND,
+        opcode: [opcode::SEND, 0, 0, 0],
         op_flags: libc::MSG_NOSIGNAL as u32,
         min_len: 0,
         ..RARE
     };
     shapes[Code::ReadAt as usize] = Shape {
-        opcode: opcode::READ,
+        opcode: [opcode::READ, 0, 0, 0],
         min_len: 0,
         ..RARE
     };
     shapes[Code::WriteAt as usize] = Shape {
-        opcode: opcode::WRITE,
+        opcode: [opcode::WRITE, 0, 0, 0],
         min_len: 0,
         ..RARE
     };
@@ -65,11 +65,13 @@ pub(super) fn frequent(token: Token, op: &Op) -> Option<Sqe> {
         return None;
     }
     Some(Sqe {
+        opcode: shape.opcode,
+        fd: op.raw.0,
         offset: op.offset,
         address: op.ptr as u64,
         len: op.len,
         op_flags: shape.op_flags,
-        ..Sqe::new(shape.opcode, op.raw.0, token.0)
+        user_data: token.0,
     })
 }
 
@@ -247,7 +249,7 @@ mod tests {
     #[test]
     fn an_empty_receive_does_not_wait_for_data() {
         assert_eq!(
-            encode(&Op::new(Code::Recv, Raw(3))).unwrap().opcode,
+            encode(&Op::new(Code::Recv, Raw(3))).unwrap().opcode(),
             opcode::NOP
         );
         assert_eq!(
@@ -259,7 +261,7 @@ mod tests {
                 }
             )
             .unwrap()
-            .opcode,
+            .opcode(),
             opcode::RECV
         );
     }

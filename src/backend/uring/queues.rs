@@ -107,9 +107,9 @@ impl Drop for Mapping {
 pub(super) struct Queues {
     // Submissions. The tail is ours: this is how far entries are written, whatever the kernel was told.
     tail: u32,
-    /// How far the kernel had taken entries when we last looked.
-    head: u32,
-    entries: u32,
+    /// How far it may go: a queue's length before where the kernel was when we last looked.
+    limit: u32,
+    mask: u32,
     slots: NonNull<Entry>,
     shared_tail: NonNull<AtomicU32>,
     shared_head: NonNull<AtomicU32>,
@@ -185,8 +185,8 @@ impl Queues {
         };
         Ok(Queues {
             tail,
-            head: tail,
-            entries,
+            limit: tail.wrapping_add(entries),
+            mask: entries - 1,
             slots: places.at(0),
             shared_tail,
             shared_head: rings.at(params.sq.head),
@@ -203,23 +203,24 @@ impl Queues {
 
     /// How many entries the submission queue holds.
     pub(super) fn capacity(&self) -> u32 {
-        self.entries
+        self.mask + 1
     }
 
     /// How many entries the kernel has not taken yet, as far as we know.
     #[inline]
     pub(super) fn unsubmitted(&self) -> u32 {
-        self.tail.wrapping_sub(self.head)
+        // As many as are not room.
+        self.mask + 1 - self.limit.wrapping_sub(self.tail)
     }
 
     /// Writes an entry behind the others. False if there is no room. The kernel sees it after
     /// [`publish`](Queues::publish).
     #[inline]
     pub(super) fn push(&mut self, sqe: Sqe) -> bool {
-        if self.unsubmitted() == self.entries {
+        if self.tail == self.limit {
             return false;
         }
-        let place = self.tail & (self.entries - 1);
+        let place = self.tail & self.mask;
         // SAFETY: a power of two many places are mapped. The kernel has taken what stood here, and
         // reads it again only after the tail has passed it.
         unsafe { self.slots.add(place as usize).cast().write(sqe) };
@@ -238,7 +239,8 @@ impl Queues {
     #[inline]
     pub(super) fn look(&mut self) {
         // SAFETY: the index is mapped.
-        self.head = unsafe { self.shared_head.as_ref() }.load(Ordering::Acquire);
+        let head = unsafe { self.shared_head.as_ref() }.load(Ordering::Acquire);
+        self.limit = head.wrapping_add(self.mask + 1);
     }
 
     /// Whether completions are there.

@@ -11,9 +11,8 @@ use std::os::fd::RawFd;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub(super) struct Sqe {
-    pub(super) opcode: u8,
-    pub(super) flags: u8,
-    pub(super) ioprio: u16,
+    /// The opcode, and behind it flags and priority, of which we use none.
+    pub(super) opcode: [u8; 4],
     pub(super) fd: i32,
     /// `off` or `addr2`.
     pub(super) offset: u64,
@@ -29,9 +28,7 @@ impl Sqe {
     #[inline]
     pub(super) const fn new(opcode: u8, fd: i32, user_data: u64) -> Sqe {
         Sqe {
-            opcode,
-            flags: 0,
-            ioprio: 0,
+            opcode: [opcode, 0, 0, 0],
             fd,
             offset: 0,
             address: 0,
@@ -39,6 +36,12 @@ impl Sqe {
             op_flags: 0,
             user_data,
         }
+    }
+
+    /// What is to be done: one of [`opcode`].
+    #[inline]
+    pub(super) const fn opcode(&self) -> u8 {
+        self.opcode[0]
     }
 }
 

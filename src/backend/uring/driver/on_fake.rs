@@ -72,7 +72,7 @@ fn wait(lane: &mut Driver<Fake>, until: Until) -> Vec<(u32, i32)> {
 
 /// What the kernel took: the index of each operation, and what is the driver's own by its opcode.
 fn taken(lane: &Driver<Fake>) -> Vec<String> {
-    let name = |sqe: &Sqe| match sqe.opcode {
+    let name = |sqe: &Sqe| match sqe.opcode() {
         opcode::ASYNC_CANCEL => format!("cancel {}", Token(sqe.address).index()),
         opcode::CLOSE => format!("close {}", sqe.fd),
         opcode::READ if sqe.user_data == LISTEN.0 => "listen".to_owned(),

@@ -1,0 +1,56 @@
+//! Going inside: which thread runs a worker, and that it runs one at a time.
+
+use std::io;
+
+use super::teardown;
+use crate::op::home::{Entered, HomeRef, Local, Owner, lock};
+use crate::worker::RunError;
+
+/// Inside a worker for as long as this lives.
+pub(super) struct Inside {
+    _entered: Entered,
+    pub(super) local: &'static Local,
+}
+
+/// Claims the worker for this thread, unless it belongs to another, and goes inside.
+pub(super) fn enter(home: HomeRef) -> Result<Inside, RunError> {
+    not_nested()?;
+    let caller = Owner::current();
+    let mut owner = lock(&home.home.owner);
+    if !home.is_alive() {
+        // The home may be another proactor's by now.
+        return Err(RunError::Backend(io::Error::new(
+            io::ErrorKind::NotConnected,
+            "the thread that this worker belonged to has ended, and what was in flight with it: \
+             run a proactor on a thread that outlives it",
+        )));
+    }
+    match &*owner {
+        Some(owner) if owner.id != caller.id => {
+            return Err(RunError::WrongThread {
+                owner: owner.name.clone(),
+                caller: caller.name,
+            });
+        }
+        Some(_) => {}
+        None => {
+            teardown::remember(home);
+            *owner = Some(caller);
+        }
+    }
+    // SAFETY: this thread owns the home, as of now or before.
+    let local = unsafe { home.home.local() };
+    Ok(Inside {
+        _entered: Entered::new(local),
+        local,
+    })
+}
+
+/// No proactor runs on this thread; those that others have dropped and this thread owns are gone.
+pub(super) fn not_nested() -> Result<(), RunError> {
+    if Entered::is_inside() {
+        return Err(RunError::Nested);
+    }
+    teardown::of_this_thread();
+    Ok(())
+}
