@@ -234,8 +234,7 @@ impl Tasks {
         let task = unsafe { &*task };
         task.scheduled.store(false, Ordering::Release);
         // Only a simulated kernel asks whose step it is.
-        let is_virtual = local.is_virtual.get();
-        if is_virtual {
+        if local.is_virtual.get() {
             let (step, nth) = task.step.get();
             local.step.set(step);
             local.nth.set(nth);
@@ -258,7 +257,7 @@ impl Tasks {
             .poll(&mut Context::from_waker(&waker))
             .is_pending()
         {
-            if is_virtual {
+            if local.is_virtual.get() {
                 task.step.set((local.step.get(), local.nth.get()));
             }
             std::mem::forget(end);

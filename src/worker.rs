@@ -142,21 +142,19 @@ impl Paused {
     }
 }
 
-/// A batch that is being dispatched.
+/// A batch that is being dispatched; how far, `batch_next` says.
 struct Batch<'a> {
     local: &'a Local,
-    at: usize,
     completions: Vec<Completion>,
 }
 
 impl Drop for Batch<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.at == self.completions.len() {
+        if self.local.batch_next.get() == self.completions.len() {
             self.completions.clear();
-            self.at = 0;
+            self.local.batch_next.set(0);
         }
-        self.local.batch_next.set(self.at);
         self.local
             .batch
             .replace(std::mem::take(&mut self.completions));
@@ -189,21 +187,21 @@ impl Local {
     fn dispatch_batch(&self, enough: usize) -> Option<Paused> {
         // Out of its cell while it is read, and put back whatever a handler does: nobody else looks
         // at it meanwhile, runs don't nest.
-        let mut batch = Batch {
+        let batch = Batch {
             local: self,
-            at: self.batch_next.get(),
             completions: self.batch.take(),
         };
-        let mut paused = None;
-        while let Some(&completion) = batch.completions.get(batch.at) {
-            paused = self.pause(enough);
+        let mut next = self.batch_next.get();
+        for &completion in batch.completions.get(next..).unwrap_or_default() {
+            let paused = self.pause(enough);
             if paused.is_some() {
-                break;
+                return paused;
             }
-            batch.at += 1;
+            next += 1;
+            self.batch_next.set(next);
             self.dispatch(completion);
         }
-        paused
+        None
     }
 
     #[inline]

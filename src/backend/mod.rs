@@ -16,6 +16,10 @@
 //! - **A cancel is a request, never dropped**, whatever is full. [`Lane::cancel`] has no result:
 //!   the truth comes in the operation's own completion, which is done, done in part, or
 //!   [`CANCELED`]. A token that is not (or no longer) in flight is ignored.
+//! - **Undone.** A kernel may interrupt an operation before it did anything, for reasons that are
+//!   nobody's. The lane hands that out as a completion of [`Tag::Undone`], with the kernel's result;
+//!   the operation is not in flight any more. The caller submits it again, or if it was asked to end
+//!   takes it as [`CANCELED`].
 //! - **Timers** are operations ([`Code::Timer`], the deadline in `op.offset`): result 0 at or after
 //!   the deadline, [`CANCELED`] if cancelled before. [`Lane::disarm`] takes one back silently: no
 //!   completion comes, unless it was handed out already; the caller ignores it by its generation.
@@ -118,6 +122,8 @@ pub(crate) enum Tag {
     Operation = 0,
     /// The deadline that `.timeout(d)` armed for the operation in the slot.
     Deadline = 1,
+    /// The operation in the slot, which the kernel handed back without having done anything.
+    Undone = 2,
     /// For the lane's own use (its cancels, closes and wakes). Never handed out.
     Internal = 15,
 }
@@ -366,6 +372,9 @@ pub(crate) trait Backend: Send + Sync {
 }
 
 /// One worker's side of a kernel.
+///
+/// Unless it [is virtual](Lane::is_virtual), its methods call nothing that belongs to the caller: no
+/// waker, no chooser, no `Drop` of the user's.
 pub(crate) trait Lane: Send {
     /// Starts an operation. See the contract above.
     ///

@@ -26,18 +26,22 @@ where
             });
             cancel
         }
-        None => start_otherwise(kind, handler, terms),
+        None => start_otherwise(&mut Some(Both { kind, handler }), terms),
     }
 }
 
 /// The same, of anything and from anywhere.
 #[cold]
 #[inline(never)]
-fn start_otherwise<K, H>(kind: K, handler: H, terms: Terms) -> Cancel
+fn start_otherwise<K, H>(both: &mut Option<Both<K, H>>, terms: Terms) -> Cancel
 where
     K: Kind + 'static,
     H: FnOnce(K::Output) + Send + 'static,
 {
+    // By reference, so that only who comes this way puts both on the stack.
+    let Some(Both { kind, handler }) = both.take() else {
+        return Cancel::NOTHING;
+    };
     let home = kind.home();
     let Some(local) = home.here() else {
         return send(home, kind, handler, terms);
@@ -145,6 +149,15 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
     }
 }
 
+/// The completion is an event of its own, if anybody asks.
+#[cold]
+#[inline(never)]
+fn begin(local: &Local, slot: &Slot) {
+    if slot.is(special::EVENT) {
+        local.begin_step(slot.origin.event.get());
+    }
+}
+
 struct Callback<K, H>(std::marker::PhantomData<(K, H)>);
 
 impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
@@ -182,8 +195,8 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
         // SAFETY: as above; the slot is given back empty.
         let Both { kind, handler } = unsafe { slot.take::<Both<K, H>>() };
         let stop = slot.stop.get();
-        if slot.is(special::EVENT) {
-            local.begin_step(slot.origin.event.get());
+        if slot.special.get() != 0 {
+            begin(local, slot);
         }
         local.release(slot);
         local.handlers_run.set(local.handlers_run.get() + 1);

@@ -648,20 +648,21 @@ impl Local {
             return;
         };
         if slot.token() != token || slot.life() != life::PENDING {
-            return self.dispatch_deadline(token);
+            return self.dispatch_other(completion);
         }
-        slot.set_life(life::DONE);
-        slot.result.set(result);
         let VTable { complete, .. } = slot.vtable.get();
-        // SAFETY: the slot is DONE, and its vtable was made for its payload.
+        // SAFETY: the slot's activation is complete, and its vtable was made for its payload.
         unsafe { complete(self, slot, result) }
     }
 
     /// A completion that is not the one of the operation in its slot.
     #[cold]
     #[inline(never)]
-    fn dispatch_deadline(&self, token: Token) {
-        if token.has_tag(Tag::Deadline) {
+    fn dispatch_other(&self, completion: Completion) {
+        let Completion { token, result } = completion;
+        if token.has_tag(Tag::Undone) {
+            self.do_again(token.with_tag(Tag::Operation), result);
+        } else if token.has_tag(Tag::Deadline) {
             // Of the operation that started with this token: if it is over, it is over (I6).
             self.stop_operation(token.with_tag(Tag::Operation), Stop::TimedOut);
         }
@@ -670,10 +671,8 @@ impl Local {
     /// Completes what has no slot among the others.
     #[cold]
     pub(crate) fn refuse(&self, slot: &'static Slot, result: i32) {
-        slot.set_life(life::DONE);
-        slot.result.set(result);
         let VTable { complete, .. } = slot.vtable.get();
-        // SAFETY: the slot is DONE, and its vtable was made for its payload.
+        // SAFETY: the slot's activation is complete, and its vtable was made for its payload.
         unsafe { complete(self, slot, result) }
     }
 
@@ -681,8 +680,8 @@ impl Local {
     /// object's operations (the last of a closed object takes the descriptor along).
     #[inline(always)]
     pub(crate) fn detach(&self, slot: &'static Slot) {
-        if slot.is(special::DEADLINE) {
-            self.disarm(slot);
+        if slot.special.get() != 0 {
+            self.detach_special(slot);
         }
         if let Some(object) = slot.object.take()
             && object.end()
@@ -691,10 +690,10 @@ impl Local {
         }
     }
 
-    #[cold]
     #[inline(never)]
-    fn disarm(&self, slot: &'static Slot) {
-        if let Some(lane) = self.lane.borrow_mut().as_mut() {
+    fn detach_special(&self, slot: &'static Slot) {
+        if slot.is(special::DEADLINE)
+            && let Some(lane) = self.lane.borrow_mut().as_mut() {
             lane.disarm(slot.deadline_token());
         }
     }
@@ -707,7 +706,8 @@ impl Local {
     }
 
     /// Tells who waits for a slot that its result is there.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     pub(crate) fn notify(&self, waiter: Waiter) {
         match waiter {
             Waiter::Task(MAIN) => self.main_ready.set(true),

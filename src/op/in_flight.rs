@@ -83,51 +83,56 @@ impl<K: Kind + 'static> InFlight<K> {
                 }
                 this
             }
-            None => InFlight::start_otherwise(home, kind, terms),
+            None => InFlight {
+                home,
+                place: start_otherwise(home, &mut Some(kind), terms),
+            },
         }
     }
+}
 
-    /// The same, of anything and from anywhere.
-    #[cold]
-    #[inline(never)]
-    fn start_otherwise(home: HomeRef, kind: K, terms: Terms) -> InFlight<K> {
-        let Some(local) = home.here() else {
-            let fetched = parcel::start(home, kind, terms);
-            return InFlight {
-                home,
-                place: Place::Elsewhere(fetched),
-            };
-        };
-        let Some(slot) = local.take_slot() else {
-            let output = kind.finish(Outcome {
-                local: Some(local),
-                result: TOO_MANY,
-                stop: Stop::No,
-            });
-            let fetched = Fetched::new(home);
-            fetched.put(output);
-            return InFlight {
-                home,
-                place: Place::Elsewhere(fetched),
-            };
-        };
-        let this = InFlight {
-            home,
-            place: Place::Here(slot),
-        };
-        let budget = local.ready_budget.get();
-        // SAFETY: as in `start`.
-        let is_ready = unsafe {
-            slot.put(kind);
-            slot.vtable.set(Awaited::<K>::VTABLE);
-            local.start(slot, &mut *slot.get::<K>(), terms, budget > 0)
-        };
-        if is_ready {
-            local.ready_budget.set(budget.saturating_sub(1));
-            local.detach(slot);
-        }
-        this
+/// The same, of anything and from anywhere.
+#[cold]
+#[inline(never)]
+fn start_otherwise<K: Kind + 'static>(
+    home: HomeRef,
+    kind: &mut Option<K>,
+    terms: Terms,
+) -> Place<K::Output> {
+    // By reference, so that only who comes this way puts it on the stack.
+    let Some(kind) = kind.take() else {
+        already_polled()
+    };
+    let Some(local) = home.here() else {
+        return Place::Elsewhere(parcel::start(home, kind, terms));
+    };
+    let Some(slot) = local.take_slot() else {
+        let output = kind.finish(Outcome {
+            local: Some(local),
+            result: TOO_MANY,
+            stop: Stop::No,
+        });
+        let fetched = Fetched::new(home);
+        fetched.put(output);
+        return Place::Elsewhere(fetched);
+    };
+    let this = InFlight::<K> {
+        home,
+        place: Place::Here(slot),
+    };
+    let budget = local.ready_budget.get();
+    // SAFETY: as in `InFlight::start`.
+    let is_ready = unsafe {
+        slot.put(kind);
+        slot.vtable.set(Awaited::<K>::VTABLE);
+        local.start(slot, &mut *slot.get::<K>(), terms, budget > 0)
+    };
+    if is_ready {
+        local.ready_budget.set(budget.saturating_sub(1));
+        local.detach(slot);
     }
+    std::mem::forget(this);
+    Place::Here(slot)
 }
 
 impl<K: Kind> InFlight<K> {
@@ -151,14 +156,19 @@ impl<K: Kind + 'static> Future for InFlight<K> {
     /// If it is polled again after it was ready.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<K::Output> {
-        let Place::Here(slot) = self.place else {
-            return self.poll_fetched(cx);
-        };
-        let Some(local) = self.home.here() else {
-            return self.poll_away(slot, cx);
+        // As long as the slot is ours no other proactor lives there: who is inside is in this one.
+        let (slot, local) = match (&self.place, self.home.home.here()) {
+            (Place::Here(slot), Some(local)) => (*slot, local),
+            _ => {
+                // Into a place of its own, so that the output stays in registers otherwise.
+                let mut output = None;
+                self.poll_otherwise(cx, &mut output);
+                return output.map_or(Poll::Pending, Poll::Ready);
+            }
         };
         if slot.life() == life::DONE {
-            self.place = Place::Over;
+            // It is Here: there is nothing to drop.
+            std::mem::forget(std::mem::replace(&mut self.place, Place::Over));
             if slot.is(special::EVENT) {
                 local.begin_step(slot.origin.event.get());
             }
@@ -176,6 +186,16 @@ impl<K: Kind + 'static> Future for InFlight<K> {
 impl<K: Kind + 'static> InFlight<K> {
     #[cold]
     #[inline(never)]
+    fn poll_otherwise(&mut self, cx: &mut Context<'_>, output: &mut Option<K::Output>) {
+        let polled = match self.place {
+            Place::Here(slot) => self.poll_away(slot, cx),
+            Place::Elsewhere(_) | Place::Over => self.poll_fetched(cx),
+        };
+        if let Poll::Ready(ready) = polled {
+            *output = Some(ready);
+        }
+    }
+
     fn poll_fetched(&mut self, cx: &mut Context<'_>) -> Poll<K::Output> {
         let Place::Elsewhere(fetched) = &self.place else {
             already_polled()
@@ -187,8 +207,6 @@ impl<K: Kind + 'static> InFlight<K> {
 
     /// It was started by a task of its worker and is polled somewhere else now: the worker sends the
     /// result.
-    #[cold]
-    #[inline(never)]
     fn poll_away(&mut self, slot: &'static Slot, cx: &mut Context<'_>) -> Poll<K::Output> {
         if !self.home.is_alive() {
             // Without an output it was leaked: it will never be ready.
@@ -213,30 +231,34 @@ pub(super) fn already_polled() -> ! {
 impl<K: Kind> Drop for InFlight<K> {
     #[inline]
     fn drop(&mut self) {
-        if !matches!(self.place, Place::Over) {
-            self.let_go();
+        match std::mem::replace(&mut self.place, Place::Over) {
+            Place::Over => {}
+            Place::Here(slot) => let_go::<K>(self.home, slot),
+            Place::Elsewhere(fetched) => let_go_elsewhere(fetched),
         }
     }
 }
 
-impl<K: Kind> InFlight<K> {
-    #[cold]
-    #[inline(never)]
-    fn let_go(&mut self) {
-        match &self.place {
-            Place::Here(slot) => match self.home.here() {
-                Some(local) => orphan::<K>(local, slot),
-                None if self.home.is_alive() => self.home.send(Message::Abandon {
-                    slot: Stays(slot),
-                    abandon: orphan::<K>,
-                }),
-                // SAFETY: the slot is this future's, and its home has ended.
-                None => drop(unsafe { output_of_the_dead::<K>(slot) }),
-            },
-            Place::Elsewhere(fetched) => Cancel::of_started(fetched.abandon()).cancel(),
-            Place::Over => {}
-        }
+// Both by value: so a future that is only made and moved stays in registers.
+
+#[cold]
+#[inline(never)]
+fn let_go<K: Kind>(home: HomeRef, slot: &'static Slot) {
+    match home.here() {
+        Some(local) => orphan::<K>(local, slot),
+        None if home.is_alive() => home.send(Message::Abandon {
+            slot: Stays(slot),
+            abandon: orphan::<K>,
+        }),
+        // SAFETY: the slot was its future's, and its home has ended.
+        None => drop(unsafe { output_of_the_dead::<K>(slot) }),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn let_go_elsewhere<T>(fetched: Arc<Fetched<T>>) {
+    Cancel::of_started(fetched.abandon()).cancel();
 }
 
 impl<K: Kind> fmt::Debug for InFlight<K> {
@@ -284,11 +306,17 @@ impl<K: Kind> Awaited<K> {
             }
             // A method of its buffer has dropped the future.
             if slot.vtable.get().orphaned {
+                slot.result.set(result);
                 return discard::<K>(local, slot);
             }
         }
+        slot.set_life(life::DONE);
+        slot.result.set(result);
         local.detach(slot);
-        local.notify(slot.take_waiter());
+        match slot.take_task() {
+            Some(id) => local.tasks.poll(local, id),
+            None => local.notify(slot.take_waiter()),
+        }
     }
 
     /// # Safety
@@ -300,6 +328,7 @@ impl<K: Kind> Awaited<K> {
             // SAFETY: the payload is a K, nobody else uses it now.
             unsafe { &mut *slot.get::<K>() }.next(result, Stop::Canceled);
         }
+        slot.result.set(result);
         discard::<K>(local, slot);
     }
 }

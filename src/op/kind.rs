@@ -137,7 +137,8 @@ impl Outcome<'_> {
         if self.result >= 0 {
             Ok(self.result as usize)
         } else {
-            Err(self.error())
+            // By its parts: so the whole need not stand on the stack.
+            Err(error(self.local, self.result, self.stop))
         }
     }
 
@@ -148,23 +149,8 @@ impl Outcome<'_> {
     }
 
     /// What a negative result means.
-    #[cold]
     pub(crate) fn error(&self) -> io::Error {
-        match (self.result, self.stop) {
-            (CANCELED, Stop::TimedOut) => io::Error::from(io::ErrorKind::TimedOut),
-            (CANCELED, Stop::Teardown) => gone(),
-            (CANCELED, _) => canceled(),
-            (HANDLE_CLOSED, _) => closed(),
-            (GONE, _) => gone(),
-            (TOO_MANY, _) => io::Error::new(
-                io::ErrorKind::QuotaExceeded,
-                "too many operations in flight: wait for some of them, or raise Builder::max_operations",
-            ),
-            (PANICKED, _) => io::Error::other("a method of the lent buffer panicked"),
-            (code, _) => self
-                .local
-                .map_or_else(gone, |local| local.error(code.wrapping_neg())),
-        }
+        error(self.local, self.result, self.stop)
     }
 
     /// Counts bytes that arrived for nobody.
@@ -182,6 +168,24 @@ impl Outcome<'_> {
                 lane.close(Raw(self.result));
             }
         }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn error(local: Option<&Local>, result: i32, stop: Stop) -> io::Error {
+    match (result, stop) {
+        (CANCELED, Stop::TimedOut) => io::Error::from(io::ErrorKind::TimedOut),
+        (CANCELED, Stop::Teardown) => gone(),
+        (CANCELED, _) => canceled(),
+        (HANDLE_CLOSED, _) => closed(),
+        (GONE, _) => gone(),
+        (TOO_MANY, _) => io::Error::new(
+            io::ErrorKind::QuotaExceeded,
+            "too many operations in flight: wait for some of them, or raise Builder::max_operations",
+        ),
+        (PANICKED, _) => io::Error::other("a method of the lent buffer panicked"),
+        (code, _) => local.map_or_else(gone, |local| local.error(code.wrapping_neg())),
     }
 }
 

@@ -130,11 +130,18 @@ impl Drop for ObjectHandle {
     #[inline]
     fn drop(&mut self) {
         if self.0.object.users.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.close();
-            if self.0.object.is_vacant() {
-                lock(&self.0.object.home.objects.pool).recycle(self.0.object);
-            }
+            last_dropped(self.0);
         }
+    }
+}
+
+// By value: so a handle that is only moved about stays in registers.
+#[cold]
+#[inline(never)]
+fn last_dropped(handle: ObjectRef) {
+    handle.close();
+    if handle.object.is_vacant() {
+        lock(&handle.object.home.objects.pool).recycle(handle.object);
     }
 }
 

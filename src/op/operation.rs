@@ -4,6 +4,7 @@
 //! takes an operation as well.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -88,9 +89,14 @@ impl<K: Kind + 'static> Operation<K> {
     where
         H: FnOnce(K::Output) + Send + 'static,
     {
-        match self.state {
-            State::Idle(kind) => callback::start(kind, handler, self.terms),
-            state => started_already(state),
+        // Taken apart without running Drop, which has nothing to do on an operation that was not
+        // started: only so does the operation stay in registers.
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again, and not dropped.
+        match unsafe { std::ptr::read(&this.state) } {
+            State::Idle(kind) => callback::start(kind, handler, this.terms),
+            State::Started(in_flight) => started_already(in_flight),
+            State::Neither => already_polled(),
         }
     }
 
@@ -129,8 +135,11 @@ impl<K: Kind + 'static> IntoFuture for Operation<K> {
     /// Starts it.
     #[inline]
     fn into_future(self) -> InFlight<K> {
-        match self.state {
-            State::Idle(kind) => InFlight::start(kind, self.terms),
+        // As in `then`.
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again, and not dropped.
+        match unsafe { std::ptr::read(&this.state) } {
+            State::Idle(kind) => InFlight::start(kind, this.terms),
             State::Started(in_flight) => in_flight,
             State::Neither => already_polled(),
         }
@@ -141,8 +150,8 @@ impl<K: Kind + 'static> IntoFuture for Operation<K> {
 #[cold]
 #[inline(never)]
 #[track_caller]
-fn started_already<K: Kind>(state: State<K>) -> ! {
-    drop(state);
+fn started_already<K: Kind>(in_flight: InFlight<K>) -> ! {
+    drop(in_flight);
     already_polled()
 }
 

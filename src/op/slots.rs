@@ -38,7 +38,8 @@ pub(crate) struct VTable {
     ///
     /// # Safety
     ///
-    /// The slot is `DONE`, and its payload is of the type that this vtable was made for.
+    /// The activation in the slot is complete, and its payload is of the type that this vtable was made
+    /// for.
     pub(crate) complete: unsafe fn(&Local, &'static Slot, i32),
     /// What stands in its place once the proactor is torn down: handlers are not called any more.
     pub(crate) at_teardown: Option<&'static VTable>,
@@ -78,6 +79,8 @@ pub(crate) mod special {
     pub(crate) const DEADLINE: u8 = 1;
     /// The kernel is simulated: the operation is an event, and a step of its own when it is over.
     pub(crate) const EVENT: u8 = 2;
+    /// It is beyond its first activation.
+    pub(crate) const FURTHER: u8 = 4;
 }
 
 const PAYLOAD_WORDS: usize = 22;
@@ -111,7 +114,7 @@ pub(crate) struct Slot {
     pub(crate) vtable: Cell<&'static VTable>,
     /// Of the current activation; a free slot has the one that its next will get.
     token: Cell<Token>,
-    /// The one with which the operation started: what a cancel handle knows it by.
+    /// The one with which an operation started that is [`special::FURTHER`].
     first: Cell<Token>,
     /// The free list's link, in a free slot.
     next_free: Cell<Option<&'static Slot>>,
@@ -173,13 +176,17 @@ impl Slot {
     /// The token with which the operation started.
     #[inline]
     pub(crate) fn first(&self) -> Token {
-        self.first.get()
+        if self.is(special::FURTHER) {
+            self.first.get()
+        } else {
+            self.token.get()
+        }
     }
 
     /// The token of the timer that bounds the whole operation.
     #[inline]
     pub(crate) fn deadline_token(&self) -> Token {
-        self.first.get().with_tag(Tag::Deadline)
+        self.first().with_tag(Tag::Deadline)
     }
 
     /// Something is out of the ordinary from now on.
@@ -227,6 +234,10 @@ impl Slot {
     /// The next activation of the same operation gets a generation of its own.
     #[inline]
     pub(crate) fn next_activation(&self) {
+        if !self.is(special::FURTHER) {
+            self.first.set(self.token.get());
+            self.mark(special::FURTHER);
+        }
         self.token.set(self.token.get().next());
     }
 
@@ -304,6 +315,18 @@ impl Slot {
             drop(self.take_waker());
         }
         self.task.set(id);
+    }
+
+    /// The spawned task that waits, if one does: it does not any more.
+    #[inline]
+    pub(crate) fn take_task(&self) -> Option<u64> {
+        let id = self.task.get();
+        // The others' numbers have this bit.
+        if id >> 63 != 0 {
+            return None;
+        }
+        self.task.set(NOBODY);
+        Some(id)
     }
 
     /// Nobody waits any more; who did.
@@ -404,12 +427,20 @@ impl Slots {
     /// A slot that was used before, `SUBMITTING` from now on, if there is one and room for it.
     #[inline]
     pub(crate) fn take_quickly(&self) -> Option<&'static Slot> {
-        if self.room.get() <= 0 {
-            return None;
-        }
         let slot = self.free.get()?;
+        self.room.set(self.room.get() - 1);
+        if self.room.get() < 0 {
+            return self.no_room();
+        }
         self.take_free(slot);
         Some(slot)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn no_room(&self) -> Option<&'static Slot> {
+        self.room.set(self.room.get() + 1);
+        None
     }
 
     /// A free slot, `SUBMITTING` from now on; none if all [`CAPACITY`] are in use.
@@ -418,6 +449,7 @@ impl Slots {
             Some(slot) => slot,
             None => self.fresh()?,
         };
+        self.room.set(self.room.get() - 1);
         self.take_free(slot);
         Some(slot)
     }
@@ -425,8 +457,6 @@ impl Slots {
     #[inline]
     fn take_free(&self, slot: &'static Slot) {
         self.free.set(slot.next_free.get());
-        self.room.set(self.room.get() - 1);
-        slot.first.set(slot.token.get());
         slot.stop.set(Stop::No);
         slot.special.set(0);
         slot.set_life(life::SUBMITTING);
@@ -437,19 +467,22 @@ impl Slots {
     pub(crate) fn give_back(&self, slot: &'static Slot) {
         let next = slot.token.get().next();
         slot.token.set(next);
-        slot.set_life(life::FREE);
-        self.room.set(self.room.get() + 1);
         // A slot whose generations are half used up is retired: a token never names two operations.
         // (The other half is for the activations of a composed operation that started just before.)
         if next.is_late() {
-            return Slots::retire(slot);
+            return self.retire(slot);
         }
+        slot.set_life(life::FREE);
+        self.room.set(self.room.get() + 1);
         slot.next_free.set(self.free.get());
         self.free.set(Some(slot));
     }
 
     #[cold]
-    fn retire(slot: &'static Slot) {
+    #[inline(never)]
+    fn retire(&self, slot: &'static Slot) {
+        slot.set_life(life::FREE);
+        self.room.set(self.room.get() + 1);
         if slot.is_extra {
             // SAFETY: `extra` leaked this box; its operation is over, and no number leads to it.
             drop(unsafe { Box::from_raw(std::ptr::from_ref(slot).cast_mut()) });

@@ -12,7 +12,7 @@ use std::panic::Location;
 use super::home::Local;
 use super::kind::{Activation, GONE, PANICKED, Steps, TOO_MANY};
 use super::slots::{Slot, Stop, life, special};
-use crate::backend::{CANCELED, Code, Completion, Op, Origin, Raw, Submitted};
+use crate::backend::{CANCELED, Code, Completion, Op, Origin, Raw, Submitted, Token};
 use crate::op::elsewhere::Started;
 use crate::op::home::Ready;
 use crate::switch::{self, Point};
@@ -154,9 +154,12 @@ impl Local {
             kind.arm(self, slot.token());
             return false;
         }
-        if let Way::Other { may_be_ready } = way {
-            slot.origin.writable.set(writable);
-            slot.origin.may_be_ready.set(may_be_ready);
+        match way {
+            Way::Quick => return self.submit_quickly(slot),
+            Way::Other { may_be_ready } => {
+                slot.origin.writable.set(writable);
+                slot.origin.may_be_ready.set(may_be_ready);
+            }
         }
         match self.submit(slot) {
             Submitted::Pending => false,
@@ -168,8 +171,22 @@ impl Local {
         }
     }
 
-    /// Hands the slot's activation to the lane.
+    /// Hands the slot's activation to the lane of a real kernel, which never has it ready.
     #[inline(always)]
+    fn submit_quickly(&self, slot: &'static Slot) -> bool {
+        debug_assert!(!self.is_virtual.get() && self.lane.try_borrow_mut().is_ok());
+        // SAFETY: the lane is borrowed only for as long as one of its methods runs, on this thread,
+        // and that of a real kernel calls nothing of its caller's (its contract): so it is not now.
+        let lane = unsafe { &mut *self.lane.as_ptr() };
+        match lane {
+            // SAFETY: as in `submit`.
+            Some(lane) => drop(unsafe { lane.submit(slot.token(), slot.op(), slot.origin.get()) }),
+            None => drop(self.no_lane(slot)),
+        }
+        false
+    }
+
+    /// Hands the slot's activation to the lane.
     fn submit(&self, slot: &'static Slot) -> Submitted {
         let mut lane = self.lane.borrow_mut();
         let Some(lane) = lane.as_mut() else {
@@ -179,6 +196,26 @@ impl Local {
         // address is stable, and it is not touched until its completion (I2, I4: that is what a slot
         // is for). The token is of this activation alone.
         unsafe { lane.submit(slot.token(), slot.op(), slot.origin.get()) }
+    }
+
+    /// The kernel did nothing of the activation with this token.
+    #[cold]
+    pub(crate) fn do_again(&self, token: Token, result: i32) {
+        let Some(slot) = self.slots.of(token) else {
+            return;
+        };
+        if slot.token() != token || slot.life() != life::PENDING {
+            return;
+        }
+        if slot.stop.get() != Stop::No {
+            self.complete_later(slot, CANCELED);
+        } else if slot.code() == Code::Connect {
+            // The attempt goes on; a second one would be told that.
+            self.complete_later(slot, result);
+        } else {
+            let submitted = self.submit(slot);
+            debug_assert_eq!(submitted, Submitted::Pending);
+        }
     }
 
     #[cold]

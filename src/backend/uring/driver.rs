@@ -22,7 +22,7 @@ use super::encode;
 use super::headers::Headers;
 use super::notify::Notifier;
 use super::ring::{Cqe, Enter, Register, Ring, Sqe};
-use crate::backend::{CANCELED, Code, Completion, Op, Raw, Tag, Token, Until};
+use crate::backend::{Completion, Op, Raw, Tag, Token, Until};
 use crate::time::timers::Timers;
 
 /// A lane over a ring.
@@ -32,8 +32,6 @@ pub(super) struct Driver<R: Ring> {
     timers: Timers,
     /// Submitted and not handed out, timers too.
     in_flight: usize,
-    /// The operation that each slot had last: what to submit when its turn comes, or comes again.
-    active: Vec<Active>,
     headers: Headers,
     /// Completions that were made here, to be handed out.
     ready: Vec<Completion>,
@@ -44,40 +42,19 @@ pub(super) struct Driver<R: Ring> {
     /// The driver's own entries in the submission queue that must not get lost with it, and how
     /// many entries are before each.
     unsent: Vec<(u32, Own)>,
-    /// Operations that the kernel interrupted, to be submitted again.
-    again: Vec<Token>,
     /// The thread whose ring it is.
     owner: Option<ThreadId>,
     notifier: Option<Notifier>,
 }
 
-// SAFETY: the pointers in `active` and `headers` are only numbers here: they are handed on to the
+// SAFETY: the pointers in `waiting` and `headers` are only numbers here: they are handed on to the
 // kernel, which may touch what they point at until the completion, whichever thread we are on (I4).
 unsafe impl<R: Ring + Send> Send for Driver<R> {}
 
-/// An operation that was submitted.
-#[derive(Clone, Copy)]
-struct Active {
-    /// Of another tag once it was asked to end: see [`canceled`].
-    token: Token,
-    /// Where it stands until its completion: the seam's promise.
-    op: *const Op,
-}
-
-const NOTHING: Active = Active {
-    token: LISTEN,
-    op: std::ptr::null(),
-};
-
-/// How an operation is known that was asked to end.
-fn canceled(token: Token) -> Token {
-    Token(token.0 | Tag::Internal as u64)
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Waiting {
-    /// The operation with this token.
-    Operation(Token),
+    /// An operation, which stands there until its completion: the seam's promise.
+    Operation(Token, *const Op),
     /// An entry of the driver's own.
     Own(Own),
 }
@@ -102,13 +79,11 @@ impl<R: Ring> Driver<R> {
             bell,
             timers: Timers::default(),
             in_flight: 0,
-            active: Vec::new(),
             headers,
             ready: Vec::new(),
             cancels: VecDeque::new(),
             waiting: VecDeque::new(),
             unsent: Vec::new(),
-            again: Vec::new(),
             owner: None,
             notifier: None,
         };
@@ -127,23 +102,6 @@ impl<R: Ring> Driver<R> {
             self.owner = Some(std::thread::current().id());
         }
         Ok(())
-    }
-
-    /// Keeps what must be known of an operation until its completion.
-    #[inline]
-    fn remember(&mut self, token: Token, op: &Op) {
-        match self.active.get_mut(token.index() as usize) {
-            Some(place) => *place = Active { token, op },
-            None => self.remember_more(token, op),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn remember_more(&mut self, token: Token, op: &Op) {
-        let slots = (token.index() as usize + 1).next_power_of_two();
-        self.active.resize(slots.max(64), NOTHING);
-        self.remember(token, op);
     }
 
     /// Puts something into the submission queue, at the end of all that waits for it.
@@ -165,8 +123,7 @@ impl<R: Ring> Driver<R> {
     fn try_place(&mut self, what: Waiting) -> bool {
         let before = self.ring.unsubmitted();
         match what {
-            Waiting::Operation(token) => {
-                let op = self.active[token.index() as usize].op;
+            Waiting::Operation(token, op) => {
                 // SAFETY: the seam's promise at `submit`: it is lent until its completion, and stands
                 // there so long (I4).
                 match unsafe { encode::any(token, &*op, &self.headers) } {
@@ -266,28 +223,25 @@ impl<R: Ring> Driver<R> {
         loop {
             let mut own = Ok(());
             let mut rang = false;
-            let Driver {
-                ring,
-                active,
-                again,
-                ..
-            } = self;
+            let ring = &mut self.ring;
             let count = ring.completions();
             batch.reserve(count as usize);
             let start = batch.len();
             let mut end = batch.as_mut_ptr_range().end;
             ring.reap(count, |cqe| {
-                let token = Token(cqe.user_data);
-                let mut result = cqe.result;
-                if !token.has_tag(Tag::Operation) || result < 0 {
-                    match special(cqe, active, again, &mut rang, &mut own) {
-                        Some(instead) => result = instead,
+                let mut token = Token(cqe.user_data);
+                if !token.has_tag(Tag::Operation) || cqe.result < 0 {
+                    match special(cqe, &mut rang, &mut own) {
+                        Some(instead) => token = instead,
                         None => return,
                     }
                 }
                 // SAFETY: there is room for `count` more, and the ring hands out no more than that.
                 unsafe {
-                    end.write(Completion { token, result });
+                    end.write(Completion {
+                        token,
+                        result: cqe.result,
+                    });
                     end = end.add(1);
                 }
             });
@@ -301,11 +255,6 @@ impl<R: Ring> Driver<R> {
             own?;
             if rang {
                 self.place(Waiting::Own(Own::Listen));
-            }
-            if !self.again.is_empty() {
-                for token in std::mem::take(&mut self.again) {
-                    self.place(Waiting::Operation(token));
-                }
             }
             if !self.ring.overflowed() {
                 return Ok(());
@@ -359,17 +308,15 @@ impl<R: Ring> Driver<R> {
     }
 }
 
-/// A completion that is not simply handed out: one of the driver's own, or an error. The result to
-/// hand out, if any.
+/// A completion that is not simply handed out: one of the driver's own, or an error. As what to hand
+/// it out, if at all.
 #[cold]
 #[inline(never)]
 fn special(
     cqe: Cqe,
-    active: &[Active],
-    again: &mut Vec<Token>,
     rang: &mut bool,
     own: &mut io::Result<()>,
-) -> Option<i32> {
+) -> Option<Token> {
     let token = Token(cqe.user_data);
     if token == LISTEN {
         *rang = true;
@@ -382,22 +329,13 @@ fn special(
     if token.has_tag(Tag::Internal) {
         return None;
     }
-    if !is_interrupted(cqe.result) {
-        return Some(cqe.result);
-    }
-    let active = active[token.index() as usize];
-    // io_uring_cancelation(7): a cancelled operation may end with EINTR as well.
-    if active.token == canceled(token) {
-        return Some(CANCELED);
-    }
-    // SAFETY: it stands there until its completion is handed out (the seam's promise).
-    if unsafe { (*active.op).code } == Code::Connect {
-        // The attempt goes on; a second one would be told EALREADY.
-        return Some(-libc::EINTR);
-    }
-    // A signal that nobody meant for this operation. It did nothing, so it starts anew.
-    again.push(token);
-    None
+    // A signal that nobody meant for this operation, or a cancel: such an operation may end with EINTR
+    // as well (io_uring_cancelation(7)). The caller knows which.
+    Some(if is_interrupted(cqe.result) {
+        token.with_tag(Tag::Undone)
+    } else {
+        token
+    })
 }
 
 impl<R: Ring> Drop for Driver<R> {
@@ -406,7 +344,7 @@ impl<R: Ring> Drop for Driver<R> {
         // behind a close might be operations whose memory goes away.
         let waiting = self.waiting.iter().filter_map(|what| match what {
             Waiting::Own(own) => Some(*own),
-            Waiting::Operation(_) => None,
+            Waiting::Operation(..) => None,
         });
         for own in self.unsent.iter().map(|(_, own)| *own).chain(waiting) {
             if let Own::Close(raw) = own {
