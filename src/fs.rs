@@ -8,7 +8,7 @@ use crate::backend::{Code, LENGTH_OFFSET, Op, Raw, open_flags};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, gone};
-use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps};
+use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps, offset};
 use crate::op::object::{ObjectHandle, ObjectRef};
 use crate::proactor::Handle;
 
@@ -286,7 +286,7 @@ impl<B: IoBufMut> Steps for ReadAt<B> {
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
         let (ptr, len) = (self.buf.io_mut_ptr(), self.buf.io_capacity());
         let mut activation = Activation::lending(&self.object, Code::ReadAt, ptr, len)?;
-        activation.op.offset = self.offset;
+        activation.op.offset = offset(self.offset);
         Ok(activation)
     }
 
@@ -322,7 +322,7 @@ impl<B: IoBuf> Steps for WriteAt<B> {
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
         let (ptr, len) = (self.buf.io_ptr().cast_mut(), self.buf.io_len());
         let mut activation = Activation::lending(&self.object, Code::WriteAt, ptr, len)?;
-        activation.op.offset = self.offset;
+        activation.op.offset = offset(self.offset);
         Ok(activation)
     }
 

@@ -35,8 +35,8 @@
 //! # Where to look
 //!
 //! - [`Proactor`] runs handlers; [`Handle`] is the cheap reference to one that everything takes.
-//! - [`Operation`] is what every initiating function returns: lazy, a future, with
-//!   [`then`](Operation::then).
+//! - [`Operation`] is what every initiating function returns: lazy; give it a handler with
+//!   [`then`](Operation::then), or `.await` it.
 //! - [`net`], [`fs`], [`signal`], [`time`]: the objects. [`compose`]: operations made of several.
 //! - [`Handle::offload`] for work that blocks or computes for long; [`Builder::watchdog`] names a
 //!   handler that should have used it.
@@ -97,7 +97,7 @@ pub use buf::{IoBuf, IoBufMut, Slice};
 #[cfg(feature = "check")]
 pub use check::check;
 pub use offload::{Offload, OffloadError};
-pub use op::{Cancel, Kind, Operation, is_canceled};
+pub use op::{Cancel, InFlight, Kind, Operation, is_canceled};
 pub use proactor::{Builder, Drive, Handle, Proactor, Stats, WorkGuard};
 pub use strand::{NotOnStrand, Strand, StrandCell, StrandStats};
 pub use task::{JoinError, JoinHandle};

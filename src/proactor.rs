@@ -240,15 +240,17 @@ impl Proactor {
     ///
     /// As [`run`](Proactor::run), and [`RunError::Stopped`].
     #[track_caller]
-    pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, RunError> {
+    pub fn block_on<F: IntoFuture>(&self, future: F) -> Result<F::Output, RunError> {
         let location = Location::caller();
         let inside = self.enter()?;
         let others = self.others(&inside)?;
         let local = inside.local;
         let waker = Task::main(self.handle.home).waker();
-        let mut future = std::pin::pin!(future);
         local.main_ready.set(true);
-        let mut step = (local.at_root(|| local.begun(Began::BlockOn, location)), 0);
+        let event = local.at_root(|| local.begun(Began::BlockOn, location));
+        local.begin_step(event);
+        let mut future = std::pin::pin!(future.into_future());
+        let mut step = (local.step.get(), local.nth.get());
         let mut output = None;
         let paused = loop {
             if local.main_ready.replace(false) {

@@ -252,8 +252,9 @@ pub(crate) fn id_of(waker: &Waker, home: &Home) -> Option<u64> {
 
 /// All tasks of a worker.
 pub(crate) struct Tasks {
-    entries: RefCell<Vec<Entry>>,
-    free: RefCell<Vec<u32>>,
+    // Only the methods up to `find` look in, none calls anything that could come back here, and none
+    // gives out a reference: so they borrow it exclusively, one after the other.
+    table: UnsafeCell<Table>,
     /// Where handlers overlap: the tasks whose poll is under way, and whether they are to be polled
     /// again after it.
     polled: RefCell<Vec<(u64, bool)>>,
@@ -281,6 +282,11 @@ impl Drop for Alone<'_> {
     }
 }
 
+struct Table {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+}
+
 struct Entry {
     generation: u32,
     task: Option<Arc<Task>>,
@@ -293,40 +299,86 @@ const fn id(index: u32, generation: u32) -> u64 {
 impl Tasks {
     pub(crate) fn new() -> Tasks {
         Tasks {
-            entries: RefCell::new(Vec::new()),
-            free: RefCell::new(Vec::new()),
+            table: UnsafeCell::new(Table {
+                entries: Vec::new(),
+                free: Vec::new(),
+            }),
             polled: RefCell::new(Vec::new()),
         }
     }
 
     /// No task is left, and a new proactor moves in: its tasks are numbered from the start again.
     pub(crate) fn begin(&self) {
-        self.entries.borrow_mut().clear();
-        self.free.borrow_mut().clear();
+        debug_assert_eq!(self.len(), 0);
+        // SAFETY: no other borrow (see `table`): without a task nothing of the user's is dropped here.
+        let table = unsafe { &mut *self.table.get() };
+        table.entries.clear();
+        table.free.clear();
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.borrow().len() - self.free.borrow().len()
+        // SAFETY: no other borrow (see `table`).
+        let table = unsafe { &*self.table.get() };
+        table.entries.len() - table.free.len()
+    }
+
+    /// Keeps a task, under a number that is made for it.
+    fn put(&self, task: Arc<Task>) -> u64 {
+        // SAFETY: no other borrow (see `table`).
+        let table = unsafe { &mut *self.table.get() };
+        let index = table.free.pop().unwrap_or_else(|| {
+            table.entries.push(Entry {
+                generation: 0,
+                task: None,
+            });
+            table.entries.len() as u32 - 1
+        });
+        let entry = &mut table.entries[index as usize];
+        // Bit 31 stays clear, so that no task has the number MAIN or NOWHERE.
+        entry.generation = (entry.generation + 1) & 0x7fff_ffff;
+        // What was there has been taken out: nothing is dropped.
+        entry.task = Some(task);
+        id(index, entry.generation)
+    }
+
+    /// Takes a task out, which is dropped by the caller.
+    fn take(&self, id: u64) -> Option<Arc<Task>> {
+        // SAFETY: no other borrow (see `table`).
+        let table = unsafe { &mut *self.table.get() };
+        let task = table.entries[id as u32 as usize].task.take();
+        table.free.push(id as u32);
+        task
+    }
+
+    /// The number of any one task.
+    fn any(&self) -> Option<u64> {
+        // SAFETY: no other borrow (see `table`).
+        let table = unsafe { &*self.table.get() };
+        let mut entries = table.entries.iter().enumerate();
+        entries.find_map(|(index, entry)| {
+            let _ = entry.task.as_ref()?;
+            Some(id(index as u32, entry.generation))
+        })
+    }
+
+    /// The task with this number, if it is not over. It lives until it is taken out.
+    #[inline]
+    fn find(&self, id: u64) -> Option<*const Task> {
+        // SAFETY: no other borrow (see `table`).
+        let table = unsafe { &*self.table.get() };
+        let entry = table.entries.get(id as u32 as usize)?;
+        if u64::from(entry.generation) != id >> 32 {
+            return None;
+        }
+        entry.task.as_ref().map(Arc::as_ptr)
     }
 
     /// Takes a task in, about to be polled: its number.
     fn insert(&self, task: Arc<Task>, event: EventId) -> u64 {
-        let mut entries = self.entries.borrow_mut();
-        let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
-            entries.push(Entry {
-                generation: 0,
-                task: None,
-            });
-            entries.len() as u32 - 1
-        });
-        let entry = &mut entries[index as usize];
-        // Bit 31 stays clear, so that no task has the number MAIN or NOWHERE.
-        entry.generation = (entry.generation + 1) & 0x7fff_ffff;
-        let id = id(index, entry.generation);
         task.step.set((event, 0));
         task.scheduled.store(true, Ordering::Relaxed);
+        let id = self.put(Arc::clone(&task));
         task.id.store(id, Ordering::Release);
-        entry.task = Some(task);
         id
     }
 
@@ -369,9 +421,12 @@ impl Tasks {
         // where they overlap `poll_alone` sees to it.
         let task = unsafe { &*task };
         task.scheduled.store(false, Ordering::Release);
-        let (step, nth) = task.step.get();
-        local.step.set(step);
-        local.nth.set(nth);
+        // Only a simulated kernel asks whose step it is.
+        if local.is_virtual.get() {
+            let (step, nth) = task.step.get();
+            local.step.set(step);
+            local.nth.set(nth);
+        }
         local.handlers_run.set(local.handlers_run.get() + 1);
         let end = End { tasks: self, id };
         if task.aborted.load(Ordering::Acquire) {
@@ -395,7 +450,9 @@ impl Tasks {
             .poll(&mut Context::from_waker(&waker))
             .is_pending()
         {
-            task.step.set((local.step.get(), local.nth.get()));
+            if local.is_virtual.get() {
+                task.step.set((local.step.get(), local.nth.get()));
+            }
             std::mem::forget(end);
         }
     }
@@ -414,28 +471,9 @@ impl Tasks {
         self.find(id).map(|task| unsafe { (*task).step.get().0 })
     }
 
-    fn find(&self, id: u64) -> Option<*const Task> {
-        let entries = self.entries.borrow();
-        let entry = entries.get(id as u32 as usize)?;
-        if u64::from(entry.generation) != id >> 32 {
-            return None;
-        }
-        entry.task.as_ref().map(Arc::as_ptr)
-    }
-
     /// Takes out any one task, for teardown.
     pub(crate) fn remove_any(&self) -> bool {
-        let found = self
-            .entries
-            .borrow()
-            .iter()
-            .enumerate()
-            .find_map(|(index, entry)| {
-                entry
-                    .task
-                    .as_ref()
-                    .map(|_| id(index as u32, entry.generation))
-            });
+        let found = self.any();
         if let Some(id) = found {
             drop(End { tasks: self, id });
         }
@@ -452,10 +490,7 @@ struct End<'a> {
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        let index = self.id as u32;
-        let task = self.tasks.entries.borrow_mut()[index as usize].task.take();
-        self.tasks.free.borrow_mut().push(index);
-        if let Some(task) = task {
+        if let Some(task) = self.tasks.take(self.id) {
             task.id.store(NOWHERE, Ordering::Release);
             // SAFETY: the worker's own thread; the poll that borrowed the future is over.
             drop(unsafe { (*task.future.get()).take() });

@@ -142,21 +142,19 @@ impl Paused {
     }
 }
 
-/// A batch that is being dispatched.
+/// A batch that is being dispatched; how far, `batch_next` says.
 struct Batch<'a> {
     local: &'a Local,
-    at: usize,
     completions: Vec<Completion>,
 }
 
 impl Drop for Batch<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.at == self.completions.len() {
+        if self.local.batch_next.get() == self.completions.len() {
             self.completions.clear();
-            self.at = 0;
+            self.local.batch_next.set(0);
         }
-        self.local.batch_next.set(self.at);
         self.local
             .batch
             .replace(std::mem::take(&mut self.completions));
@@ -230,24 +228,24 @@ impl Local {
     fn dispatch_batch<const WATCHED: bool>(&self, enough: usize) -> Option<Paused> {
         // Out of its cell while it is read, and put back whatever a handler does: nobody else looks
         // at it meanwhile, runs don't nest.
-        let mut batch = Batch {
+        let batch = Batch {
             local: self,
-            at: self.batch_next.get(),
             completions: self.batch.take(),
         };
-        let mut paused = None;
-        while let Some(&completion) = batch.completions.get(batch.at) {
-            paused = self.pause(enough);
+        let mut next = self.batch_next.get();
+        for &completion in batch.completions.get(next..).unwrap_or_default() {
+            let paused = self.pause(enough);
             if paused.is_some() {
-                break;
+                return paused;
             }
-            batch.at += 1;
+            next += 1;
+            self.batch_next.set(next);
             if WATCHED {
                 self.announce(&Ready::Complete(completion));
             }
             self.dispatch(completion);
         }
-        paused
+        None
     }
 
     #[inline]
@@ -274,14 +272,10 @@ impl Local {
                         .borrow_mut()
                         .push_back(Ready::Call(event, location, handler));
                 }
-                Message::Cancel { index, first } => {
-                    self.stop_operation(index, first, crate::op::slots::Stop::Canceled);
+                Message::Cancel(first) => {
+                    self.stop_operation(first, crate::op::slots::Stop::Canceled);
                 }
-                Message::Abandon {
-                    index,
-                    first,
-                    abandon,
-                } => abandon(self, index, first),
+                Message::Abandon { slot, abandon } => abandon(self, slot.0),
                 Message::Close(object) => self.close_if_still(&object),
                 Message::Complete { token, result } => self.complete_external(token, result),
                 Message::Turn(due) => self.ready.borrow_mut().push_back(Ready::Turn(due)),

@@ -16,7 +16,7 @@ use proactor::choice::{Alternatives, Chooser, Key, Kind, Site};
 use proactor::compose::{self, Interrupted, ReadExact};
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sim::{Config, World};
-use proactor::{Cancel, Handle, IoBuf, IoBufMut, JoinHandle, Operation, Proactor};
+use proactor::{Cancel, Handle, InFlight, IoBuf, IoBufMut, JoinHandle, Proactor};
 
 /// A buffer whose methods do something besides.
 struct Meddler {
@@ -125,12 +125,15 @@ fn pair(proactor: &Proactor) -> (TcpStream, TcpStream) {
     connected.unwrap().unwrap()
 }
 
-/// Polls once, inside the worker.
-fn start<F: Future + Unpin>(proactor: &Proactor, future: &mut F) {
-    let polled = proactor.block_on(std::future::poll_fn(|cx| {
-        Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())
-    }));
-    assert!(polled.unwrap());
+/// Starts it and polls once, inside the worker.
+fn start<O: IntoFuture<IntoFuture: Unpin>>(proactor: &Proactor, operation: O) -> O::IntoFuture {
+    let started = proactor.block_on(async {
+        let mut future = operation.into_future();
+        let polled = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx)));
+        assert!(polled.await.is_pending());
+        future
+    });
+    started.unwrap()
 }
 
 /// Runs what can be run now.
@@ -200,7 +203,7 @@ fn a_buffer_that_panics_ends_its_operation_with_an_error() {
 
 #[test]
 fn a_buffer_may_drop_the_future_of_its_own_operation() {
-    type Stash = Arc<Mutex<Option<Operation<ReadExact<Meddler>>>>>;
+    type Stash = Arc<Mutex<Option<InFlight<ReadExact<Meddler>>>>>;
     on_both(|make| {
         // The second question comes between two steps; of one byte it is followed by another, of all
         // eight it is not.
@@ -220,8 +223,7 @@ fn a_buffer_may_drop_the_future_of_its_own_operation() {
                     drop(future);
                 }
             });
-            let mut read = compose::read_exact(&near, buf);
-            start(&proactor, &mut read);
+            let read = start(&proactor, compose::read_exact(&near, buf));
             *stash.lock().unwrap() = Some(read);
             proactor.block_on(far.write(bytes)).unwrap().0.unwrap();
             settle(&proactor);
@@ -248,8 +250,7 @@ fn a_buffer_may_cancel_its_own_operation_between_two_steps() {
                 own.lock().unwrap().as_ref().unwrap().cancel();
             }
         });
-        let mut read = compose::read_exact(&near, buf);
-        start(&proactor, &mut read);
+        let read = start(&proactor, compose::read_exact(&near, buf));
         *cancel.lock().unwrap() = Some(read.cancel_handle());
         far.write("a").then(drop);
         let (read, _) = proactor.block_on(read).unwrap();
@@ -262,8 +263,7 @@ fn a_future_that_was_last_polled_elsewhere_hears_of_a_teardown() {
     on_both(|make| {
         let proactor = make();
         let (near, _far) = pair(&proactor);
-        let mut read = near.read(vec![0; 8]);
-        start(&proactor, &mut read);
+        let mut read = start(&proactor, near.read(vec![0; 8]));
         // Outside the worker: the worker is asked for the result, and never gets there.
         let mut cx = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut read).poll(&mut cx).is_pending());
@@ -283,8 +283,7 @@ fn a_future_whose_output_a_panic_took_elsewhere_does_not_wait_for_ever() {
         let (near, far) = pair(&proactor);
         // Asked when it starts and when it goes on; then when its output is made.
         let buf = Meddler::new(1, |asked| assert!(asked != 2, "on purpose"));
-        let mut read = compose::read_exact(&near, buf);
-        start(&proactor, &mut read);
+        let mut read = start(&proactor, compose::read_exact(&near, buf));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut read).poll(&mut cx).is_pending());
         far.write("a").then(drop);

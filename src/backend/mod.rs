@@ -11,10 +11,15 @@
 //!   the kernel's queue is full the lane flushes it and tries again, or keeps the operation in a
 //!   queue of its own, in order. If the kernel refuses the operation, that refusal is its completion.
 //! - **Memory.** Whatever `op.ptr` points at stays valid and unmoved until the completion has been
-//!   handed out; the caller guarantees it (I4), the lane may rely on it.
+//!   handed out, and so does `op` itself, unless it is a timer; the caller guarantees it (I4), the lane
+//!   may rely on it.
 //! - **A cancel is a request, never dropped**, whatever is full. [`Lane::cancel`] has no result:
 //!   the truth comes in the operation's own completion, which is done, done in part, or
 //!   [`CANCELED`]. A token that is not (or no longer) in flight is ignored.
+//! - **Undone.** A kernel may interrupt an operation before it did anything, for reasons that are
+//!   nobody's. The lane hands that out as a completion of [`Tag::Undone`], with the kernel's result;
+//!   the operation is not in flight any more. The caller submits it again, or if it was asked to end
+//!   takes it as [`CANCELED`].
 //! - **Timers** are operations ([`Code::Timer`], the deadline in `op.offset`): result 0 at or after
 //!   the deadline, [`CANCELED`] if cancelled before. [`Lane::disarm`] takes one back silently: no
 //!   completion comes, unless it was handed out already; the caller ignores it by its generation.
@@ -49,8 +54,8 @@ pub(crate) const CANCELED: i32 = -125;
 
 /// Names one activation of one operation: slot, generation and tag in 64 bits, never a pointer.
 ///
-/// From the top: 40 bits of generation, 20 of slot index, 4 of tag. With 40 bits a slot that
-/// is reused 10 million times a second wraps after 30 hours; it is retired before that
+/// From the top: 40 bits of generation, 20 of slot index, 4 of tag. A slot that is reused 10 million
+/// times a second has used up half of its generations after 15 hours, and is retired then
 /// (`op::slots`), so a token is never given twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -59,7 +64,6 @@ pub(crate) struct Token(pub(crate) u64);
 impl Token {
     pub(crate) const INDEX_BITS: u32 = 20;
     pub(crate) const TAG_BITS: u32 = 4;
-    pub(crate) const GENERATION_MAX: u64 = (1 << 40) - 1;
 
     #[inline]
     pub(crate) const fn new(index: u32, generation: u64, tag: Tag) -> Token {
@@ -85,8 +89,20 @@ impl Token {
         self.0 & ((1 << Self::TAG_BITS) - 1) == tag as u64
     }
 
+    /// The same slot, one generation later.
+    #[inline]
+    pub(crate) const fn next(self) -> Token {
+        Token(self.0.wrapping_add(1 << (Self::INDEX_BITS + Self::TAG_BITS)))
+    }
+
+    /// Whether the upper half of the generations has begun.
+    #[inline]
+    pub(crate) const fn is_late(self) -> bool {
+        (self.0 as i64) < 0
+    }
+
     /// The same activation under another tag.
-    #[cfg(test)]
+    #[inline]
     pub(crate) const fn with_tag(self, tag: Tag) -> Token {
         Token(self.0 & !((1 << Self::TAG_BITS) - 1) | tag as u64)
     }
@@ -106,6 +122,8 @@ pub(crate) enum Tag {
     Operation = 0,
     /// The deadline that `.timeout(d)` armed for the operation in the slot.
     Deadline = 1,
+    /// The operation in the slot, which the kernel handed back without having done anything.
+    Undone = 2,
     /// For the lane's own use (its cancels, closes and wakes). Never handed out.
     Internal = 15,
 }
@@ -194,6 +212,7 @@ pub(crate) struct Op {
     pub(crate) len: u32,
     pub(crate) flags: u32,
     pub(crate) ptr: *mut u8,
+    /// 0 where the code reads none. Never `u64::MAX`, except for a timer.
     pub(crate) offset: u64,
 }
 
@@ -355,6 +374,9 @@ pub(crate) trait Backend: Send + Sync {
 }
 
 /// One worker's side of a kernel.
+///
+/// Unless it [is virtual](Lane::is_virtual), its methods call nothing that belongs to the caller: no
+/// waker, no chooser, no `Drop` of the user's.
 pub(crate) trait Lane: Send {
     /// Starts an operation. See the contract above.
     ///
@@ -362,7 +384,8 @@ pub(crate) trait Lane: Send {
     ///
     /// What `op.ptr` points at (and what a [`Segment`] there points at) must stay valid, unmoved and
     /// untouched by anyone else until the completion with `token` was handed out, or this returned
-    /// [`Submitted::Ready`] (I2, I4). `token` must not be in flight.
+    /// [`Submitted::Ready`] (I2, I4); so must `*op`, except for a [`Code::Timer`]. `token` must not be
+    /// in flight.
     unsafe fn submit(&mut self, token: Token, op: &Op, origin: &Origin) -> Submitted;
 
     /// Asks that the operation ends soon.

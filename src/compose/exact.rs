@@ -8,7 +8,7 @@ use crate::buf::{IoBuf, IoBufMut};
 use crate::fs::File;
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local};
-use crate::op::kind::{Activation, Outcome, Steps};
+use crate::op::kind::{Activation, Outcome, Steps, offset};
 use crate::op::object::ObjectRef;
 use crate::op::slots::Stop;
 
@@ -101,7 +101,9 @@ impl<B: IoBufMut> Steps for ReadExact<B> {
         let ptr = self.buf.io_mut_ptr().wrapping_add(self.done);
         let len = self.buf.io_capacity().saturating_sub(self.done);
         let mut activation = Activation::lending(&self.object, self.code, ptr, len)?;
-        activation.op.offset = self.offset + self.done as u64;
+        if self.code == Code::ReadAt {
+            activation.op.offset = offset(self.offset.saturating_add(self.done as u64));
+        }
         Ok(activation)
     }
 
@@ -156,7 +158,9 @@ impl<B: IoBuf> Steps for WriteAll<B> {
         let ptr = self.buf.io_ptr().cast_mut().wrapping_add(self.done);
         let len = self.buf.io_len().saturating_sub(self.done);
         let mut activation = Activation::lending(&self.object, self.code, ptr, len)?;
-        activation.op.offset = self.offset + self.done as u64;
+        if self.code == Code::WriteAt {
+            activation.op.offset = offset(self.offset.saturating_add(self.done as u64));
+        }
         Ok(activation)
     }
 

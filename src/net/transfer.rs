@@ -24,6 +24,11 @@ impl<B: IoBufMut> Steps for Read<B> {
     }
 
     #[inline]
+    fn here(&self) -> Option<&'static Local> {
+        self.object.here()
+    }
+
+    #[inline]
     fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
         Activation::lending(
             &self.object,
@@ -61,6 +66,11 @@ impl<B: IoBuf> Steps for Write<B> {
     #[inline]
     fn home(&self) -> HomeRef {
         self.object.home()
+    }
+
+    #[inline]
+    fn here(&self) -> Option<&'static Local> {
+        self.object.here()
     }
 
     #[inline]

@@ -108,7 +108,7 @@ impl Turn {
             Turn::begin(local, pool, next);
         }
         if has_run {
-            local.hand_over(entry.token, &Op::new(Code::Nop, Raw::NONE));
+            local.hand_over(entry.token, Op::new(Code::Nop, Raw::NONE));
         } else {
             local.complete_external(entry.token, outcome.result);
         }

@@ -4,39 +4,46 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
-use super::home::lock;
+use super::home::{HomeRef, lock};
+use crate::backend::Token;
 
 /// Where an operation that a message starts has got to: what a cancel handle made before needs.
-pub(crate) struct Started(Mutex<StartedState>);
+pub(crate) struct Started {
+    pub(crate) home: HomeRef,
+    state: Mutex<StartedState>,
+}
 
 #[derive(Clone, Copy)]
 enum StartedState {
     Queued,
-    InSlot { index: u32, first: u64 },
+    InSlot(Token),
     Canceled,
 }
 
 impl Started {
-    pub(crate) fn new() -> Started {
-        Started(Mutex::new(StartedState::Queued))
+    pub(crate) fn new(home: HomeRef) -> Started {
+        Started {
+            home,
+            state: Mutex::new(StartedState::Queued),
+        }
     }
 
-    /// The operation gets this slot. False: it was cancelled before it came so far.
-    pub(crate) fn set(&self, index: u32, first: u64) -> bool {
-        let mut state = lock(&self.0);
+    /// The operation starts with this token. False: it was cancelled before it came so far.
+    pub(crate) fn set(&self, first: Token) -> bool {
+        let mut state = lock(&self.state);
         if matches!(*state, StartedState::Canceled) {
             return false;
         }
-        *state = StartedState::InSlot { index, first };
+        *state = StartedState::InSlot(first);
         true
     }
 
-    /// Cancels it if it is still on its way; else says in which slot it is.
-    pub(crate) fn cancel(&self) -> Option<(u32, u64)> {
-        let mut state = lock(&self.0);
+    /// Cancels it if it is still on its way; else says with which token it started.
+    pub(crate) fn cancel(&self) -> Option<Token> {
+        let mut state = lock(&self.state);
         match *state {
             StartedState::Queued => *state = StartedState::Canceled,
-            StartedState::InSlot { index, first } => return Some((index, first)),
+            StartedState::InSlot(first) => return Some(first),
             StartedState::Canceled => {}
         }
         None
@@ -89,7 +96,7 @@ impl<T> Fetched<T> {
         Delivery(Some(self.clone()))
     }
 
-    pub(crate) fn new() -> Arc<Fetched<T>> {
+    pub(crate) fn new(home: HomeRef) -> Arc<Fetched<T>> {
         Arc::new(Fetched {
             state: Mutex::new(FetchedState {
                 output: None,
@@ -97,7 +104,7 @@ impl<T> Fetched<T> {
                 abandoned: false,
                 lost: false,
             }),
-            started: Arc::new(Started::new()),
+            started: Arc::new(Started::new(home)),
         })
     }
 

@@ -21,8 +21,8 @@ use super::due::Due;
 use super::kind::Steps;
 use super::object::Objects;
 use super::running::Running;
-use super::slots::{Slot, Slots, Stop, VTable, Waiter, life};
-use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Submitted};
+use super::slots::{Slot, Slots, Stop, VTable, Waiter, life, special};
+use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Tag, Token};
 use crate::choice::EventId;
 use crate::task::{MAIN, Tasks};
 
@@ -32,14 +32,13 @@ pub(crate) enum Message {
     Run(Box<dyn FnOnce(&Local) + Send>),
     /// A handler that was posted, and where; it counts as one.
     Call(Box<dyn FnOnce() + Send>, &'static Location<'static>),
-    /// A cancel for the operation that started in this slot as this generation.
-    Cancel { index: u32, first: u64 },
-    /// The future of the operation that started in this slot as this generation is gone. A teardown
-    /// does this too: what the slot owns is to be dropped.
+    /// A cancel for the operation that started with this token.
+    Cancel(Token),
+    /// The future of the operation in this slot is gone. A teardown does this too: what the slot owns
+    /// is to be dropped.
     Abandon {
-        index: u32,
-        first: u64,
-        abandon: fn(&Local, u32, u64),
+        slot: Stays,
+        abandon: fn(&Local, &'static Slot),
     },
     /// The last user handle of an object is gone, or it was closed.
     Close(super::object::ObjectRef),
@@ -53,6 +52,13 @@ pub(crate) enum Message {
     /// A strand has handlers for this worker.
     Turn(Due),
 }
+
+/// A slot, named in a message: only its home looks into it.
+pub(crate) struct Stays(pub(crate) &'static Slot);
+
+// SAFETY: what is in a slot may be sent (Slot::put), and only its home's thread, which gets the message,
+// looks into it.
+unsafe impl Send for Stays {}
 
 /// What is ready to run on a worker without the kernel.
 pub(crate) enum Ready {
@@ -101,7 +107,8 @@ impl Owner {
 
 /// One worker's place in the world. Never freed.
 pub(crate) struct Home {
-    /// Counts the proactors that have lived here. A handle with another number is stale.
+    /// Moves on when a proactor moves in or out: odd while one lives here. A handle with another
+    /// number is stale.
     incarnation: AtomicU64,
     pub(crate) owner: Mutex<Option<Owner>>,
     inbox: Mutex<Vec<Message>>,
@@ -151,7 +158,7 @@ pub(crate) struct Local {
     /// How many results may still be ready at first poll in this turn.
     pub(crate) ready_budget: Cell<u32>,
     pub(crate) externals: Cell<u32>,
-    pub(crate) limit: Cell<u32>,
+    limit: Cell<u32>,
     /// How many slots hold operations that the limit does not count (I5).
     pub(crate) unbounded: Cell<u32>,
     pub(crate) handlers_run: Cell<usize>,
@@ -250,8 +257,8 @@ impl HomeRef {
     /// The local half, if the caller runs on this home's worker: inside `run` and its kin.
     #[inline]
     pub(crate) fn here(&self) -> Option<&'static Local> {
-        let local = CURRENT.get()?;
-        (std::ptr::eq(local.home, self.home) && self.is_alive()).then_some(local)
+        let local = self.home.here()?;
+        self.is_alive().then_some(local)
     }
 
     /// The local half of that worker of the same proactor which runs on this thread, if one does.
@@ -363,13 +370,13 @@ impl Home {
         let home = pooled.unwrap_or_else(Home::make);
         HomeRef {
             home,
-            incarnation: home.incarnation.load(Ordering::Acquire),
+            incarnation: home.incarnation.fetch_add(1, Ordering::AcqRel) + 1,
         }
     }
 
     fn make() -> &'static Home {
         let home: &'static Home = Box::leak(Box::new(Home {
-            incarnation: AtomicU64::new(1),
+            incarnation: AtomicU64::new(0),
             owner: Mutex::new(None),
             inbox: Mutex::new(Vec::new()),
             has_mail: AtomicBool::new(false),
@@ -411,6 +418,18 @@ impl Home {
         self.orphaned.store(false, Ordering::SeqCst);
         self.guards.store(0, Ordering::SeqCst);
         lock(&POOL).push(self);
+    }
+
+    /// Leaves a message for whatever proactor lives here now, if any.
+    pub(crate) fn send(&'static self, message: Message) {
+        let incarnation = self.incarnation.load(Ordering::Acquire);
+        if incarnation & 1 == 1 {
+            let home = HomeRef {
+                home: self,
+                incarnation,
+            };
+            home.send(message);
+        }
     }
 
     /// Becomes one of several workers.
@@ -474,6 +493,12 @@ impl Home {
                 backend.wake(self.index.load(Ordering::Relaxed) as usize);
             }
         }
+    }
+
+    /// The local half, if the caller runs on this home's worker, for whatever proactor.
+    #[inline]
+    pub(crate) fn here(&self) -> Option<&'static Local> {
+        CURRENT.get().filter(|local| std::ptr::eq(local.home, self))
     }
 
     /// The local half, for the thread that owns the home.
@@ -574,8 +599,8 @@ impl Local {
         self.is_virtual.set(lane.is_virtual());
         self.overlaps.set(lane.overlaps());
         *self.lane.borrow_mut() = Some(lane);
-        self.limit.set(limit);
         self.slots.begin();
+        self.set_limit(limit);
         self.tasks.begin();
         self.home.objects.begin();
         self.ready_budget.set(READY_BUDGET);
@@ -587,6 +612,14 @@ impl Local {
         self.discarded_bytes.set(0);
         self.discarded_handles.set(0);
         self.handlers_run.set(0);
+    }
+
+    /// At most so many operations may be in flight.
+    pub(crate) fn set_limit(&self, limit: u32) {
+        self.limit.set(limit);
+        // A simulated kernel wants to know more of an operation than a real one.
+        self.slots
+            .set_room(if self.is_virtual.get() { 0 } else { limit });
     }
 
     /// This worker, for others to reach.
@@ -629,9 +662,9 @@ impl Local {
     }
 
     /// An external operation is complete, if it is still waited for.
-    pub(crate) fn complete_external(&self, token: crate::backend::Token, result: i32) {
-        if let Some(slot) = self.slots.get(token.index())
-            && slot.is_activation(token.generation())
+    pub(crate) fn complete_external(&self, token: Token, result: i32) {
+        if let Some(slot) = self.slots.of(token)
+            && slot.token() == token
             && slot.external.replace(false)
         {
             self.externals.set(self.externals.get() - 1);
@@ -640,13 +673,16 @@ impl Local {
     }
 
     /// An external operation becomes the lane's, which completes it.
-    pub(crate) fn hand_over(&self, token: crate::backend::Token, op: &Op) {
-        if let Some(slot) = self.slots.get(token.index())
-            && slot.is_activation(token.generation())
+    pub(crate) fn hand_over(&self, token: Token, op: Op) {
+        if let Some(slot) = self.slots.of(token)
+            && slot.token() == token
             && slot.external.replace(false)
         {
             self.externals.set(self.externals.get() - 1);
-            self.submit(slot, op, false, false);
+            slot.set_op(op);
+            slot.origin.writable.set(false);
+            slot.origin.may_be_ready.set(false);
+            self.submit(slot);
         }
     }
 
@@ -682,47 +718,6 @@ impl Local {
         self.nth.set(0);
     }
 
-    /// Hands an operation to the lane. The slot's payload, vtable, event and location are set.
-    #[inline(always)]
-    pub(crate) fn submit(
-        &self,
-        slot: &'static Slot,
-        op: &Op,
-        writable: bool,
-        may_be_ready: bool,
-    ) -> Submitted {
-        slot.code.set(op.code);
-        slot.set_life(life::PENDING);
-        slot.origin.writable.set(writable);
-        slot.origin.may_be_ready.set(may_be_ready);
-        let mut lane = self.lane.borrow_mut();
-        let Some(lane) = lane.as_mut() else {
-            return self.no_lane(slot);
-        };
-        // SAFETY: what op points at is owned by the slot's payload, whose address is stable, and the
-        // slot is not touched until its completion (I2, I4: that is what a slot is for). The token is
-        // of this activation alone.
-        unsafe { lane.submit(slot.token(), op, slot.origin.get()) }
-    }
-
-    #[cold]
-    fn no_lane(&self, slot: &'static Slot) -> Submitted {
-        self.complete_later(slot, crate::backend::CANCELED);
-        Submitted::Pending
-    }
-
-    /// The slot's operation is complete with `result`, as soon as the running handler has returned.
-    #[cold]
-    pub(crate) fn complete_later(&self, slot: &'static Slot, result: i32) {
-        slot.set_life(life::PENDING);
-        self.ready
-            .borrow_mut()
-            .push_back(Ready::Complete(Completion {
-                token: slot.token(),
-                result,
-            }));
-    }
-
     /// Asks the operation in the slot to end early, for this reason.
     #[cold]
     pub(crate) fn stop_slot(&self, slot: &'static Slot, why: Stop) {
@@ -751,10 +746,10 @@ impl Local {
         }
     }
 
-    /// Asks the operation that started in slot `index` as generation `first` to end early.
-    pub(crate) fn stop_operation(&self, index: u32, first: u64, why: Stop) {
-        if let Some(slot) = self.slots.get(index)
-            && slot.first.get() == first
+    /// Asks the operation that started with this token to end early.
+    pub(crate) fn stop_operation(&self, first: Token, why: Stop) {
+        if let Some(slot) = self.slots.of(first)
+            && slot.first() == first
             && slot.life() != life::FREE
         {
             self.stop_slot(slot, why);
@@ -764,32 +759,36 @@ impl Local {
     /// Dispatches one completion: the operation's, or its deadline's.
     #[inline]
     pub(crate) fn dispatch(&self, completion: Completion) {
-        let token = completion.token;
-        let Some(slot) = self.slots.get(token.index()) else {
+        let Completion { token, result } = completion;
+        let Some(slot) = self.slots.of(token) else {
             return;
         };
-        if !token.has_tag(crate::backend::Tag::Operation) {
-            // The deadline of the operation that started as this generation: if it is over, it is
-            // over (I6).
-            self.stop_operation(token.index(), token.generation(), Stop::TimedOut);
-            return;
+        if slot.token() != token || slot.life() != life::PENDING {
+            return self.dispatch_other(completion);
         }
-        if !slot.is_activation(token.generation()) || !slot.completes() {
-            return;
-        }
-        slot.result.set(completion.result);
         let VTable { complete, .. } = slot.vtable.get();
-        // SAFETY: the slot is DONE, and its vtable was made for its payload.
-        unsafe { complete(self, slot, completion.result) }
+        // SAFETY: the slot's activation is complete, and its vtable was made for its payload.
+        unsafe { complete(self, slot, result) }
+    }
+
+    /// A completion that is not the one of the operation in its slot.
+    #[cold]
+    #[inline(never)]
+    fn dispatch_other(&self, completion: Completion) {
+        let Completion { token, result } = completion;
+        if token.has_tag(Tag::Undone) {
+            self.do_again(token.with_tag(Tag::Operation), result);
+        } else if token.has_tag(Tag::Deadline) {
+            // Of the operation that started with this token: if it is over, it is over (I6).
+            self.stop_operation(token.with_tag(Tag::Operation), Stop::TimedOut);
+        }
     }
 
     /// Completes what has no slot among the others.
     #[cold]
     pub(crate) fn refuse(&self, slot: &'static Slot, result: i32) {
-        slot.set_life(life::DONE);
-        slot.result.set(result);
         let VTable { complete, .. } = slot.vtable.get();
-        // SAFETY: the slot is DONE, and its vtable was made for its payload.
+        // SAFETY: the slot's activation is complete, and its vtable was made for its payload.
         unsafe { complete(self, slot, result) }
     }
 
@@ -797,21 +796,20 @@ impl Local {
     /// object's operations (the last of a closed object takes the descriptor along).
     #[inline(always)]
     pub(crate) fn detach(&self, slot: &'static Slot) {
-        if slot.has_deadline.get() {
-            self.disarm(slot);
+        if slot.special.get() != 0 {
+            self.detach_special(slot);
         }
-        if let Some(object) = slot.object.take() {
-            object.unlink(self, slot);
-            if object.is_ready_to_close() {
-                self.finish_close(object);
-            }
+        if let Some(object) = slot.object.take()
+            && object.end()
+        {
+            self.finish_close(object);
         }
     }
 
-    #[cold]
-    fn disarm(&self, slot: &'static Slot) {
-        slot.has_deadline.set(false);
-        if let Some(lane) = self.lane.borrow_mut().as_mut() {
+    #[inline(never)]
+    fn detach_special(&self, slot: &'static Slot) {
+        if slot.is(special::DEADLINE)
+            && let Some(lane) = self.lane.borrow_mut().as_mut() {
             lane.disarm(slot.deadline_token());
         }
     }
@@ -820,6 +818,12 @@ impl Local {
     #[inline]
     pub(crate) fn release<K: Steps>(&self, slot: &'static Slot) {
         self.detach(slot);
+        self.give_back::<K>(slot);
+    }
+
+    /// The same, of a slot that was detached when it was done.
+    #[inline]
+    pub(crate) fn give_back<K: Steps>(&self, slot: &'static Slot) {
         self.slots.give_back(slot);
         if K::UNBOUNDED {
             self.unbounded.set(self.unbounded.get() - 1);
@@ -842,7 +846,8 @@ impl Local {
     }
 
     /// Tells who waits for a slot that its result is there.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     pub(crate) fn notify(&self, waiter: Waiter) {
         match waiter {
             Waiter::Task(MAIN) => self.main_ready.set(true),

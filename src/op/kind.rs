@@ -56,6 +56,13 @@ impl Activation {
     }
 }
 
+/// What a file operation at `offset` says to the seam. The last one means the file's own position to
+/// some kernels (Linux: io_uring_enter(2)); as the next to last it is none, and refused like it.
+#[inline]
+pub(crate) fn offset(offset: u64) -> u64 {
+    offset.min(u64::MAX - 1)
+}
+
 /// How an operation proceeds. A single operation has one activation; a composed one has several, one
 /// after the other, in the same slot.
 pub trait Steps: Sized + Send {
@@ -72,6 +79,12 @@ pub trait Steps: Sized + Send {
 
     /// The home of what it works on.
     fn home(&self) -> HomeRef;
+
+    /// That home's local half, if the caller runs on its worker and it is worth trying to start.
+    #[inline]
+    fn here(&self) -> Option<&'static Local> {
+        self.home().here()
+    }
 
     /// The next activation. `self` is at its final address. An error is a result: the operation ends
     /// with it, as if the kernel had said so.
@@ -131,7 +144,8 @@ impl Outcome<'_> {
         if self.result >= 0 {
             Ok(self.result as usize)
         } else {
-            Err(self.error())
+            // By its parts: so the whole need not stand on the stack.
+            Err(error(self.local, self.result, self.stop))
         }
     }
 
@@ -142,23 +156,8 @@ impl Outcome<'_> {
     }
 
     /// What a negative result means.
-    #[cold]
     pub(crate) fn error(&self) -> io::Error {
-        match (self.result, self.stop) {
-            (CANCELED, Stop::TimedOut) => io::Error::from(io::ErrorKind::TimedOut),
-            (CANCELED, Stop::Teardown) => gone(),
-            (CANCELED, _) => canceled(),
-            (HANDLE_CLOSED, _) => closed(),
-            (GONE, _) => gone(),
-            (TOO_MANY, _) => io::Error::new(
-                io::ErrorKind::QuotaExceeded,
-                "too many operations in flight: wait for some of them, or raise Builder::max_operations",
-            ),
-            (PANICKED, _) => io::Error::other("a method of the lent buffer panicked"),
-            (code, _) => self
-                .local
-                .map_or_else(gone, |local| local.error(code.wrapping_neg())),
-        }
+        error(self.local, self.result, self.stop)
     }
 
     /// Counts bytes that arrived for nobody.
@@ -176,6 +175,24 @@ impl Outcome<'_> {
                 lane.close(Raw(self.result));
             }
         }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn error(local: Option<&Local>, result: i32, stop: Stop) -> io::Error {
+    match (result, stop) {
+        (CANCELED, Stop::TimedOut) => io::Error::from(io::ErrorKind::TimedOut),
+        (CANCELED, Stop::Teardown) => gone(),
+        (CANCELED, _) => canceled(),
+        (HANDLE_CLOSED, _) => closed(),
+        (GONE, _) => gone(),
+        (TOO_MANY, _) => io::Error::new(
+            io::ErrorKind::QuotaExceeded,
+            "too many operations in flight: wait for some of them, or raise Builder::max_operations",
+        ),
+        (PANICKED, _) => io::Error::other("a method of the lent buffer panicked"),
+        (code, _) => local.map_or_else(gone, |local| local.error(code.wrapping_neg())),
     }
 }
 

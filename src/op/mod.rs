@@ -8,14 +8,19 @@
 //!
 //! [`slots`](self) and `home` hold the memory and the worker's half that only its thread touches;
 //! `object` the handles and their closing; `kind` what an operation is made of; `operation` the type
-//! that people see; `elsewhere` the slow way round for calls from outside the worker. `inbox`, `wake`,
+//! that people see, `start` its way to the lane, `callback` and `in_flight` the two ways to hear of its
+//! end, `cancel` the request to end early; `elsewhere` and `parcel` the slow way round for calls from
+//! outside the worker. `inbox`, `wake`,
 //! `started`, `handover` and `life` are lock-free, and run under loom as they stand (`tests/loom`).
 
+mod callback;
+mod cancel;
 pub(crate) mod crew;
 pub(crate) mod due;
 pub(crate) mod elsewhere;
 pub(crate) mod handover;
 pub(crate) mod home;
+mod in_flight;
 pub(crate) mod inbox;
 pub(crate) mod interrupted;
 pub(crate) mod kind;
@@ -23,13 +28,17 @@ pub(crate) mod life;
 pub(crate) mod object;
 mod operation;
 mod ord;
+mod parcel;
 pub(crate) mod running;
 pub(crate) mod slots;
+mod start;
 pub(crate) mod started;
 pub(crate) mod wake;
 
 // What the lock-free files of this room are made of; in `tests/loom` it is loom's.
 use crate::atomics as sync;
 
+pub use cancel::Cancel;
+pub use in_flight::InFlight;
 pub use kind::{Kind, is_canceled};
-pub use operation::{Cancel, Operation};
+pub use operation::Operation;

@@ -9,11 +9,11 @@
 
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use super::home::{Home, HomeRef, Local, Message, gone, lock};
-use super::slots::{NONE, Slot, Stop};
-use crate::backend::{Backend, Raw};
+use super::slots::{Slot, Stop, life};
+use crate::backend::{Backend, Code, Raw};
 
 /// A block that stands for one open object of the kernel.
 pub(crate) struct Object {
@@ -24,8 +24,10 @@ pub(crate) struct Object {
     home: &'static Home,
     /// The home's, when the object was opened.
     incarnation: AtomicU64,
-    /// The first of the operations in flight on it. Only the home thread reads or writes it.
-    first: AtomicU32,
+    /// How many operations are in flight on it. Only the home thread reads or writes this, and `last`.
+    in_flight: AtomicU32,
+    /// Where the last operation of either direction started. It may be over, and the slot another's.
+    last: [AtomicPtr<Slot>; 2],
     /// Among the free blocks. Written under the pool's lock.
     pooled: AtomicBool,
 }
@@ -48,10 +50,23 @@ impl ObjectRef {
         }
     }
 
+    /// The local half of its home, if it is open and the caller runs on that home's worker.
+    #[inline]
+    pub(crate) fn here(&self) -> Option<&'static Local> {
+        // What is open belongs to the proactor that lives there now.
+        let local = self.object.home.here()?;
+        self.is_open().then_some(local)
+    }
+
+    #[inline]
+    fn is_open(&self) -> bool {
+        self.object.generation.load(Ordering::Acquire) == self.generation
+    }
+
     /// The kernel's name for it, if it is open.
     #[inline]
     pub(crate) fn raw(&self) -> Option<Raw> {
-        (self.object.generation.load(Ordering::Acquire) == self.generation)
+        self.is_open()
             .then(|| Raw(self.object.raw.load(Ordering::Relaxed)))
     }
 
@@ -115,50 +130,62 @@ impl Drop for ObjectHandle {
     #[inline]
     fn drop(&mut self) {
         if self.0.object.users.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.close();
-            if self.0.object.is_vacant() {
-                lock(&self.0.object.home.objects.pool).recycle(self.0.object);
-            }
+            last_dropped(self.0);
         }
     }
 }
 
+// By value: so a handle that is only moved about stays in registers.
+#[cold]
+#[inline(never)]
+fn last_dropped(handle: ObjectRef) {
+    handle.close();
+    if handle.object.is_vacant() {
+        lock(&handle.object.home.objects.pool).recycle(handle.object);
+    }
+}
+
 impl Object {
-    /// Puts a slot among the operations in flight on this object.
+    /// An operation on this object is in flight from now on.
     #[inline]
-    pub(crate) fn link(&self, local: &Local, slot: &'static Slot) {
-        let first = self.first.load(Ordering::Relaxed);
-        slot.prev.set(NONE);
-        slot.next.set(first);
-        if first != NONE
-            && let Some(next) = local.slots.get(first)
-        {
-            next.prev.set(slot.index());
-        }
-        self.first.store(slot.index(), Ordering::Relaxed);
+    pub(crate) fn begin(&self, slot: &'static Slot, code: Code) {
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        self.in_flight.store(in_flight + 1, Ordering::Relaxed);
+        // Reads and writes have neighbouring numbers.
+        self.last[code as usize & 1].store(std::ptr::from_ref(slot).cast_mut(), Ordering::Relaxed);
     }
 
-    /// Takes it out again.
+    /// One is no longer. True: it was the last on a closed object, whose descriptor is to go.
     #[inline]
-    pub(crate) fn unlink(&self, local: &Local, slot: &'static Slot) {
-        let (prev, next) = (slot.prev.get(), slot.next.get());
-        if next != NONE
-            && let Some(next) = local.slots.get(next)
-        {
-            next.prev.set(prev);
-        }
-        if prev == NONE {
-            self.first.store(next, Ordering::Relaxed);
-        } else if let Some(prev) = local.slots.get(prev) {
-            prev.next.set(next);
-        }
+    #[must_use]
+    pub(crate) fn end(&self) -> bool {
+        let in_flight = self.in_flight.load(Ordering::Relaxed) - 1;
+        self.in_flight.store(in_flight, Ordering::Relaxed);
+        self.is_ready_to_close()
+    }
+
+    /// Whether the operation in this slot is in flight on it.
+    fn has(&self, slot: &Slot) -> bool {
+        matches!(slot.life(), life::PENDING | life::SUBMITTING)
+            && slot.object.get().is_some_and(|object| std::ptr::eq(object, self))
+    }
+
+    /// The last operations of either direction, if they are in flight.
+    fn last(&self) -> impl Iterator<Item = &'static Slot> + Clone {
+        (0..2).rev().filter_map(|direction| {
+            let last = self.last[direction].load(Ordering::Relaxed);
+            // SAFETY: slots with a number are never freed (I4), and the caller is their home's thread.
+            // (One without a number never gets as far as to an object.)
+            let slot = unsafe { last.as_ref::<'static>() }?;
+            (self.has(slot) && slot.code() as usize & 1 == direction).then_some(slot)
+        })
     }
 
     /// Closed by its users, and nothing is in flight on it any more.
     #[inline]
     pub(crate) fn is_ready_to_close(&self) -> bool {
         self.generation.load(Ordering::Relaxed) & 1 == 0
-            && self.first.load(Ordering::Relaxed) == NONE
+            && self.in_flight.load(Ordering::Relaxed) == 0
     }
 
     /// Closed, without users, and not among the free blocks yet. A block that still has a stale handle
@@ -194,10 +221,16 @@ impl Local {
     /// when the last of it is complete.
     #[cold]
     pub(crate) fn close_object(&self, object: &'static Object) {
-        let mut next = object.first.load(Ordering::Relaxed);
-        while let Some(slot) = self.slots.get(next) {
-            next = slot.next.get();
-            self.stop_slot(slot, Stop::Closed);
+        let in_flight = object.in_flight.load(Ordering::Relaxed) as usize;
+        if object.last().count() == in_flight {
+            for slot in object.last() {
+                self.stop_slot(slot, Stop::Closed);
+            }
+        } else {
+            // Several in one direction: they have to be searched for.
+            for slot in self.slots.busy().filter(|slot| object.has(slot)) {
+                self.stop_slot(slot, Stop::Closed);
+            }
         }
         if object.is_ready_to_close() {
             self.finish_close(object);
@@ -276,7 +309,8 @@ impl Objects {
                 raw: AtomicI32::new(Raw::NONE.0),
                 home: home.home,
                 incarnation: AtomicU64::new(0),
-                first: AtomicU32::new(NONE),
+                in_flight: AtomicU32::new(0),
+                last: Default::default(),
                 pooled: AtomicBool::new(false),
             }));
             pool.all.push(object);
@@ -307,7 +341,7 @@ impl Objects {
                 object
                     .generation
                     .store(generation + (generation & 1), Ordering::Release);
-                object.first.store(NONE, Ordering::Relaxed);
+                object.in_flight.store(0, Ordering::Relaxed);
                 raws.push(Raw(raw));
                 if object.is_vacant() {
                     object.pooled.store(true, Ordering::Relaxed);

@@ -17,7 +17,7 @@ use super::home::Local;
 pub(crate) use super::life;
 use super::life::Life;
 use super::object::Object;
-use crate::backend::{Code, Origin, Tag, Token};
+use crate::backend::{Code, Op, Origin, Raw, Tag, Token};
 use crate::choice::EventId;
 
 /// What to do when the operation in a slot is complete.
@@ -26,7 +26,8 @@ pub(crate) struct VTable {
     ///
     /// # Safety
     ///
-    /// The slot is `DONE`, and its payload is of the type that this vtable was made for.
+    /// The activation in the slot is complete, and its payload is of the type that this vtable was made
+    /// for.
     pub(crate) complete: unsafe fn(&Local, &'static Slot, i32),
     /// For an operation that no lane has: whether a cancel ends it now.
     ///
@@ -66,10 +67,17 @@ pub(crate) enum Stop {
     Teardown,
 }
 
-/// The number of no slot.
-pub(crate) const NONE: u32 = u32::MAX;
+/// Bits of [`Slot::special`].
+pub(crate) mod special {
+    /// A timer bounds the operation.
+    pub(crate) const DEADLINE: u8 = 1;
+    /// The kernel is simulated: the operation is an event, and a step of its own when it is over.
+    pub(crate) const EVENT: u8 = 2;
+    /// It is beyond its first activation.
+    pub(crate) const FURTHER: u8 = 4;
+}
 
-const PAYLOAD_WORDS: usize = 17;
+const PAYLOAD_WORDS: usize = 22;
 
 /// An [`Origin`] that is written field by field, and read where it stands.
 #[repr(C)]
@@ -94,42 +102,52 @@ impl OriginCells {
     }
 }
 
-/// One operation's place. 256 bytes, four cache lines.
+/// One operation's place: five cache lines, of which a small one uses three.
 #[repr(C, align(64))]
 pub(crate) struct Slot {
     pub(crate) vtable: Cell<&'static VTable>,
     /// Of the current activation; a free slot has the one that its next will get.
-    generation: Cell<u64>,
-    /// The generation at which the operation started: what a cancel handle knows it by.
-    pub(crate) first: Cell<u64>,
-    pub(crate) origin: OriginCells,
+    token: Cell<Token>,
+    /// The one with which an operation started that is [`special::FURTHER`].
+    first: Cell<Token>,
+    /// The free list's link, in a free slot.
+    next_free: Cell<Option<&'static Slot>>,
     /// The object that the current activation is on, if any.
     pub(crate) object: Cell<Option<&'static Object>>,
-    /// Neighbours among the object's operations; `next` is the free list's link in a free slot.
-    pub(crate) prev: Cell<u32>,
-    pub(crate) next: Cell<u32>,
-    index: u32,
+    /// The task of this worker that waits, or [`NOBODY`]. While a waker waits: [`SOMEBODY`].
+    task: Cell<u64>,
     pub(crate) result: Cell<i32>,
     life: Life,
     pub(crate) stop: Cell<Stop>,
-    pub(crate) has_deadline: Cell<bool>,
+    /// What is out of the ordinary about the operation: see [`special`].
+    pub(crate) special: Cell<u8>,
     /// No lane has it: it is completed by a message (a signal, an event).
     pub(crate) external: Cell<bool>,
-    pub(crate) code: Cell<Code>,
-    /// The task of this worker that waits, or [`NOBODY`]. While a waker waits: [`SOMEBODY`].
-    task: Cell<u64>,
-    waker: UnsafeCell<Option<std::task::Waker>>,
+    /// What the current activation asked of the lane, which may look again until its completion.
+    op: Cell<Op>,
+    pub(crate) origin: OriginCells,
     payload: UnsafeCell<MaybeUninit<[u64; PAYLOAD_WORDS]>>,
+    waker: UnsafeCell<Option<std::task::Waker>>,
+    is_extra: bool,
 }
 
-const _: () = assert!(size_of::<Slot>() == 256);
+const _: () = assert!(size_of::<Slot>() == 320);
 
 impl Slot {
-    fn new(index: u32) -> Slot {
+    fn new(token: Token, is_extra: bool) -> Slot {
         Slot {
             vtable: Cell::new(&VACANT),
-            generation: Cell::new(1),
-            first: Cell::new(0),
+            token: Cell::new(token),
+            first: Cell::new(token),
+            next_free: Cell::new(None),
+            object: Cell::new(None),
+            task: Cell::new(NOBODY),
+            result: Cell::new(0),
+            life: Life::new(),
+            stop: Cell::new(Stop::No),
+            special: Cell::new(0),
+            external: Cell::new(false),
+            op: Cell::new(Op::new(Code::Nop, Raw::NONE)),
             origin: OriginCells {
                 event: Cell::new(EventId::ROOT),
                 cause: Cell::new(EventId::ROOT),
@@ -137,37 +155,64 @@ impl Slot {
                 writable: Cell::new(false),
                 may_be_ready: Cell::new(false),
             },
-            object: Cell::new(None),
-            prev: Cell::new(NONE),
-            next: Cell::new(NONE),
-            index,
-            result: Cell::new(0),
-            life: Life::new(),
-            stop: Cell::new(Stop::No),
-            has_deadline: Cell::new(false),
-            external: Cell::new(false),
-            code: Cell::new(Code::Nop),
-            task: Cell::new(NOBODY),
-            waker: UnsafeCell::new(None),
             payload: UnsafeCell::new(MaybeUninit::uninit()),
+            waker: UnsafeCell::new(None),
+            is_extra,
         }
-    }
-
-    #[inline]
-    pub(crate) fn index(&self) -> u32 {
-        self.index
     }
 
     /// The token of the current activation.
     #[inline]
     pub(crate) fn token(&self) -> Token {
-        Token::new(self.index, self.generation.get(), Tag::Operation)
+        self.token.get()
+    }
+
+    /// The token with which the operation started.
+    #[inline]
+    pub(crate) fn first(&self) -> Token {
+        if self.is(special::FURTHER) {
+            self.first.get()
+        } else {
+            self.token.get()
+        }
     }
 
     /// The token of the timer that bounds the whole operation.
     #[inline]
     pub(crate) fn deadline_token(&self) -> Token {
-        Token::new(self.index, self.first.get(), Tag::Deadline)
+        self.first().with_tag(Tag::Deadline)
+    }
+
+    /// Something is out of the ordinary from now on.
+    pub(crate) fn mark(&self, bit: u8) {
+        self.special.set(self.special.get() | bit);
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, bit: u8) -> bool {
+        self.special.get() & bit != 0
+    }
+
+    /// What the current activation is.
+    pub(crate) fn code(&self) -> Code {
+        self.op.get().code
+    }
+
+    /// Keeps what is asked of the lane.
+    #[inline]
+    pub(crate) fn set_op(&self, op: Op) {
+        self.op.set(op);
+    }
+
+    /// What is asked of the lane, where it stays until the completion.
+    ///
+    /// # Safety
+    ///
+    /// It is not set while the reference lives.
+    #[inline]
+    pub(crate) unsafe fn op(&self) -> &Op {
+        // SAFETY: the caller's promise.
+        unsafe { &*self.op.as_ptr() }
     }
 
     #[inline]
@@ -186,15 +231,14 @@ impl Slot {
         self.life.complete()
     }
 
-    #[inline]
-    pub(crate) fn is_activation(&self, generation: u64) -> bool {
-        self.generation.get() == generation
-    }
-
     /// The next activation of the same operation gets a generation of its own.
     #[inline]
     pub(crate) fn next_activation(&self) {
-        self.generation.set(self.generation.get() + 1);
+        if !self.is(special::FURTHER) {
+            self.first.set(self.token.get());
+            self.mark(special::FURTHER);
+        }
+        self.token.set(self.token.get().next());
     }
 
     /// Puts what the operation owns into the slot: inline if it fits, boxed otherwise.
@@ -264,6 +308,27 @@ impl Slot {
         before
     }
 
+    /// A task of this worker waits, in place of whoever did.
+    #[inline]
+    pub(crate) fn set_task(&self, id: u64) {
+        if self.task.get() == SOMEBODY {
+            drop(self.take_waker());
+        }
+        self.task.set(id);
+    }
+
+    /// The spawned task that waits, if one does: it does not any more.
+    #[inline]
+    pub(crate) fn take_task(&self) -> Option<u64> {
+        let id = self.task.get();
+        // The others' numbers have this bit.
+        if id >> 63 != 0 {
+            return None;
+        }
+        self.task.set(NOBODY);
+        Some(id)
+    }
+
     /// Nobody waits any more; who did.
     #[inline]
     pub(crate) fn take_waiter(&self) -> Waiter {
@@ -299,7 +364,7 @@ const fn fits_inline<T>() -> bool {
     size_of::<T>() <= PAYLOAD_WORDS * 8 && align_of::<T>() <= 8
 }
 
-/// What a free slot has. A completion for it can't pass the generation check.
+/// What a slot has that was never used.
 static VACANT: VTable = VTable {
     complete: vacant,
     stop_external: None,
@@ -309,7 +374,7 @@ static VACANT: VTable = VTable {
 };
 
 unsafe fn vacant(_: &Local, slot: &'static Slot, _: i32) {
-    debug_assert!(false, "a completion reached the free slot {}", slot.index());
+    debug_assert!(false, "a completion reached the free slot {:?}", slot.token());
 }
 
 /// All slots of one worker: chunks that double in size and are never given back, and a free list.
@@ -318,12 +383,14 @@ pub(crate) struct Slots {
     table: Cell<&'static [&'static Slot]>,
     /// From here on none has been used since the last [`Slots::begin`].
     fresh: Cell<u32>,
-    free: Cell<u32>,
-    in_use: Cell<u32>,
+    free: Cell<Option<&'static Slot>>,
+    /// How many more operations may start without a closer look: [`Slots::room_at_first`] less those in use.
+    room: Cell<i64>,
+    room_at_first: Cell<i64>,
 }
 
-/// No operation starts as a later one. (The margin is for the activations of one composed operation.)
-const LAST_GENERATION: u64 = Token::GENERATION_MAX - (1 << 32);
+/// The first generation of the upper half.
+const LATE: u64 = 1 << 39;
 const FIRST_CHUNK: u32 = 64;
 /// How many slots a worker can have.
 pub(crate) const CAPACITY: u32 = 1 << Token::INDEX_BITS;
@@ -333,8 +400,9 @@ impl Slots {
         Slots {
             table: Cell::new(&[]),
             fresh: Cell::new(0),
-            free: Cell::new(NONE),
-            in_use: Cell::new(0),
+            free: Cell::new(None),
+            room: Cell::new(0),
+            room_at_first: Cell::new(0),
         }
     }
 
@@ -344,37 +412,79 @@ impl Slots {
         self.table.get().get(index as usize).copied()
     }
 
-    /// A free slot, `SUBMITTING` from now on; none if all [`CAPACITY`] are in use.
+    /// The slot that has, or had, this token.
     #[inline]
-    pub(crate) fn take(&self) -> Option<&'static Slot> {
-        let slot = match self.get(self.free.get()) {
-            Some(slot) => {
-                self.free.set(slot.next.get());
-                slot
-            }
-            None => self.take_fresh()?,
-        };
-        self.in_use.set(self.in_use.get() + 1);
-        slot.next.set(NONE);
-        slot.first.set(slot.generation.get());
-        slot.stop.set(Stop::No);
-        slot.set_life(life::SUBMITTING);
+    pub(crate) fn of(&self, token: Token) -> Option<&'static Slot> {
+        self.get(token.index())
+    }
+
+    /// From now on [`take_quickly`](Slots::take_quickly) finds a slot only while fewer than this are in use.
+    pub(crate) fn set_room(&self, room: u32) {
+        let in_use = i64::from(self.in_use());
+        self.room_at_first.set(room.into());
+        self.room.set(i64::from(room) - in_use);
+    }
+
+    /// A slot that was used before, `SUBMITTING` from now on, if there is one and room for it.
+    #[inline]
+    pub(crate) fn take_quickly(&self) -> Option<&'static Slot> {
+        let slot = self.free.get()?;
+        self.room.set(self.room.get() - 1);
+        if self.room.get() < 0 {
+            return self.no_room();
+        }
+        self.take_free(slot);
         Some(slot)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn no_room(&self) -> Option<&'static Slot> {
+        self.room.set(self.room.get() + 1);
+        None
+    }
+
+    /// A free slot, `SUBMITTING` from now on; none if all [`CAPACITY`] are in use.
+    pub(crate) fn take(&self) -> Option<&'static Slot> {
+        let slot = match self.free.get() {
+            Some(slot) => slot,
+            None => self.fresh()?,
+        };
+        self.room.set(self.room.get() - 1);
+        self.take_free(slot);
+        Some(slot)
+    }
+
+    #[inline]
+    fn take_free(&self, slot: &'static Slot) {
+        self.free.set(slot.next_free.get());
+        slot.stop.set(Stop::No);
+        slot.special.set(0);
+        slot.set_life(life::SUBMITTING);
     }
 
     /// Gives a slot back whose payload was taken. Its generation is over.
     #[inline]
     pub(crate) fn give_back(&self, slot: &'static Slot) {
-        let next = slot.generation.get() + 1;
-        slot.generation.set(next);
+        let next = slot.token.get().next();
+        slot.token.set(next);
+        // A slot whose generations are half used up is retired: a token never names two operations.
+        // (The other half is for the activations of a composed operation that started just before.)
+        if next.is_late() {
+            return self.retire(slot);
+        }
         slot.set_life(life::FREE);
-        slot.vtable.set(&VACANT);
-        self.in_use.set(self.in_use.get() - 1);
-        // A slot whose generations are nearly used up is retired: a token never names two operations.
-        if next < LAST_GENERATION {
-            slot.next.set(self.free.get());
-            self.free.set(slot.index);
-        } else if slot.index == NONE {
+        self.room.set(self.room.get() + 1);
+        slot.next_free.set(self.free.get());
+        self.free.set(Some(slot));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn retire(&self, slot: &'static Slot) {
+        slot.set_life(life::FREE);
+        self.room.set(self.room.get() + 1);
+        if slot.is_extra {
             // SAFETY: `extra` leaked this box; its operation is over, and no number leads to it.
             drop(unsafe { Box::from_raw(std::ptr::from_ref(slot).cast_mut()) });
         }
@@ -384,14 +494,14 @@ impl Slots {
     /// is given back.
     #[cold]
     pub(crate) fn extra(&self) -> &'static Slot {
-        let slot = Box::leak(Box::new(Slot::new(NONE)));
-        slot.generation.set(Token::GENERATION_MAX);
-        self.in_use.set(self.in_use.get() + 1);
+        let token = Token::new(CAPACITY - 1, LATE, Tag::Operation);
+        let slot = Box::leak(Box::new(Slot::new(token, true)));
+        self.room.set(self.room.get() - 1);
         slot
     }
 
     pub(crate) fn in_use(&self) -> u32 {
-        self.in_use.get()
+        (self.room_at_first.get() - self.room.get()) as u32
     }
 
     /// Every slot that is not free.
@@ -406,13 +516,14 @@ impl Slots {
     /// All slots are free, and a new proactor moves in: it is to get the same numbers in the same
     /// order as any other would, so that a simulation repeats itself.
     pub(crate) fn begin(&self) {
-        debug_assert_eq!(self.in_use.get(), 0);
-        self.free.set(NONE);
+        debug_assert_eq!(self.in_use(), 0);
+        self.free.set(None);
         self.fresh.set(0);
     }
 
+    /// Puts a slot into the free list that was not used since [`Slots::begin`].
     #[cold]
-    fn take_fresh(&self) -> Option<&'static Slot> {
+    fn fresh(&self) -> Option<&'static Slot> {
         loop {
             let index = self.fresh.get();
             if index as usize == self.table.get().len() {
@@ -420,7 +531,8 @@ impl Slots {
             }
             self.fresh.set(index + 1);
             let slot = self.get(index)?;
-            if slot.generation.get() < LAST_GENERATION {
+            if !slot.token().is_late() {
+                slot.next_free.set(None);
                 return Some(slot);
             }
         }
@@ -433,7 +545,8 @@ impl Slots {
         if size == 0 {
             return None;
         }
-        let slots: &'static [Slot] = Box::leak((made..made + size).map(Slot::new).collect());
+        let slot = |index| Slot::new(Token::new(index, 1, Tag::Operation), false);
+        let slots: &'static [Slot] = Box::leak((made..made + size).map(slot).collect());
         // The old table stays as it is: somebody may be reading it. All old ones together are as
         // large as the new one, and slots are never given back anyway.
         self.table
@@ -451,9 +564,9 @@ mod tests {
         let slots = Slots::new();
         let taken: Vec<_> = (0..1_000).map(|_| slots.take().unwrap()).collect();
         for (number, slot) in taken.iter().enumerate() {
-            assert!(std::ptr::eq(slots.get(slot.index()).unwrap(), *slot));
+            assert!(std::ptr::eq(slots.of(slot.token()).unwrap(), *slot));
             assert_eq!(slots.in_use(), 1_000);
-            assert!(slot.index() < 1_024 + number as u32);
+            assert!(slot.token().index() < 1_024 + number as u32);
         }
         assert!(slots.get(CAPACITY).is_none());
     }
@@ -465,17 +578,21 @@ mod tests {
         let token = slot.token();
         slots.give_back(slot);
         let again = slots.take().unwrap();
-        assert_eq!(again.index(), token.index());
-        assert!(!again.is_activation(token.generation()));
+        assert_eq!(again.token().index(), token.index());
+        assert_ne!(again.token(), token);
     }
 
     #[test]
     fn a_slot_is_retired_before_its_generation_wraps() {
         let slots = Slots::new();
         let slot = slots.take().unwrap();
-        slot.generation.set(LAST_GENERATION);
+        let index = slot.token().index();
+        slot.token
+            .set(Token::new(index, LATE - 2, Tag::Operation));
         slots.give_back(slot);
-        assert_ne!(slots.take().unwrap().index(), slot.index());
+        assert_eq!(slots.take().unwrap().token().index(), index);
+        slots.give_back(slot);
+        assert_ne!(slots.take().unwrap().token().index(), index);
     }
 
     #[test]
@@ -489,9 +606,25 @@ mod tests {
         }
         slots.begin();
         for (old, slot) in tokens.iter().zip(take()) {
-            assert_eq!(slot.index(), old.index());
+            assert_eq!(slot.token().index(), old.index());
             assert_ne!(slot.token(), *old);
         }
+    }
+
+    #[test]
+    fn without_room_no_slot_is_taken_quickly() {
+        let slots = Slots::new();
+        let used = slots.take().unwrap();
+        slots.give_back(used);
+        assert!(slots.take_quickly().is_none());
+        slots.set_room(1);
+        let slot = slots.take_quickly().unwrap();
+        assert!(slots.take_quickly().is_none());
+        assert_eq!(slots.in_use(), 1);
+        slots.set_room(0);
+        slots.give_back(slot);
+        assert_eq!(slots.in_use(), 0);
+        assert!(slots.take_quickly().is_none());
     }
 
     #[test]

@@ -144,7 +144,7 @@ pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
     let local = unsafe { home.home.local() };
     let inside = Entered::new(local);
     local.tearing_down.set(true);
-    local.limit.set(0);
+    local.set_limit(0);
     let mut panic = None;
     let allowance = local.allowance();
     let ended = loop {
@@ -191,11 +191,7 @@ pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
     let mut later = Vec::new();
     for message in unread {
         let dropped = catch_unwind(AssertUnwindSafe(|| match message {
-            Message::Abandon {
-                index,
-                first,
-                abandon,
-            } if drained => abandon(local, index, first),
+            Message::Abandon { slot, abandon } if drained => abandon(local, slot.0),
             other => later.push(other),
         }));
         panic = panic.or(dropped.err());
@@ -245,11 +241,7 @@ impl Local {
                 match message {
                     Message::Close(object) => self.close_if_still(&object),
                     Message::Complete { token, result } => self.complete_external(token, result),
-                    Message::Abandon {
-                        index,
-                        first,
-                        abandon,
-                    } => abandon(self, index, first),
+                    Message::Abandon { slot, abandon } => abandon(self, slot.0),
                     other => drop(other),
                 }
             }
@@ -309,7 +301,7 @@ impl Local {
     /// Handles that arrived for futures which are still alive, somewhere, and have not looked.
     fn unclaimed_handles(&self) -> Vec<Raw> {
         let arrived = |slot: &&'static Slot| {
-            matches!(slot.code.get(), Code::Accept | Code::Open)
+            matches!(slot.code(), Code::Accept | Code::Open)
                 && slot.result.get() >= 0
                 && slot.life() == life::DONE
         };

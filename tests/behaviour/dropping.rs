@@ -32,7 +32,7 @@ fn a_dropped_future_leaves_its_buffer_with_the_kernel_until_the_completion() {
         let (buf, drops) = Watched::new(64);
         proactor
             .block_on(async {
-                let mut read = server.read(buf);
+                let mut read = server.read(buf).into_future();
                 assert!(once(&mut read).await.is_none());
                 drop(read);
                 assert_eq!(drops.count(), 0, "the kernel may write there still");
@@ -52,7 +52,7 @@ fn bytes_that_arrive_for_a_dropped_future_are_counted() {
         let (client, server) = pair(&proactor);
         let received = proactor
             .block_on(async {
-                let mut read = server.read(room(3));
+                let mut read = server.read(room(3)).into_future();
                 let early = once(&mut read).await;
                 assert!(early.is_none());
                 client.write("hello").await.0.unwrap();
@@ -76,7 +76,7 @@ fn bytes_that_arrive_for_a_dropped_composed_future_are_counted_all() {
         let (client, server) = pair(&proactor);
         let received = proactor
             .block_on(async {
-                let mut read = compose::read_exact(&server, room(16).slice(..16));
+                let mut read = compose::read_exact(&server, room(16).slice(..16)).into_future();
                 assert!(once(&mut read).await.is_none());
                 client.write("hello").await.0.unwrap();
                 proactor.sleep(Duration::from_millis(2)).await.unwrap();
@@ -102,7 +102,7 @@ fn a_connection_that_arrives_for_a_dropped_accept_is_closed_and_counted() {
         let addr = listener.local_addr().unwrap();
         let (early, read) = proactor
             .block_on(async {
-                let mut accept = listener.accept();
+                let mut accept = listener.accept().into_future();
                 let early = once(&mut accept).await.is_some();
                 let client = TcpStream::connect(&proactor, addr).await.unwrap();
                 drop(accept);
@@ -134,7 +134,7 @@ fn a_file_that_is_opened_for_a_dropped_future_is_closed() {
         let path = kernel.put("file", b"x");
         proactor
             .block_on(async {
-                let mut open = File::open(&proactor, &path);
+                let mut open = File::open(&proactor, &path).into_future();
                 drop(once(&mut open).await);
             })
             .unwrap();
@@ -152,7 +152,7 @@ fn a_future_dropped_when_its_operation_is_done_discards_the_result() {
         let (buf, drops) = Watched::new(64);
         proactor
             .block_on(async {
-                let mut read = server.read(buf);
+                let mut read = server.read(buf).into_future();
                 read.cancel_handle();
                 client.write("hello").await.0.unwrap();
                 proactor.sleep(Duration::from_millis(2)).await.unwrap();
@@ -176,9 +176,12 @@ fn a_future_dropped_outside_of_run_is_cancelled_by_the_next() {
         let proactor = kernel.proactor();
         let (_client, server) = pair(&proactor);
         let (buf, drops) = Watched::new(64);
-        let mut read = server.read(buf);
-        proactor
-            .block_on(async { assert!(once(&mut read).await.is_none()) })
+        let read = proactor
+            .block_on(async {
+                let mut read = server.read(buf).into_future();
+                assert!(once(&mut read).await.is_none());
+                read
+            })
             .unwrap();
         drop(read);
         assert_eq!(drops.count(), 0);
@@ -193,9 +196,12 @@ fn a_future_dropped_outside_of_run_gives_its_buffer_up_with_the_proactor() {
         let proactor = kernel.proactor();
         let (_client, server) = pair(&proactor);
         let (buf, drops) = Watched::new(64);
-        let mut read = server.read(buf);
-        proactor
-            .block_on(async { assert!(once(&mut read).await.is_none()) })
+        let read = proactor
+            .block_on(async {
+                let mut read = server.read(buf).into_future();
+                assert!(once(&mut read).await.is_none());
+                read
+            })
             .unwrap();
         drop(read);
         drop(proactor);
@@ -215,8 +221,8 @@ fn a_read_that_lost_a_race_against_a_sleep_takes_nothing_with_it_unseen() {
                 write.cancel_handle();
                 let mut received = 0;
                 for _ in 0..4 {
-                    let mut read = server.read(room(4));
-                    let mut sleep = proactor.sleep(Duration::from_micros(10));
+                    let mut read = server.read(room(4)).into_future();
+                    let mut sleep = proactor.sleep(Duration::from_micros(10)).into_future();
                     received += poll_fn(|cx| {
                         if let Poll::Ready((read, _)) = Pin::new(&mut read).poll(cx) {
                             return Poll::Ready(read.unwrap());

@@ -176,7 +176,7 @@ fn a_future_started_in_one_task_is_finished_in_another() {
         let (client, server) = pair(&proactor);
         let read = proactor.block_on(async {
             let starter = proactor.spawn(async move {
-                let mut read = server.read(room(8));
+                let mut read = server.read(room(8)).into_future();
                 poll_fn(|cx| {
                     assert!(std::pin::Pin::new(&mut read).poll(cx).is_pending());
                     Poll::Ready(())
@@ -211,13 +211,17 @@ fn an_operation_wakes_whoever_polled_it_last() {
         let proactor = kernel.proactor();
         let relay = Arc::new(Relay(AtomicBool::new(false), Mutex::new(None)));
         let foreign = Waker::from(relay.clone());
-        let mut sleep = proactor.sleep(MS);
         let mine = relay.clone();
         proactor
-            .block_on(poll_fn(move |cx| {
-                *mine.1.lock().unwrap() = Some(cx.waker().clone());
-                std::pin::Pin::new(&mut sleep).poll(&mut std::task::Context::from_waker(&foreign))
-            }))
+            .block_on(async {
+                let mut sleep = proactor.sleep(MS).into_future();
+                poll_fn(move |cx| {
+                    *mine.1.lock().unwrap() = Some(cx.waker().clone());
+                    let mut cx = std::task::Context::from_waker(&foreign);
+                    std::pin::Pin::new(&mut sleep).poll(&mut cx)
+                })
+                .await
+            })
             .unwrap()
             .unwrap();
         assert!(relay.0.load(Ordering::SeqCst));

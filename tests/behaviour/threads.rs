@@ -15,7 +15,7 @@ use crate::tools::{Told, Watched, pair, room};
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Waits for a future on a thread that runs no proactor.
-fn wait<F: Future>(future: F) -> F::Output {
+fn wait<F: IntoFuture>(future: F) -> F::Output {
     struct Unpark(thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: std::sync::Arc<Self>) {
@@ -23,7 +23,7 @@ fn wait<F: Future>(future: F) -> F::Output {
         }
     }
     let waker = Waker::from(std::sync::Arc::new(Unpark(thread::current())));
-    let mut future = std::pin::pin!(future);
+    let mut future = std::pin::pin!(future.into_future());
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;

@@ -22,7 +22,7 @@ use super::encode;
 use super::headers::Headers;
 use super::notify::Notifier;
 use super::ring::{Cqe, Enter, Register, Ring, Sqe};
-use crate::backend::{CANCELED, Code, Completion, Op, Raw, Tag, Token, Until};
+use crate::backend::{Completion, Op, Raw, Tag, Token, Until};
 use crate::time::timers::Timers;
 
 /// A lane over a ring.
@@ -32,8 +32,6 @@ pub(super) struct Driver<R: Ring> {
     timers: Timers,
     /// Submitted and not handed out, timers too.
     in_flight: usize,
-    /// The last operation of each slot: what to submit when its turn comes, or comes again.
-    active: Vec<Active>,
     headers: Headers,
     /// Completions that were made here, to be handed out.
     ready: Vec<Completion>,
@@ -44,34 +42,19 @@ pub(super) struct Driver<R: Ring> {
     /// The driver's own entries in the submission queue that must not get lost with it, and how
     /// many entries are before each.
     unsent: Vec<(u32, Own)>,
-    /// Operations that the kernel interrupted, to be submitted again.
-    again: Vec<Token>,
     /// The thread whose ring it is.
     owner: Option<ThreadId>,
     notifier: Option<Notifier>,
 }
 
-// SAFETY: the pointers in `active` and `headers` are only numbers here: they are handed on to the
+// SAFETY: the pointers in `waiting` and `headers` are only numbers here: they are handed on to the
 // kernel, which may touch what they point at until the completion, whichever thread we are on (I4).
 unsafe impl<R: Ring + Send> Send for Driver<R> {}
 
-#[derive(Clone, Copy)]
-struct Active {
-    token: Token,
-    op: Op,
-    canceled: bool,
-}
-
-const NOTHING: Active = Active {
-    token: LISTEN,
-    op: Op::new(Code::Nop, Raw::NONE),
-    canceled: false,
-};
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Waiting {
-    /// The operation with this token.
-    Operation(Token),
+    /// An operation, which stands there until its completion: the seam's promise.
+    Operation(Token, *const Op),
     /// An entry of the driver's own.
     Own(Own),
 }
@@ -96,13 +79,11 @@ impl<R: Ring> Driver<R> {
             bell,
             timers: Timers::default(),
             in_flight: 0,
-            active: Vec::new(),
             headers,
             ready: Vec::new(),
             cancels: VecDeque::new(),
             waiting: VecDeque::new(),
             unsent: Vec::new(),
-            again: Vec::new(),
             owner: None,
             notifier: None,
         };
@@ -121,28 +102,6 @@ impl<R: Ring> Driver<R> {
             self.owner = Some(std::thread::current().id());
         }
         Ok(())
-    }
-
-    /// Keeps what must be known of an operation until its completion.
-    #[inline]
-    fn remember(&mut self, token: Token, op: &Op) {
-        // In place: the detour of a value over the stack costs more than all the rest.
-        match self.active.get_mut(token.index() as usize) {
-            Some(place) => {
-                place.token = token;
-                place.op = *op;
-                place.canceled = false;
-            }
-            None => self.remember_more(token, op),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn remember_more(&mut self, token: Token, op: &Op) {
-        let slots = (token.index() as usize + 1).next_power_of_two();
-        self.active.resize(slots.max(64), NOTHING);
-        self.remember(token, op);
     }
 
     /// Puts something into the submission queue, at the end of all that waits for it.
@@ -164,12 +123,12 @@ impl<R: Ring> Driver<R> {
     fn try_place(&mut self, what: Waiting) -> bool {
         let before = self.ring.unsubmitted();
         match what {
-            Waiting::Operation(token) => {
-                let op = &self.active[token.index() as usize].op;
-                // SAFETY: the seam's promise at `submit`: it is lent until its completion (I4).
-                match unsafe { encode::any(token, op, &self.headers) } {
+            Waiting::Operation(token, op) => {
+                // SAFETY: the seam's promise at `submit`: it is lent until its completion, and stands
+                // there so long (I4).
+                match unsafe { encode::any(token, &*op, &self.headers) } {
                     Ok(sqe) => {
-                        let placed = self.ring.push(&sqe);
+                        let placed = self.ring.push(sqe);
                         if placed {
                             self.headers.used(&sqe);
                         }
@@ -186,7 +145,7 @@ impl<R: Ring> Driver<R> {
                     Own::Close(raw) => encode::close(raw.0),
                     Own::Listen => self.bell.listen(),
                 };
-                let placed = self.ring.push(&sqe);
+                let placed = self.ring.push(sqe);
                 if placed {
                     self.unsent.push((before, own));
                 }
@@ -198,7 +157,7 @@ impl<R: Ring> Driver<R> {
     /// Puts as much of what waits into the submission queue as has room.
     fn refill(&mut self) {
         while let Some(&target) = self.cancels.front() {
-            if !self.ring.push(&encode::cancel(target)) {
+            if !self.ring.push(encode::cancel(target)) {
                 return;
             }
             self.cancels.pop_front();
@@ -215,11 +174,11 @@ impl<R: Ring> Driver<R> {
     fn place_cancel(&mut self, target: Token) {
         let sqe: Sqe = encode::cancel(target);
         if self.cancels.is_empty() {
-            if self.ring.push(&sqe) {
+            if self.ring.push(sqe) {
                 return;
             }
             self.flush();
-            if self.cancels.is_empty() && self.ring.push(&sqe) {
+            if self.cancels.is_empty() && self.ring.push(sqe) {
                 return;
             }
         }
@@ -262,35 +221,40 @@ impl<R: Ring> Driver<R> {
     #[inline]
     fn reap(&mut self, batch: &mut Vec<Completion>) -> io::Result<()> {
         loop {
-            let before = batch.len();
             let mut own = Ok(());
-            let Driver {
-                ring,
-                active,
-                again,
-                ..
-            } = self;
             let mut rang = false;
-            ring.reap(|cqe| {
-                let token = Token(cqe.user_data);
-                if token.has_tag(Tag::Operation) && cqe.result >= 0 {
-                    batch.push(Completion {
+            let ring = &mut self.ring;
+            let count = ring.completions();
+            batch.reserve(count as usize);
+            let start = batch.len();
+            let mut end = batch.as_mut_ptr_range().end;
+            ring.reap(count, |cqe| {
+                let mut token = Token(cqe.user_data);
+                if !token.has_tag(Tag::Operation) || cqe.result < 0 {
+                    match special(cqe, &mut rang, &mut own) {
+                        Some(instead) => token = instead,
+                        None => return,
+                    }
+                }
+                // SAFETY: there is room for `count` more, and the ring hands out no more than that.
+                unsafe {
+                    end.write(Completion {
                         token,
                         result: cqe.result,
                     });
-                } else {
-                    special(cqe, active, again, batch, &mut rang, &mut own);
+                    end = end.add(1);
                 }
             });
-            self.in_flight -= batch.len() - before;
+            // SAFETY: all up to `end` have been written, and it is within the reserved capacity.
+            let reaped = unsafe {
+                let reaped = end.offset_from_unsigned(batch.as_ptr().add(start));
+                batch.set_len(start + reaped);
+                reaped
+            };
+            self.in_flight -= reaped;
             own?;
             if rang {
                 self.place(Waiting::Own(Own::Listen));
-            }
-            if !self.again.is_empty() {
-                for token in std::mem::take(&mut self.again) {
-                    self.place(Waiting::Operation(token));
-                }
             }
             if !self.ring.overflowed() {
                 return Ok(());
@@ -344,16 +308,15 @@ impl<R: Ring> Driver<R> {
     }
 }
 
-/// A completion that is not simply handed out: one of the driver's own, or an error.
+/// A completion that is not simply handed out: one of the driver's own, or an error. As what to hand
+/// it out, if at all.
 #[cold]
+#[inline(never)]
 fn special(
     cqe: Cqe,
-    active: &[Active],
-    again: &mut Vec<Token>,
-    batch: &mut Vec<Completion>,
     rang: &mut bool,
     own: &mut io::Result<()>,
-) {
+) -> Option<Token> {
     let token = Token(cqe.user_data);
     if token == LISTEN {
         *rang = true;
@@ -361,27 +324,18 @@ fn special(
         if cqe.result < 0 && !is_interrupted(cqe.result) && cqe.result != -libc::EAGAIN {
             *own = Err(io::Error::from_raw_os_error(-cqe.result));
         }
-        return;
+        return None;
     }
     if token.has_tag(Tag::Internal) {
-        return;
+        return None;
     }
-    let mut result = cqe.result;
-    if is_interrupted(result) {
-        let active = active[token.index() as usize];
-        // io_uring_cancelation(7): a cancelled operation may end with EINTR as well.
-        if active.canceled {
-            result = CANCELED;
-        } else if active.op.code == Code::Connect {
-            // The attempt goes on; a second one would be told EALREADY.
-            result = -libc::EINTR;
-        } else {
-            // A signal that nobody meant for this operation. It did nothing, so it starts anew.
-            again.push(token);
-            return;
-        }
-    }
-    batch.push(Completion { token, result });
+    // A signal that nobody meant for this operation, or a cancel: such an operation may end with EINTR
+    // as well (io_uring_cancelation(7)). The caller knows which.
+    Some(if is_interrupted(cqe.result) {
+        token.with_tag(Tag::Undone)
+    } else {
+        token
+    })
 }
 
 impl<R: Ring> Drop for Driver<R> {
@@ -390,7 +344,7 @@ impl<R: Ring> Drop for Driver<R> {
         // behind a close might be operations whose memory goes away.
         let waiting = self.waiting.iter().filter_map(|what| match what {
             Waiting::Own(own) => Some(*own),
-            Waiting::Operation(_) => None,
+            Waiting::Operation(..) => None,
         });
         for own in self.unsent.iter().map(|(_, own)| *own).chain(waiting) {
             if let Own::Close(raw) = own {

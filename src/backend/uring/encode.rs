@@ -12,49 +12,44 @@ use crate::backend::{Code, ConnectAddr, Op, Token, open_flags};
 /// How a frequent operation looks.
 #[derive(Clone, Copy)]
 struct Shape {
-    opcode: u8,
+    opcode: [u8; 4],
     op_flags: u32,
-    /// All ones if the operation has an offset.
-    offset_mask: u64,
     /// An operation with fewer bytes is none of the frequent ones.
     min_len: u32,
 }
 
 const RARE: Shape = Shape {
-    opcode: 0,
+    opcode: [0; 4],
     op_flags: 0,
-    offset_mask: 0,
     min_len: u32::MAX,
 };
 
 static SHAPES: [Shape; 15] = {
     let mut shapes = [RARE; 15];
     shapes[Code::Nop as usize] = Shape {
-        opcode: opcode::NOP,
+        opcode: [opcode::NOP, 0, 0, 0],
         min_len: 0,
         ..RARE
     };
     shapes[Code::Recv as usize] = Shape {
-        opcode: opcode::RECV,
+        opcode: [opcode::RECV, 0, 0, 0],
         min_len: 1,
         ..RARE
     };
     // A library can't rely on SIGPIPE being ignored: a broken pipe is a result, never a signal.
     shapes[Code::Send as usize] = Shape {
-        opcode: opcode::SEND,
+        opcode: [opcode::SEND, 0, 0, 0],
         op_flags: libc::MSG_NOSIGNAL as u32,
         min_len: 0,
         ..RARE
     };
     shapes[Code::ReadAt as usize] = Shape {
-        opcode: opcode::READ,
-        offset_mask: u64::MAX,
+        opcode: [opcode::READ, 0, 0, 0],
         min_len: 0,
         ..RARE
     };
     shapes[Code::WriteAt as usize] = Shape {
-        opcode: opcode::WRITE,
-        offset_mask: u64::MAX,
+        opcode: [opcode::WRITE, 0, 0, 0],
         min_len: 0,
         ..RARE
     };
@@ -66,23 +61,18 @@ static SHAPES: [Shape; 15] = {
 pub(super) fn frequent(token: Token, op: &Op) -> Option<Sqe> {
     let shape = &SHAPES[op.code as usize];
     // No length is as large as the rare ones' least.
-    if op.len < shape.min_len || op.offset == u64::MAX {
+    if op.len < shape.min_len {
         return None;
     }
-    Some(shape.entry(token, op, op.offset))
-}
-
-impl Shape {
-    #[inline(always)]
-    fn entry(&self, token: Token, op: &Op, offset: u64) -> Sqe {
-        Sqe {
-            offset: offset & self.offset_mask,
-            address: op.ptr as u64,
-            len: op.len,
-            op_flags: self.op_flags,
-            ..Sqe::new(self.opcode, op.raw.0, token.0)
-        }
-    }
+    Some(Sqe {
+        opcode: shape.opcode,
+        fd: op.raw.0,
+        offset: op.offset,
+        address: op.ptr as u64,
+        len: op.len,
+        op_flags: shape.op_flags,
+        user_data: token.0,
+    })
 }
 
 /// The entry of any operation but a timer, or the negated error number that is its result.
@@ -149,11 +139,8 @@ pub(super) unsafe fn any(token: Token, op: &Op, headers: &Headers) -> Result<Sqe
             op_flags: libc::AT_EMPTY_PATH as u32,
             ..new(opcode::STATX)
         },
-        // Offset -1 means the file's own position to the kernel (io_uring_enter(2)). It is no offset
-        // of ours; any other negative one is refused with EINVAL.
-        Code::ReadAt | Code::WriteAt => SHAPES[op.code as usize].entry(token, op, 1 << 63),
-        // Neither comes here: the first is the heap's, the other is frequent.
-        Code::Timer | Code::Send => return Err(-libc::EINVAL),
+        // None comes here: the first is the heap's, the others are frequent.
+        Code::Timer | Code::Send | Code::ReadAt | Code::WriteAt => return Err(-libc::EINVAL),
     })
 }
 
@@ -262,7 +249,7 @@ mod tests {
     #[test]
     fn an_empty_receive_does_not_wait_for_data() {
         assert_eq!(
-            encode(&Op::new(Code::Recv, Raw(3))).unwrap().opcode,
+            encode(&Op::new(Code::Recv, Raw(3))).unwrap().opcode(),
             opcode::NOP
         );
         assert_eq!(
@@ -274,7 +261,7 @@ mod tests {
                 }
             )
             .unwrap()
-            .opcode,
+            .opcode(),
             opcode::RECV
         );
     }
@@ -289,22 +276,6 @@ mod tests {
             .unwrap();
             assert_eq!(sqe.op_flags, libc::MSG_NOSIGNAL as u32, "{code:?}");
         }
-    }
-
-    #[test]
-    fn the_last_offset_is_no_file_position() {
-        let sqe = encode(&Op {
-            offset: u64::MAX,
-            ..Op::new(Code::ReadAt, Raw(3))
-        })
-        .unwrap();
-        assert_eq!(sqe.offset as i64, i64::MIN);
-        let sqe = encode(&Op {
-            offset: 9,
-            ..Op::new(Code::WriteAt, Raw(3))
-        })
-        .unwrap();
-        assert_eq!(sqe.offset, 9);
     }
 
     #[test]

@@ -54,10 +54,10 @@ impl Ring for Fake {
         self.capacity
     }
 
-    fn push(&mut self, sqe: &Sqe) -> bool {
+    fn push(&mut self, sqe: Sqe) -> bool {
         let room = self.unsubmitted() < self.capacity;
         if room {
-            self.queue.push_back(*sqe);
+            self.queue.push_back(sqe);
         }
         room
     }
@@ -92,12 +92,16 @@ impl Ring for Fake {
         Ok(take)
     }
 
-    fn ready(&mut self) -> bool {
+    fn ready(&self) -> bool {
         !self.completions.is_empty()
     }
 
-    fn reap(&mut self, each: impl FnMut(Cqe)) {
-        self.completions.drain(..).for_each(each);
+    fn completions(&self) -> u32 {
+        self.completions.len() as u32
+    }
+
+    fn reap(&mut self, count: u32, each: impl FnMut(Cqe)) {
+        self.completions.drain(..count as usize).for_each(each);
     }
 
     fn overflowed(&self) -> bool {

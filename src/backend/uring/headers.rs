@@ -38,7 +38,7 @@ impl Headers {
 
     /// The entry was pushed: its header is in use.
     pub(super) fn used(&mut self, sqe: &Sqe) {
-        if sqe.opcode == opcode::SENDMSG {
+        if sqe.opcode() == opcode::SENDMSG {
             self.next = (self.next + 1) % self.all.len();
         }
     }

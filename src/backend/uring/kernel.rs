@@ -1,20 +1,16 @@
 //! The kernel's ring: the one file that names the io-uring crate.
 //!
-//! The crate sets up and maps the rings and makes the system calls. Entries go in as the 64 bytes
-//! that they are and come out by the slice: the crate's builders and its iterator cost several times
-//! as much as the queues themselves.
+//! The crate sets up the rings and makes the system calls; the queues themselves are `queues`.
 
 use std::io;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
-use io_uring::{
-    Builder, CompletionQueue, EnterFlags, IoUring, Probe, SubmissionQueue, Submitter, cqueue,
-    squeue,
-};
+use io_uring::{Builder, EnterFlags, IoUring, Probe, Submitter};
 
 use super::clock::Clock;
+use super::queues::Queues;
 use super::refused::Refused;
 use super::ring::{Cqe, Enter, Register, Ring, Sqe, opcode};
 
@@ -67,9 +63,8 @@ pub(super) struct Size {
 
 /// A ring of the kernel's.
 pub(super) struct KernelRing {
-    // The views borrow `*ring`, and go before it.
-    submissions: ManuallyDrop<SubmissionQueue<'static>>,
-    completions: ManuallyDrop<CompletionQueue<'static>>,
+    queues: Queues,
+    /// Borrows `*ring`.
     submitter: Submitter<'static>,
     ring: *mut IoUring,
     clock: Clock,
@@ -81,8 +76,8 @@ pub(super) struct KernelRing {
     registered: Option<std::thread::ThreadId>,
 }
 
-// SAFETY: the views point into `*ring`, which moves with them, and nobody else has it; the crate's
-// `IoUring` is Send itself. (That one thread submits is the driver's business, and the kernel checks.)
+// SAFETY: the queues' pointers go into memory that is mapped for them alone; `*ring` moves with its view,
+// nobody else has it, and it is Send itself. (That one thread submits is the driver's business, and the kernel checks.)
 unsafe impl Send for KernelRing {}
 
 impl KernelRing {
@@ -97,20 +92,18 @@ impl KernelRing {
         }
         // Absolute deadlines came with 6.12, like this feature; they have no flag of their own.
         let absolute = params.is_feature_min_timeout();
-        let ring = Box::into_raw(Box::new(ring));
-        // SAFETY: `ring` is a valid Box that only `drop` frees, after the views; there is one view
-        // of each queue, and nobody asks `ring` for another.
-        let (submissions, completions, submitter) = unsafe {
-            (
-                (*ring).submission_shared(),
-                (*ring).completion_shared(),
-                (*ring).submitter(),
-            )
+        // SAFETY: the crate's `Parameters` is a transparent wrapper of `struct io_uring_params`, and
+        // these are this ring's; its entries have the plain sizes (Builder's default), and the crate
+        // is never asked for its own views of the queues.
+        let queues = unsafe {
+            let descriptor = BorrowedFd::borrow_raw(ring.as_raw_fd());
+            Queues::map(descriptor, &*std::ptr::from_ref(params).cast())?
         };
+        let ring = Box::into_raw(Box::new(ring));
         Ok(KernelRing {
-            submissions: ManuallyDrop::new(submissions),
-            completions: ManuallyDrop::new(completions),
-            submitter,
+            queues,
+            // SAFETY: `ring` is a valid Box that only `drop` frees, when nobody uses the view any more.
+            submitter: unsafe { (*ring).submitter() },
             ring,
             clock,
             starts_disabled: level >= Level::SingleIssuer,
@@ -197,30 +190,22 @@ fn number(error: io::Error) -> i32 {
 
 impl Ring for KernelRing {
     fn capacity(&self) -> u32 {
-        self.submissions.capacity() as u32
+        self.queues.capacity()
     }
 
     #[inline]
-    fn push(&mut self, sqe: &Sqe) -> bool {
-        const {
-            assert!(size_of::<Sqe>() == size_of::<squeue::Entry>());
-            assert!(align_of::<Sqe>() == align_of::<squeue::Entry>());
-        }
-        // SAFETY: both are the kernel's `struct io_uring_sqe`, 64 bytes without padding.
-        let entry: &squeue::Entry = unsafe { &*std::ptr::from_ref(sqe).cast() };
-        // SAFETY: what the entry points at lives until its completion (I4: the seam's promise to the
-        // driver, and the driver's for its own entries).
-        unsafe { self.submissions.push(entry) }.is_ok()
+    fn push(&mut self, sqe: Sqe) -> bool {
+        self.queues.push(sqe)
     }
 
     #[inline]
     fn unsubmitted(&self) -> u32 {
-        self.submissions.len() as u32
+        self.queues.unsubmitted()
     }
 
     #[inline]
     fn enter(&mut self, to_submit: u32, how: Enter) -> Result<u32, i32> {
-        self.submissions.sync();
+        self.queues.publish();
         let plain = |want, flags| {
             // SAFETY: there is no argument. The entries up to the tail are whole, and what they
             // point at lives (I4).
@@ -235,49 +220,39 @@ impl Ring for KernelRing {
             Enter::Sleep(None) => plain(1, self.sleep),
             Enter::Sleep(Some(time)) => self.sleep_until(to_submit, time),
         };
-        self.submissions.sync();
+        self.queues.look();
         taken.map(|taken| taken as u32).map_err(number)
     }
 
     #[inline]
-    fn ready(&mut self) -> bool {
-        self.completions.sync();
-        !self.completions.is_empty()
+    fn ready(&self) -> bool {
+        self.queues.ready()
     }
 
     #[inline]
-    fn reap(&mut self, mut each: impl FnMut(Cqe)) {
-        let mut entries = [const { MaybeUninit::<cqueue::Entry>::uninit() }; 64];
-        self.completions.sync();
-        loop {
-            let filled = self.completions.fill(&mut entries);
-            for entry in filled.iter() {
-                each(Cqe {
-                    user_data: entry.user_data(),
-                    result: entry.result(),
-                });
-            }
-            if filled.len() < 64 {
-                break;
-            }
-        }
-        // Gives the places back.
-        self.completions.sync();
+    fn completions(&self) -> u32 {
+        self.queues.completions()
+    }
+
+    #[inline]
+    fn reap(&mut self, count: u32, each: impl FnMut(Cqe)) {
+        self.queues.reap(count, each);
     }
 
     #[inline]
     fn overflowed(&self) -> bool {
-        self.submissions.cq_overflow()
+        self.queues.overflowed()
     }
 
     fn register(&mut self, what: Register) -> Result<(), i32> {
+        let submitter = &mut self.submitter;
         match what {
-            Register::Enable if self.starts_disabled => self.submitter.register_enable_rings(),
+            Register::Enable if self.starts_disabled => submitter.register_enable_rings(),
             Register::Enable => Ok(()),
-            Register::Descriptor => self.submitter.register_ring_fd().map(|()| {
+            Register::Descriptor => submitter.register_ring_fd().map(|()| {
                 self.registered = Some(std::thread::current().id());
             }),
-            Register::Signal(eventfd) => self.submitter.register_eventfd(eventfd),
+            Register::Signal(eventfd) => submitter.register_eventfd(eventfd),
         }
         .map_err(number)
     }
@@ -295,13 +270,9 @@ impl Drop for KernelRing {
         if self.registered == Some(std::thread::current().id()) {
             let _ = self.submitter.unregister_ring_fd();
         }
-        // SAFETY: nobody uses the views any more; they write to the rings as they go, so they go
-        // before the Box, which was made in `new` and is freed here alone.
-        unsafe {
-            ManuallyDrop::drop(&mut self.submissions);
-            ManuallyDrop::drop(&mut self.completions);
-            drop(Box::from_raw(self.ring));
-        }
+        // SAFETY: made from a Box in `new`, freed here alone; the submitter, which does nothing when it
+        // is dropped, is not used any more. (The queues have their own mapping of the memory.)
+        drop(unsafe { Box::from_raw(self.ring) });
     }
 }
 

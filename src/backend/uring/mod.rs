@@ -6,7 +6,8 @@
 //! run time, see [`Uring::new`]; where io_uring is refused, [`Refused`] names the cause.
 //!
 //! The parts: `driver` is the [`Lane`](super::Lane) with all its policies, over the `ring` trait;
-//! `kernel` is that trait on the real thing, and the only file that names the io-uring crate;
+//! `kernel` is that trait on the real thing, and the only file that names the io-uring crate, with
+//! `queues`, the ring's memory;
 //! `encode` turns operations into entries; `bell` wakes a sleeping lane, `notify` somebody else's
 //! executor.
 //!
@@ -22,6 +23,7 @@ mod fake;
 mod headers;
 mod kernel;
 mod notify;
+mod queues;
 mod refused;
 mod ring;
 

@@ -6,13 +6,13 @@
 
 use std::os::fd::RawFd;
 
-/// A submission entry, field by field what `struct io_uring_sqe` is (io_uring_enter(2)).
+/// A submission entry, field by field what `struct io_uring_sqe` is (io_uring_enter(2)). What follows
+/// there (buffer index, personality, file index and what later kernels put there) is unused: zero.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub(super) struct Sqe {
-    pub(super) opcode: u8,
-    pub(super) flags: u8,
-    pub(super) ioprio: u16,
+    /// The opcode, and behind it flags and priority, of which we use none.
+    pub(super) opcode: [u8; 4],
     pub(super) fd: i32,
     /// `off` or `addr2`.
     pub(super) offset: u64,
@@ -21,8 +21,6 @@ pub(super) struct Sqe {
     /// `rw_flags`, `msg_flags`, `accept_flags` and the rest of that union.
     pub(super) op_flags: u32,
     pub(super) user_data: u64,
-    /// Buffer index, personality, file index and what later kernels put there: unused.
-    pub(super) rest: [u64; 3],
 }
 
 impl Sqe {
@@ -30,17 +28,20 @@ impl Sqe {
     #[inline]
     pub(super) const fn new(opcode: u8, fd: i32, user_data: u64) -> Sqe {
         Sqe {
-            opcode,
-            flags: 0,
-            ioprio: 0,
+            opcode: [opcode, 0, 0, 0],
             fd,
             offset: 0,
             address: 0,
             len: 0,
             op_flags: 0,
             user_data,
-            rest: [0; 3],
         }
+    }
+
+    /// What is to be done: one of [`opcode`].
+    #[inline]
+    pub(super) const fn opcode(&self) -> u8 {
+        self.opcode[0]
     }
 }
 
@@ -117,7 +118,7 @@ pub(super) trait Ring {
     fn capacity(&self) -> u32;
 
     /// Puts an entry behind those that the kernel has not taken yet. False if there is no room.
-    fn push(&mut self, sqe: &Sqe) -> bool;
+    fn push(&mut self, sqe: Sqe) -> bool;
 
     /// How many entries the kernel has not taken yet.
     fn unsubmitted(&self) -> u32;
@@ -127,10 +128,13 @@ pub(super) trait Ring {
     fn enter(&mut self, to_submit: u32, how: Enter) -> Result<u32, i32>;
 
     /// Whether completions are there for the taking.
-    fn ready(&mut self) -> bool;
+    fn ready(&self) -> bool;
 
-    /// Takes out all completions that are there.
-    fn reap(&mut self, each: impl FnMut(Cqe));
+    /// How many completions are there for the taking.
+    fn completions(&self) -> u32;
+
+    /// Takes out the first `count` completions: no more than are there. Calls `each` that often.
+    fn reap(&mut self, count: u32, each: impl FnMut(Cqe));
 
     /// Whether the kernel keeps completions that found the queue full; an enter that asks for
     /// completions brings them.

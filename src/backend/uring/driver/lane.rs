@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::{Active, Driver, Own, Waiting};
+use super::{Driver, Own, Waiting};
 use crate::backend::uring::encode;
 use crate::backend::uring::notify::Notifier;
 use crate::backend::uring::ring::{Enter, Register, Ring};
@@ -19,23 +19,10 @@ impl<R: Ring + Send> Lane for Driver<R> {
     unsafe fn submit(&mut self, token: Token, op: &Op, _: &Origin) -> Submitted {
         self.in_flight += 1;
         // What is out of the ordinary goes out of line, and is the last thing done: so nothing has to
-        // be saved over a call.
-        let Some(place) = self.active.get_mut(token.index() as usize) else {
-            return self.submit_rare(token, op);
-        };
-        let Some(sqe) = encode::frequent(token, op) else {
-            return self.submit_rare(token, op);
-        };
-        *place = Active {
-            token,
-            op: *op,
-            canceled: false,
-        };
-        // If anything waits for the queue it is full: nobody is overtaken here.
-        if self.ring.push(&sqe) {
-            Submitted::Pending
-        } else {
-            self.submit_late(token)
+        // be saved over a call. If anything waits for the queue it is full: nobody is overtaken here.
+        match encode::frequent(token, op) {
+            Some(sqe) if self.ring.push(sqe) => Submitted::Pending,
+            _ => self.submit_slowly(token, op),
         }
     }
 
@@ -47,12 +34,8 @@ impl<R: Ring + Send> Lane for Driver<R> {
             });
             return;
         }
-        match self.active.get_mut(token.index() as usize) {
-            Some(active) if active.token == token => active.canceled = true,
-            _ => return,
-        }
-        let waits = Waiting::Operation(token);
-        if let Some(at) = self.waiting.iter().position(|what| *what == waits) {
+        let is_it = |what: &Waiting| matches!(what, Waiting::Operation(waits, _) if *waits == token);
+        if let Some(at) = self.waiting.iter().position(is_it) {
             // The kernel has not seen it: nothing has happened, and nothing will.
             self.waiting.remove(at);
             self.ready.push(Completion {
@@ -162,23 +145,15 @@ impl<R: Ring + Send> Lane for Driver<R> {
 }
 
 impl<R: Ring> Driver<R> {
-    /// Out of the frequent path's way, which so has few registers to save.
+    /// What is rare, or finds no room.
     #[cold]
     #[inline(never)]
-    fn submit_rare(&mut self, token: Token, op: &Op) -> Submitted {
+    fn submit_slowly(&mut self, token: Token, op: &Op) -> Submitted {
         if op.code == Code::Timer {
             self.timers.arm(token, op.offset);
         } else {
-            self.remember(token, op);
-            self.place(Waiting::Operation(token));
+            self.place(Waiting::Operation(token, op));
         }
-        Submitted::Pending
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn submit_late(&mut self, token: Token) -> Submitted {
-        self.place(Waiting::Operation(token));
         Submitted::Pending
     }
 

@@ -11,8 +11,8 @@ use super::*;
 use crate::backend::uring::kernel::{KernelRing, Level};
 use crate::backend::uring::{Options, Uring};
 use crate::backend::{
-    Backend, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Notified, Origin, Segment, Waited,
-    open_flags,
+    Backend, CANCELED, Code, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Notified, Origin,
+    Segment, Waited, open_flags,
 };
 use crate::choice::EventId;
 
@@ -52,7 +52,7 @@ fn token(index: u32) -> Token {
 /// Submits under a token with this index. The tests keep all memory until they end.
 fn submit(lane: &mut impl Lane, index: u32, op: Op) {
     // SAFETY: see above (I4).
-    unsafe { lane.submit(token(index), &op, &origin()) };
+    unsafe { lane.submit(token(index), Box::leak(Box::new(op)), &origin()) };
 }
 
 /// Waits for the one completion that is due.
@@ -406,7 +406,10 @@ fn files_are_created_written_measured_and_read() {
         assert_eq!(run(lane, at(4, bytes(Code::ReadAt, file, &mut buffer))), 8);
         assert_eq!(&buffer, b"\x000123456");
         assert_eq!(run(lane, at(15, bytes(Code::ReadAt, file, &mut buffer))), 0);
-        let last = run(lane, at(u64::MAX, bytes(Code::ReadAt, file, &mut buffer)));
+        let last = run(
+            lane,
+            at(u64::MAX - 1, bytes(Code::ReadAt, file, &mut buffer)),
+        );
         assert_eq!(last, -libc::EINVAL);
         lane.close(file);
         let again = run(lane, open(open_flags::WRITE | open_flags::TRUNCATE));
