@@ -164,6 +164,7 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
     const VTABLE: &'static VTable = &VTable {
         complete: Self::call,
         at_teardown: Some(Self::DROP),
+        unreturned: None,
         orphaned: false,
         name: K::NAME,
     };
@@ -171,12 +172,14 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
     const INTERNAL: &'static VTable = &VTable {
         complete: Self::call,
         at_teardown: None,
+        unreturned: None,
         orphaned: false,
         name: K::NAME,
     };
     const DROP: &'static VTable = &VTable {
         complete: Self::drop_uninvoked,
         at_teardown: None,
+        unreturned: None,
         orphaned: false,
         name: K::NAME,
     };

@@ -43,6 +43,8 @@ pub(crate) struct VTable {
     pub(crate) complete: unsafe fn(&Local, &'static Slot, i32),
     /// What stands in its place once the proactor is torn down: handlers are not called any more.
     pub(crate) at_teardown: Option<&'static VTable>,
+    /// What stands in its place if the initiating call panics: its future was never made.
+    pub(crate) unreturned: Option<&'static VTable>,
     /// Its future is gone: the result is thrown away.
     pub(crate) orphaned: bool,
     /// What reports call the operation.
@@ -368,6 +370,7 @@ const fn fits_inline<T>() -> bool {
 static VACANT: VTable = VTable {
     complete: vacant,
     at_teardown: None,
+    unreturned: None,
     orphaned: false,
     name: "nothing",
 };

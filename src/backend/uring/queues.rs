@@ -216,14 +216,14 @@ impl Queues {
     /// Writes an entry behind the others. False if there is no room. The kernel sees it after
     /// [`publish`](Queues::publish).
     #[inline]
-    pub(super) fn push(&mut self, sqe: Sqe) -> bool {
+    pub(super) fn push_with(&mut self, fill: impl FnOnce(&mut Sqe)) -> bool {
         if self.tail == self.limit {
             return false;
         }
         let place = self.tail & self.mask;
-        // SAFETY: a power of two many places are mapped. The kernel has taken what stood here, and
-        // reads it again only after the tail has passed it.
-        unsafe { self.slots.add(place as usize).cast().write(sqe) };
+        // SAFETY: a power of two many places are mapped, of zeros or former entries. The kernel has
+        // taken what stood here, and reads it again only after the tail has passed it.
+        fill(unsafe { self.slots.add(place as usize).cast().as_mut() });
         self.tail = self.tail.wrapping_add(1);
         true
     }

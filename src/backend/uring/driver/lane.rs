@@ -20,8 +20,10 @@ impl<R: Ring + Send> Lane for Driver<R> {
         self.in_flight += 1;
         // What is out of the ordinary goes out of line, and is the last thing done: so nothing has to
         // be saved over a call. If anything waits for the queue it is full: nobody is overtaken here.
-        match encode::frequent(token, op) {
-            Some(sqe) if self.ring.push(sqe) => Submitted::Pending,
+        match encode::frequent(op) {
+            Some(shape) if self.ring.push_with(|sqe| shape.fill(sqe, token, op)) => {
+                Submitted::Pending
+            }
             _ => self.submit_slowly(token, op),
         }
     }
