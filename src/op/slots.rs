@@ -376,7 +376,11 @@ static VACANT: VTable = VTable {
 };
 
 unsafe fn vacant(_: &Local, slot: &'static Slot, _: i32) {
-    debug_assert!(false, "a completion reached the free slot {:?}", slot.token());
+    debug_assert!(
+        false,
+        "a completion reached the free slot {:?}",
+        slot.token()
+    );
 }
 
 /// All slots of one worker: chunks that double in size and are never given back, and a free list.
@@ -589,8 +593,7 @@ mod tests {
         let slots = Slots::new();
         let slot = slots.take().unwrap();
         let index = slot.token().index();
-        slot.token
-            .set(Token::new(index, LATE - 2, Tag::Operation));
+        slot.token.set(Token::new(index, LATE - 2, Tag::Operation));
         slots.give_back(slot);
         assert_eq!(slots.take().unwrap().token().index(), index);
         slots.give_back(slot);

@@ -161,11 +161,7 @@ impl Queues {
         let cqes = params.cq.cqes as usize + completions as usize * size_of::<RawCqe>();
         let len = if with_array { cqes.max(array) } else { cqes };
         let rings = Mapping::new(ring, OFF_RINGS, len)?;
-        let places = Mapping::new(
-            ring,
-            OFF_ENTRIES,
-            entries as usize * size_of::<Entry>(),
-        )?;
+        let places = Mapping::new(ring, OFF_ENTRIES, entries as usize * size_of::<Entry>())?;
         if with_array {
             // Entry i stands at place i, for ever.
             let array: NonNull<u32> = rings.at(params.sq.array);

@@ -36,7 +36,8 @@ impl<R: Ring + Send> Lane for Driver<R> {
             });
             return;
         }
-        let is_it = |what: &Waiting| matches!(what, Waiting::Operation(waits, _) if *waits == token);
+        let is_it =
+            |what: &Waiting| matches!(what, Waiting::Operation(waits, _) if *waits == token);
         if let Some(at) = self.waiting.iter().position(is_it) {
             // The kernel has not seen it: nothing has happened, and nothing will.
             self.waiting.remove(at);
