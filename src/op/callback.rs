@@ -68,7 +68,14 @@ where
     let started = Arc::new(Started::new(home));
     let target = started.clone();
     home.send(Message::Run(Box::new(move |local: &Local| {
-        start_sent(local, kind, handler, &started, terms, Callback::<K, H>::VTABLE);
+        start_sent(
+            local,
+            kind,
+            handler,
+            &started,
+            terms,
+            Callback::<K, H>::VTABLE,
+        );
     })));
     Cancel::of_started(target)
 }
@@ -105,7 +112,14 @@ pub(super) fn start_internal<K, H>(
     K: Kind + 'static,
     H: FnOnce(K::Output) + Send + 'static,
 {
-    start_sent(local, kind, handler, started, terms, Callback::<K, H>::INTERNAL);
+    start_sent(
+        local,
+        kind,
+        handler,
+        started,
+        terms,
+        Callback::<K, H>::INTERNAL,
+    );
 }
 
 /// Not one slot is left: the handler hears of it as soon as the running one has returned.
@@ -178,6 +192,7 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
         complete: Self::call,
         stop_external: stop_external::<K, Both<K, H>>(),
         at_teardown: Some(Self::DROP),
+        unreturned: None,
         orphaned: false,
         name: K::NAME,
     };
@@ -186,6 +201,7 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
         complete: Self::call,
         stop_external: stop_external::<K, Both<K, H>>(),
         at_teardown: None,
+        unreturned: None,
         orphaned: false,
         name: K::NAME,
     };
@@ -193,6 +209,7 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
         complete: Self::drop_uninvoked,
         stop_external: stop_external::<K, Both<K, H>>(),
         at_teardown: None,
+        unreturned: None,
         orphaned: false,
         name: K::NAME,
     };

@@ -809,7 +809,8 @@ impl Local {
     #[inline(never)]
     fn detach_special(&self, slot: &'static Slot) {
         if slot.is(special::DEADLINE)
-            && let Some(lane) = self.lane.borrow_mut().as_mut() {
+            && let Some(lane) = self.lane.borrow_mut().as_mut()
+        {
             lane.disarm(slot.deadline_token());
         }
     }

@@ -70,11 +70,6 @@ impl<K: Kind + 'static> InFlight<K> {
         let home = kind.home();
         match quick(&kind, terms) {
             Some((local, slot)) => {
-                // Before it starts: if a method of the buffer panics, this is dropped.
-                let this = InFlight {
-                    home,
-                    place: Place::Here(slot),
-                };
                 // SAFETY: the slot was just taken, its payload is empty; the vtable fits the payload;
                 // nobody else looks into the slot while it starts.
                 unsafe {
@@ -82,7 +77,10 @@ impl<K: Kind + 'static> InFlight<K> {
                     slot.vtable.set(Awaited::<K>::VTABLE);
                     local.start_quickly(slot, &mut *slot.get::<K>());
                 }
-                this
+                InFlight {
+                    home,
+                    place: Place::Here(slot),
+                }
             }
             None => InFlight {
                 home,
@@ -117,10 +115,6 @@ fn start_otherwise<K: Kind + 'static>(
         fetched.put(output);
         return Place::Elsewhere(fetched);
     };
-    let this = InFlight::<K> {
-        home,
-        place: Place::Here(slot),
-    };
     let budget = local.ready_budget.get();
     // SAFETY: as in `InFlight::start`.
     let is_ready = unsafe {
@@ -132,7 +126,6 @@ fn start_otherwise<K: Kind + 'static>(
         local.ready_budget.set(budget.saturating_sub(1));
         local.detach(slot);
     }
-    std::mem::forget(this);
     Place::Here(slot)
 }
 
@@ -158,15 +151,26 @@ impl<K: Kind + 'static> Future for InFlight<K> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<K::Output> {
         // As long as the slot is ours no other proactor lives there: who is inside is in this one.
-        let (slot, local) = match (&self.place, self.home.home.here()) {
-            (Place::Here(slot), Some(local)) => (*slot, local),
-            _ => {
-                // Into a place of its own, so that the output stays in registers otherwise.
-                let mut output = None;
-                self.poll_otherwise(cx, &mut output);
-                return output.map_or(Poll::Pending, Poll::Ready);
-            }
-        };
+        if let Place::Here(slot) = self.place
+            && let Some(local) = self.home.home.here()
+        {
+            return self.poll_here(local, slot, cx);
+        }
+        // Into a place of its own, so that the output stays in registers otherwise.
+        let mut output = None;
+        self.poll_otherwise(cx, &mut output);
+        output.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<K: Kind + 'static> InFlight<K> {
+    #[inline(always)]
+    fn poll_here(
+        &mut self,
+        local: &'static Local,
+        slot: &'static Slot,
+        cx: &mut Context<'_>,
+    ) -> Poll<K::Output> {
         if slot.life() == life::DONE {
             // It is Here: there is nothing to drop.
             std::mem::forget(std::mem::replace(&mut self.place, Place::Over));
@@ -232,6 +236,9 @@ pub(super) fn already_polled() -> ! {
 impl<K: Kind> Drop for InFlight<K> {
     #[inline]
     fn drop(&mut self) {
+        if matches!(self.place, Place::Over) {
+            return;
+        }
         match std::mem::replace(&mut self.place, Place::Over) {
             Place::Over => {}
             Place::Here(slot) => let_go::<K>(self.home, slot),
@@ -286,6 +293,7 @@ impl<K: Kind> Awaited<K> {
         complete: Self::wake,
         stop_external: stop_external::<K, K>(),
         at_teardown: None,
+        unreturned: Some(Self::ORPHAN),
         orphaned: false,
         name: K::NAME,
     };
@@ -293,6 +301,7 @@ impl<K: Kind> Awaited<K> {
         complete: Self::discard,
         stop_external: stop_external::<K, K>(),
         at_teardown: None,
+        unreturned: None,
         orphaned: true,
         name: K::NAME,
     };

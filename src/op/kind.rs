@@ -50,7 +50,11 @@ impl Activation {
     ) -> Result<Activation, i32> {
         let mut activation = Activation::on(object, code)?;
         activation.op.ptr = ptr;
-        activation.op.len = len.min(MAX_TRANSFER) as u32;
+        activation.op.len = if len <= MAX_TRANSFER {
+            len as u32
+        } else {
+            longest()
+        };
         activation.writable = matches!(code, Code::Recv | Code::ReadAt);
         Ok(activation)
     }
@@ -61,6 +65,12 @@ impl Activation {
 #[inline]
 pub(crate) fn offset(offset: u64) -> u64 {
     offset.min(u64::MAX - 1)
+}
+
+#[cold]
+#[inline(never)]
+fn longest() -> u32 {
+    MAX_TRANSFER as u32
 }
 
 /// How an operation proceeds. A single operation has one activation; a composed one has several, one

@@ -167,7 +167,10 @@ impl Object {
     /// Whether the operation in this slot is in flight on it.
     fn has(&self, slot: &Slot) -> bool {
         matches!(slot.life(), life::PENDING | life::SUBMITTING)
-            && slot.object.get().is_some_and(|object| std::ptr::eq(object, self))
+            && slot
+                .object
+                .get()
+                .is_some_and(|object| std::ptr::eq(object, self))
     }
 
     /// The last operations of either direction, if they are in flight.

@@ -140,4 +140,3 @@ impl<K: Kind + 'static> Drop for Parcel<K> {
         }
     }
 }
-

@@ -37,6 +37,8 @@ pub(crate) struct VTable {
     pub(crate) stop_external: Option<unsafe fn(&Local, &'static Slot) -> bool>,
     /// What stands in its place once the proactor is torn down: handlers are not called any more.
     pub(crate) at_teardown: Option<&'static VTable>,
+    /// What stands in its place if the initiating call panics: its future was never made.
+    pub(crate) unreturned: Option<&'static VTable>,
     /// Its future is gone: the result is thrown away.
     pub(crate) orphaned: bool,
     /// What reports call the operation.
@@ -369,12 +371,17 @@ static VACANT: VTable = VTable {
     complete: vacant,
     stop_external: None,
     at_teardown: None,
+    unreturned: None,
     orphaned: false,
     name: "nothing",
 };
 
 unsafe fn vacant(_: &Local, slot: &'static Slot, _: i32) {
-    debug_assert!(false, "a completion reached the free slot {:?}", slot.token());
+    debug_assert!(
+        false,
+        "a completion reached the free slot {:?}",
+        slot.token()
+    );
 }
 
 /// All slots of one worker: chunks that double in size and are never given back, and a free list.
@@ -587,8 +594,7 @@ mod tests {
         let slots = Slots::new();
         let slot = slots.take().unwrap();
         let index = slot.token().index();
-        slot.token
-            .set(Token::new(index, LATE - 2, Tag::Operation));
+        slot.token.set(Token::new(index, LATE - 2, Tag::Operation));
         slots.give_back(slot);
         assert_eq!(slots.take().unwrap().token().index(), index);
         slots.give_back(slot);

@@ -47,11 +47,18 @@ pub(super) fn quick<K: Steps>(kind: &K, terms: Terms) -> Option<(&'static Local,
 struct Unwound<'a> {
     local: &'a Local,
     slot: &'static Slot,
+    /// The initiating call has not returned: what it would have returned will not be there.
+    is_first: bool,
 }
 
 impl Drop for Unwound<'_> {
     #[cold]
     fn drop(&mut self) {
+        if self.is_first
+            && let Some(unreturned) = self.slot.vtable.get().unreturned
+        {
+            self.slot.vtable.set(unreturned);
+        }
         self.local.complete_later(self.slot, PANICKED);
     }
 }
@@ -129,7 +136,12 @@ impl Local {
     #[inline(always)]
     fn activate<K: Steps>(&self, slot: &'static Slot, kind: &mut K, way: Way) -> bool {
         // The kind asks its buffer: user code.
-        let unwound = Unwound { local: self, slot };
+        let is_first = !matches!(way, Way::Next);
+        let unwound = Unwound {
+            local: self,
+            slot,
+            is_first,
+        };
         let activation = kind.activate(self);
         std::mem::forget(unwound);
         let Activation {
@@ -157,11 +169,10 @@ impl Local {
         }
         match way {
             Way::Quick => return self.submit_quickly(slot),
-            Way::Other { may_be_ready } => {
-                slot.origin.writable.set(writable);
-                slot.origin.may_be_ready.set(may_be_ready);
-            }
+            Way::Other { may_be_ready } => slot.origin.may_be_ready.set(may_be_ready),
+            Way::Next => slot.origin.may_be_ready.set(false),
         }
+        slot.origin.writable.set(writable);
         match self.submit(slot) {
             Submitted::Pending => false,
             Submitted::Ready(result) => {
@@ -175,15 +186,17 @@ impl Local {
     /// Hands the slot's activation to the lane of a real kernel, which never has it ready.
     #[inline(always)]
     fn submit_quickly(&self, slot: &'static Slot) -> bool {
-        debug_assert!(!self.is_virtual.get() && self.lane.try_borrow_mut().is_ok());
+        debug_assert!(!self.is_virtual.get());
+        debug_assert!(self.lane.try_borrow_mut().is_ok_and(|lane| lane.is_some()));
         // SAFETY: the lane is borrowed only for as long as one of its methods runs, on this thread,
         // and that of a real kernel calls nothing of its caller's (its contract): so it is not now.
-        let lane = unsafe { &mut *self.lane.as_ptr() };
-        match lane {
-            // SAFETY: as in `submit`.
-            Some(lane) => drop(unsafe { lane.submit(slot.token(), slot.op(), slot.origin.get()) }),
-            None => drop(self.no_lane(slot)),
-        }
+        // The rest as in `submit`.
+        // As long as there is room for an operation (Slots::set_room) there is a lane.
+        let submitted = unsafe {
+            let lane = (*self.lane.as_ptr()).as_mut().unwrap_unchecked();
+            lane.submit(slot.token(), slot.op(), slot.origin.get())
+        };
+        debug_assert_eq!(submitted, Submitted::Pending);
         false
     }
 
@@ -240,16 +253,15 @@ impl Local {
     }
 
     /// A composed operation takes in a result; true if it has submitted its next activation.
-    pub(super) fn goes_on<K: Steps>(
-        &self,
-        slot: &'static Slot,
-        kind: &mut K,
-        result: i32,
-    ) -> bool {
+    pub(super) fn goes_on<K: Steps>(&self, slot: &'static Slot, kind: &mut K, result: i32) -> bool {
         // The kind asks its buffer: user code, which may drop or poll the operation's own future. That
         // must not find it done while `kind` is borrowed.
         slot.set_life(life::SUBMITTING);
-        let unwound = Unwound { local: self, slot };
+        let unwound = Unwound {
+            local: self,
+            slot,
+            is_first: false,
+        };
         let next = kind.next(result, slot.stop.get());
         std::mem::forget(unwound);
         if !next {
@@ -268,13 +280,7 @@ impl Local {
             self.begin_step(slot.origin.event.get());
             slot.origin.event.set(self.next_event());
         }
-        self.activate(
-            slot,
-            kind,
-            Way::Other {
-                may_be_ready: false,
-            },
-        );
+        self.activate(slot, kind, Way::Next);
         // It was asked to stop between two steps: the new one is to end as well.
         if slot.stop.get() != Stop::No {
             self.stop_slot(slot, slot.stop.get());
@@ -310,4 +316,6 @@ enum Way {
     Other {
         may_be_ready: bool,
     },
+    /// Not the first of its operation.
+    Next,
 }

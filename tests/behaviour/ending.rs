@@ -196,7 +196,9 @@ fn a_future_finished_after_its_proactor_gives_the_buffer_back_and_says_why() {
     });
 
     fn now<F: IntoFuture<IntoFuture: Unpin>>(future: F) -> F::Output {
-        match std::pin::Pin::new(&mut future.into_future()).poll(&mut Context::from_waker(Waker::noop())) {
+        match std::pin::Pin::new(&mut future.into_future())
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready(output) => output,
             Poll::Pending => panic!("nobody will ever wake it"),
         }

@@ -312,11 +312,7 @@ impl<R: Ring> Driver<R> {
 /// it out, if at all.
 #[cold]
 #[inline(never)]
-fn special(
-    cqe: Cqe,
-    rang: &mut bool,
-    own: &mut io::Result<()>,
-) -> Option<Token> {
+fn special(cqe: Cqe, rang: &mut bool, own: &mut io::Result<()>) -> Option<Token> {
     let token = Token(cqe.user_data);
     if token == LISTEN {
         *rang = true;

@@ -54,9 +54,11 @@ impl Ring for Fake {
         self.capacity
     }
 
-    fn push(&mut self, sqe: Sqe) -> bool {
+    fn push_with(&mut self, fill: impl FnOnce(&mut Sqe)) -> bool {
         let room = self.unsubmitted() < self.capacity;
         if room {
+            let mut sqe = Sqe::new(0, -1, 0);
+            fill(&mut sqe);
             self.queue.push_back(sqe);
         }
         room

@@ -194,8 +194,8 @@ impl Ring for KernelRing {
     }
 
     #[inline]
-    fn push(&mut self, sqe: Sqe) -> bool {
-        self.queues.push(sqe)
+    fn push_with(&mut self, fill: impl FnOnce(&mut Sqe)) -> bool {
+        self.queues.push_with(fill)
     }
 
     #[inline]

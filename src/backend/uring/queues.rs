@@ -161,11 +161,7 @@ impl Queues {
         let cqes = params.cq.cqes as usize + completions as usize * size_of::<RawCqe>();
         let len = if with_array { cqes.max(array) } else { cqes };
         let rings = Mapping::new(ring, OFF_RINGS, len)?;
-        let places = Mapping::new(
-            ring,
-            OFF_ENTRIES,
-            entries as usize * size_of::<Entry>(),
-        )?;
+        let places = Mapping::new(ring, OFF_ENTRIES, entries as usize * size_of::<Entry>())?;
         if with_array {
             // Entry i stands at place i, for ever.
             let array: NonNull<u32> = rings.at(params.sq.array);
@@ -216,14 +212,14 @@ impl Queues {
     /// Writes an entry behind the others. False if there is no room. The kernel sees it after
     /// [`publish`](Queues::publish).
     #[inline]
-    pub(super) fn push(&mut self, sqe: Sqe) -> bool {
+    pub(super) fn push_with(&mut self, fill: impl FnOnce(&mut Sqe)) -> bool {
         if self.tail == self.limit {
             return false;
         }
         let place = self.tail & self.mask;
-        // SAFETY: a power of two many places are mapped. The kernel has taken what stood here, and
-        // reads it again only after the tail has passed it.
-        unsafe { self.slots.add(place as usize).cast().write(sqe) };
+        // SAFETY: a power of two many places are mapped, of zeros or former entries. The kernel has
+        // taken what stood here, and reads it again only after the tail has passed it.
+        fill(unsafe { self.slots.add(place as usize).cast().as_mut() });
         self.tail = self.tail.wrapping_add(1);
         true
     }

@@ -117,8 +117,14 @@ pub(super) trait Ring {
     /// How many entries the submission queue holds.
     fn capacity(&self) -> u32;
 
-    /// Puts an entry behind those that the kernel has not taken yet. False if there is no room.
-    fn push(&mut self, sqe: Sqe) -> bool;
+    /// Puts an entry behind those that the kernel has not taken yet: `fill` sets every field of its
+    /// place. False if there is no room.
+    fn push_with(&mut self, fill: impl FnOnce(&mut Sqe)) -> bool;
+
+    /// The same of an entry that is ready.
+    fn push(&mut self, sqe: Sqe) -> bool {
+        self.push_with(|place| *place = sqe)
+    }
 
     /// How many entries the kernel has not taken yet.
     fn unsubmitted(&self) -> u32;

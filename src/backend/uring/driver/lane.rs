@@ -20,8 +20,10 @@ impl<R: Ring + Send> Lane for Driver<R> {
         self.in_flight += 1;
         // What is out of the ordinary goes out of line, and is the last thing done: so nothing has to
         // be saved over a call. If anything waits for the queue it is full: nobody is overtaken here.
-        match encode::frequent(token, op) {
-            Some(sqe) if self.ring.push(sqe) => Submitted::Pending,
+        match encode::frequent(op) {
+            Some(shape) if self.ring.push_with(|sqe| shape.fill(sqe, token, op)) => {
+                Submitted::Pending
+            }
             _ => self.submit_slowly(token, op),
         }
     }
@@ -34,7 +36,8 @@ impl<R: Ring + Send> Lane for Driver<R> {
             });
             return;
         }
-        let is_it = |what: &Waiting| matches!(what, Waiting::Operation(waits, _) if *waits == token);
+        let is_it =
+            |what: &Waiting| matches!(what, Waiting::Operation(waits, _) if *waits == token);
         if let Some(at) = self.waiting.iter().position(is_it) {
             // The kernel has not seen it: nothing has happened, and nothing will.
             self.waiting.remove(at);
