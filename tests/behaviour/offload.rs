@@ -414,7 +414,7 @@ fn after_the_end_of_the_proactor_it_is_an_error() {
         let dropped = Told::nothing();
         drop(proactor);
         let (awaited, guard) = (Dropped(dropped.clone()), Dropped(dropped.clone()));
-        let mut late = std::pin::pin!(handle.offload(move || drop(awaited)));
+        let mut late = std::pin::pin!(handle.offload(move || drop(awaited)).into_future());
         let mut cx = Context::from_waker(Waker::noop());
         let Poll::Ready(result) = late.as_mut().poll(&mut cx) else {
             panic!("nobody will ever wake it")
