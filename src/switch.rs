@@ -60,8 +60,9 @@ pub(crate) trait Switcher {
         ready: &mut dyn FnMut() -> bool,
     ) -> bool;
 
-    /// Everybody but the running handler comes to the end of what it has begun.
-    fn settle(&self);
+    /// Everybody but the running handler comes to the end of what it has begun. False: that can't be
+    /// waited for, since this is an unwinding.
+    fn settle(&self) -> bool;
 
     /// All that the running handler has done so far happens before whoever acquires `id`.
     fn released(&self, id: u64);
@@ -131,9 +132,10 @@ fn asked<R>(act: impl FnOnce(&dyn Switcher) -> R) -> Option<R> {
     switcher.map(|switcher| act(&*switcher))
 }
 
-/// Everybody else who is suspended comes to an end first: a teardown inside a handler.
-pub(crate) fn settle() {
-    with_switcher(|switcher| switcher.settle());
+/// Everybody else who is suspended comes to an end first: a teardown inside a handler. False: some
+/// can't be waited for.
+pub(crate) fn settle() -> bool {
+    with_switcher(|switcher| switcher.settle()).unwrap_or(true)
 }
 
 /// What the running handler has done so far happens before whoever [acquires](acquired) `id`: the

@@ -120,7 +120,7 @@ fn watch(bell: &Bell, homes: &[HomeRef], budget: Duration, report: &Report) {
             let overrun = Overrun {
                 what: sample.name,
                 location: sample.location,
-                thread: owner.map_or_else(String::new, |owner| owner.name),
+                thread: owner.map_or_else(String::new, |owner| owner.name.to_string()),
                 budget,
             };
             // A callback that panics has said so: the watch goes on.

@@ -557,15 +557,17 @@ impl Switcher for Workers {
         }
     }
 
-    fn settle(&self) {
+    fn settle(&self) -> bool {
         if self.running.get() == NOBODY {
-            return self.finish();
+            self.finish();
+            return true;
         }
         self.accepts.set(false);
         while self.begun.get() > 1 && !std::thread::panicking() {
             let point = Point::Sync("the end of all other handlers");
             self.block(point, Location::caller(), &mut || self.begun.get() == 1);
         }
+        self.begun.get() == 1
     }
 
     fn released(&self, id: u64) {

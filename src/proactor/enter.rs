@@ -28,8 +28,8 @@ pub(super) fn enter(home: HomeRef) -> Result<Inside, RunError> {
     match &*owner {
         Some(owner) if owner.id != caller.id => {
             return Err(RunError::WrongThread {
-                owner: owner.name.clone(),
-                caller: caller.name,
+                owner: owner.name.to_string(),
+                caller: caller.name.to_string(),
             });
         }
         Some(_) => {}

@@ -277,7 +277,7 @@ fn ask<T: Send + 'static>(
     }
     let name = owner
         .as_ref()
-        .map_or_else(String::new, |owner| owner.name.clone());
+        .map_or_else(String::new, |owner| owner.name.to_string());
     drop(owner);
     let (answer, answered) = std::sync::mpsc::channel();
     home.send(Message::Run(Box::new(move |local| {

@@ -89,7 +89,7 @@ impl Team {
                 .spawn(move || serve(&crew, index, home, &shared))?;
             *owner = Some(crate::op::home::Owner {
                 id: thread.thread().id(),
-                name,
+                name: name.into(),
             });
             drop(owner);
             team.indices.push(index);

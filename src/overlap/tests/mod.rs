@@ -2,12 +2,14 @@
 
 mod speed;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::choice::{Alternatives, Chooser, Kind, Site};
 use crate::sim::{Config, TraceEvent, What};
+use crate::op::home::Message;
 use crate::switch;
 use crate::{Proactor, RunEnd};
 
@@ -145,6 +147,51 @@ fn a_proactor_that_is_dropped_in_its_handler_lets_others_end_first() {
         overlapped > 0,
         "one was suspended when the proactor was dropped"
     );
+}
+
+#[test]
+fn a_proactor_that_a_panic_drops_is_torn_down_when_nobody_is_inside() {
+    let ended = Arc::new(AtomicBool::new(false));
+    let end = ended.clone();
+    run(&[(0, 1)], move |proactor, _| {
+        let (handle, owner, end) = (proactor.handle(), Arc::new(Mutex::new(None)), end.clone());
+        drop(proactor.spawn(std::future::poll_fn(move |_| {
+            let _ = handle.now();
+            end.store(true, Relaxed);
+            std::task::Poll::Ready(())
+        })));
+        let own = owner.clone();
+        proactor.post(move || {
+            let _own: Option<Proactor> = own.lock().expect("no panic").take();
+            std::panic::resume_unwind(Box::new(()));
+        });
+        let running = std::mem::ManuallyDrop::new(proactor);
+        // SAFETY: a proactor is plain data; exactly one of the two is dropped, in the handler.
+        *owner.lock().expect("no panic") = Some(unsafe { std::ptr::read(&*running) });
+        let ran = std::panic::catch_unwind(AssertUnwindSafe(|| running.run()));
+        assert!(ran.is_err());
+    });
+    assert!(ended.load(Relaxed), "the task was suspended, and ended");
+}
+
+#[test]
+fn a_panic_between_two_handlers_leaves_none_suspended() {
+    let ended = Arc::new(AtomicBool::new(false));
+    let end = ended.clone();
+    run(&[(0, 1)], |proactor, _| {
+        let (handle, end) = (proactor.handle(), end.clone());
+        proactor.post(move || {
+            // The worker reads its mail while this handler is suspended.
+            let act = |_: &Local| std::panic::resume_unwind(Box::new(()));
+            handle.home.send(Message::Run(Box::new(act)));
+            let _ = handle.now();
+            end.store(true, Relaxed);
+        });
+        let ran = std::panic::catch_unwind(AssertUnwindSafe(|| proactor.run()));
+        assert!(ran.is_err());
+        assert!(ended.load(Relaxed));
+        assert_eq!(proactor.run().expect("it goes on"), RunEnd::OutOfWork);
+    });
 }
 
 #[test]
