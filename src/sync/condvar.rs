@@ -143,8 +143,8 @@ impl Condvar {
             }
             return locked;
         }
-        let (hold, inner, mutex) = guard.into_parts();
-        MutexGuard::locked_again(mutex, hold, self.inner.wait(inner))
+        let (mutex, inner) = guard.into_parts();
+        mutex.guard(self.inner.wait(inner))
     }
 
     /// Waits for as long as `condition` holds.
@@ -214,7 +214,7 @@ impl Condvar {
             }
             return with_result(locked, WaitTimeoutResult(!notified));
         }
-        let (hold, inner, mutex) = guard.into_parts();
+        let (mutex, inner) = guard.into_parts();
         let (locked, timed_out) = match self.inner.wait_timeout(inner, timeout) {
             Ok((inner, result)) => (Ok(inner), result.timed_out()),
             Err(poisoned) => {
@@ -222,8 +222,7 @@ impl Condvar {
                 (Err(PoisonError::new(inner)), result.timed_out())
             }
         };
-        let locked = MutexGuard::locked_again(mutex, hold, locked);
-        with_result(locked, WaitTimeoutResult(timed_out))
+        with_result(mutex.guard(locked), WaitTimeoutResult(timed_out))
     }
 
     /// As [`wait_while`](Condvar::wait_while), for `timeout` at most, all waits together.
@@ -324,10 +323,8 @@ impl Condvar {
     ) -> (bool, LockResult<MutexGuard<'a, T>>) {
         let point = Point::Sync(call);
         let ticket = Ticket::new(self);
-        let (hold, inner, mutex) = guard.into_parts();
         // Waiting begins before the lock is released, and the release is the switch point.
-        drop(hold);
-        drop(inner);
+        let mutex = guard.unlock();
         switch::block_until(point, || !ticket.waits());
         // Without its ticket: a notification from now on is for another.
         let notified = !ticket.waits();

@@ -1,7 +1,6 @@
 //! Who holds a lock in a simulation, and what is said of one that will never be released.
 //!
-//! All of this is written by simulated workers only: on a real kernel a guard knows that it is none of
-//! theirs, and that is all.
+//! All of this is read and written by simulated workers only.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -37,29 +36,53 @@ impl Holders {
     }
 
     /// One more holder: a simulated worker has just got the lock.
-    pub(super) fn hold(&self, how: How, location: &'static Location<'static>) -> Hold<'_> {
+    pub(super) fn hold(&self, how: How, location: &'static Location<'static>) {
         let at = order::at(self);
         order::acquired(at);
         if how == How::Write {
             order::acquired(at + 1);
         }
+        let others = if self.are_ours() && how == How::Read {
+            self.count.load(Relaxed)
+        } else {
+            0
+        };
         self.location
             .store(ptr::from_ref(location).cast_mut(), Relaxed);
         self.thread.store(this_thread(), Relaxed);
-        self.count.fetch_add(1, Relaxed);
-        Hold {
-            held: Some((self, location)),
-            how,
-        }
+        self.count.store(others + 1, Relaxed);
+    }
+
+    /// One holder less: its guard is being dropped, and the lock is still held.
+    #[cold]
+    pub(super) fn release(&self, how: How) {
+        // A guard from before the simulation is none of its workers'.
+        let Some(location) = self.location().filter(|_| self.are_ours()) else {
+            return;
+        };
+        let name = match how {
+            How::Mutex => "MutexGuard::drop",
+            How::Read => "RwLockReadGuard::drop",
+            How::Write => "RwLockWriteGuard::drop",
+        };
+        // Still locked at the switch point: who only tries may fail meanwhile.
+        on_drop(name, location, || {
+            // Writers see what readers did; readers do not see each other.
+            order::released(order::at(self) + usize::from(how == How::Read));
+            self.count.fetch_sub(1, Relaxed);
+        });
+    }
+
+    /// A writer becomes a reader.
+    pub(super) fn downgrade(&self) {
+        order::released(order::at(self));
     }
 
     /// The lock can't be had, and never will be.
     #[cold]
     #[track_caller]
     pub(super) fn never_released(&self, call: &str) -> ! {
-        let location = self.location.load(Relaxed);
-        // SAFETY: `hold` alone writes it, from a `&'static Location`.
-        let since = match unsafe { location.as_ref() } {
+        let since = match self.location() {
             Some(location) => location.to_string(),
             None => "a place unknown".to_owned(),
         };
@@ -70,6 +93,12 @@ impl Holders {
             Location::caller()
         ))
     }
+
+    /// Where the last one got it.
+    fn location(&self) -> Option<&'static Location<'static>> {
+        // SAFETY: `hold` alone writes it, from a `&'static Location`.
+        unsafe { self.location.load(Relaxed).as_ref() }
+    }
 }
 
 /// How a lock is held.
@@ -78,53 +107,6 @@ pub(super) enum How {
     Mutex,
     Read,
     Write,
-}
-
-/// The part of a guard that the simulation sees. Dropped before std's guard is.
-pub(super) struct Hold<'a> {
-    /// By whom, and since where. None: on a real kernel.
-    held: Option<(&'a Holders, &'static Location<'static>)>,
-    how: How,
-}
-
-impl Hold<'_> {
-    /// Of a thread, on a real kernel.
-    #[inline]
-    pub(super) fn real(how: How) -> Hold<'static> {
-        Hold { held: None, how }
-    }
-
-    /// A writer becomes a reader.
-    pub(super) fn downgrade(&mut self) {
-        self.how = How::Read;
-        if let Some((holders, _)) = self.held {
-            order::released(order::at(holders));
-        }
-    }
-
-    #[cold]
-    fn release(&self, holders: &Holders, location: &'static Location<'static>) {
-        let name = match self.how {
-            How::Mutex => "MutexGuard::drop",
-            How::Read => "RwLockReadGuard::drop",
-            How::Write => "RwLockWriteGuard::drop",
-        };
-        // Still locked at the switch point: who only tries may fail meanwhile.
-        on_drop(name, location, || {
-            // Writers see what readers did; readers do not see each other.
-            order::released(order::at(holders) + usize::from(self.how == How::Read));
-            holders.count.fetch_sub(1, Relaxed);
-        });
-    }
-}
-
-impl Drop for Hold<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some((holders, location)) = self.held {
-            self.release(holders, location);
-        }
-    }
 }
 
 /// A blocking call that will never return ends here: with a panic, which is its documented contract;

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
-use super::held::{Hold, Holders, How};
+use super::held::{Holders, How};
 use crate::switch::{self, Point};
 
 /// [`std::sync::Mutex`], which a simulation can schedule.
@@ -49,9 +49,20 @@ pub struct Mutex<T: ?Sized> {
 #[clippy::has_significant_drop]
 pub struct MutexGuard<'a, T: ?Sized> {
     // In this order: the simulation hears of it before the lock is free.
-    hold: Hold<'a>,
+    unlock: Unlock<'a, T>,
     inner: std::sync::MutexGuard<'a, T>,
-    mutex: &'a Mutex<T>,
+}
+
+/// Tells the simulation that a guard is dropped.
+struct Unlock<'a, T: ?Sized>(&'a Mutex<T>);
+
+impl<T: ?Sized> Drop for Unlock<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if switch::is_simulated() {
+            self.0.holders.release(How::Mutex);
+        }
+    }
 }
 
 impl<T> Mutex<T> {
@@ -108,7 +119,7 @@ impl<T: ?Sized> Mutex<T> {
         if switch::is_simulated() {
             return self.lock_simulated();
         }
-        self.guard(Hold::real(How::Mutex), self.inner.lock())
+        self.guard(self.inner.lock())
     }
 
     /// Takes the lock if nobody holds it.
@@ -136,12 +147,10 @@ impl<T: ?Sized> Mutex<T> {
             Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
             Err(TryLockError::WouldBlock) => return Err(TryLockError::WouldBlock),
         };
-        let hold = if simulated {
-            self.holders.hold(How::Mutex, Location::caller())
-        } else {
-            Hold::real(How::Mutex)
-        };
-        self.guard(hold, locked).map_err(TryLockError::Poisoned)
+        if simulated {
+            self.holders.hold(How::Mutex, Location::caller());
+        }
+        self.guard(locked).map_err(TryLockError::Poisoned)
     }
 
     /// Whether somebody panicked with the lock held.
@@ -215,21 +224,21 @@ impl<T: ?Sized> Mutex<T> {
                 }
             }
         };
-        self.guard(self.holders.hold(How::Mutex, Location::caller()), locked)
+        self.holders.hold(How::Mutex, Location::caller());
+        self.guard(locked)
     }
 
     #[inline]
-    fn guard<'a>(
+    pub(super) fn guard<'a>(
         &'a self,
-        hold: Hold<'a>,
         locked: LockResult<std::sync::MutexGuard<'a, T>>,
     ) -> LockResult<MutexGuard<'a, T>> {
-        let mutex = self;
+        let unlock = Unlock(self);
         match locked {
-            Ok(inner) => Ok(MutexGuard { hold, inner, mutex }),
+            Ok(inner) => Ok(MutexGuard { unlock, inner }),
             Err(poisoned) => {
                 let inner = poisoned.into_inner();
-                Err(PoisonError::new(MutexGuard { hold, inner, mutex }))
+                Err(PoisonError::new(MutexGuard { unlock, inner }))
             }
         }
     }
@@ -244,20 +253,19 @@ impl<T: ?Sized> Mutex<T> {
 }
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// For `Condvar`.
+    /// Its mutex, and std's guard of that, for `Condvar`: in a simulation the lock is not told to be
+    /// released.
     #[inline]
-    pub(super) fn into_parts(self) -> (Hold<'a>, std::sync::MutexGuard<'a, T>, &'a Mutex<T>) {
-        (self.hold, self.inner, self.mutex)
+    pub(super) fn into_parts(self) -> (&'a Mutex<T>, std::sync::MutexGuard<'a, T>) {
+        let mutex = self.unlock.0;
+        std::mem::forget(self.unlock);
+        (mutex, self.inner)
     }
 
-    /// Locked again by std's condition variable.
+    /// Unlocks; its mutex.
     #[inline]
-    pub(super) fn locked_again(
-        mutex: &'a Mutex<T>,
-        hold: Hold<'a>,
-        locked: LockResult<std::sync::MutexGuard<'a, T>>,
-    ) -> LockResult<MutexGuard<'a, T>> {
-        mutex.guard(hold, locked)
+    pub(super) fn unlock(self) -> &'a Mutex<T> {
+        self.unlock.0
     }
 }
 

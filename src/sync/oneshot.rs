@@ -34,7 +34,6 @@ use crate::switch::{self, Point};
 /// sender.send("value").unwrap();
 /// assert_eq!(receiver.try_recv(), Ok("value"));
 /// ```
-#[must_use]
 #[track_caller]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let channel = Arc::new(Channel {

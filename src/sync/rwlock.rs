@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
-use super::held::{Hold, Holders, How};
+use super::held::{Holders, How};
 use crate::switch::{self, Point};
 
 type StdRead<'a, T> = std::sync::RwLockReadGuard<'a, T>;
@@ -47,8 +47,20 @@ pub struct RwLock<T: ?Sized> {
 #[clippy::has_significant_drop]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
     // In this order: the simulation hears of it before the lock is free.
-    _hold: Hold<'a>,
+    _unlock: UnlockRead<'a>,
     inner: StdRead<'a, T>,
+}
+
+/// Tells the simulation that a reader's guard is dropped.
+struct UnlockRead<'a>(&'a Holders);
+
+impl Drop for UnlockRead<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if switch::is_simulated() {
+            self.0.release(How::Read);
+        }
+    }
 }
 
 /// What a [`RwLock`] guards, to be written. See [`std::sync::RwLockWriteGuard`].
@@ -66,8 +78,20 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
 #[must_use = "a lock is released as soon as its guard is dropped"]
 #[clippy::has_significant_drop]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
-    hold: Hold<'a>,
+    unlock: UnlockWrite<'a>,
     inner: StdWrite<'a, T>,
+}
+
+/// Tells the simulation that a writer's guard is dropped.
+struct UnlockWrite<'a>(&'a Holders);
+
+impl Drop for UnlockWrite<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if switch::is_simulated() {
+            self.0.release(How::Write);
+        }
+    }
 }
 
 impl<T> RwLock<T> {
@@ -120,7 +144,7 @@ impl<T: ?Sized> RwLock<T> {
         if switch::is_simulated() {
             return self.read_simulated();
         }
-        reader(Hold::real(How::Read), self.inner.read())
+        self.reader(self.inner.read())
     }
 
     /// Waits until nobody holds the lock, and takes it to write.
@@ -144,7 +168,7 @@ impl<T: ?Sized> RwLock<T> {
         if switch::is_simulated() {
             return self.write_simulated();
         }
-        writer(Hold::real(How::Write), self.inner.write())
+        self.writer(self.inner.write())
     }
 
     /// Takes the lock to read if no writer holds it.
@@ -167,8 +191,10 @@ impl<T: ?Sized> RwLock<T> {
             switch::point(Point::Sync("RwLock::try_read"));
         }
         let locked = tried(self.inner.try_read()).ok_or(TryLockError::WouldBlock)?;
-        let hold = self.hold(simulated, How::Read, Location::caller());
-        reader(hold, locked).map_err(TryLockError::Poisoned)
+        if simulated {
+            self.holders.hold(How::Read, Location::caller());
+        }
+        self.reader(locked).map_err(TryLockError::Poisoned)
     }
 
     /// Takes the lock to write if nobody holds it.
@@ -191,8 +217,10 @@ impl<T: ?Sized> RwLock<T> {
             switch::point(Point::Sync("RwLock::try_write"));
         }
         let locked = tried(self.inner.try_write()).ok_or(TryLockError::WouldBlock)?;
-        let hold = self.hold(simulated, How::Write, Location::caller());
-        writer(hold, locked).map_err(TryLockError::Poisoned)
+        if simulated {
+            self.holders.hold(How::Write, Location::caller());
+        }
+        self.writer(locked).map_err(TryLockError::Poisoned)
     }
 
     /// Whether a writer panicked.
@@ -251,7 +279,8 @@ impl<T: ?Sized> RwLock<T> {
                 }
             }
         };
-        reader(self.holders.hold(How::Read, Location::caller()), locked)
+        self.holders.hold(How::Read, Location::caller());
+        self.reader(locked)
     }
 
     #[cold]
@@ -270,15 +299,37 @@ impl<T: ?Sized> RwLock<T> {
                 }
             }
         };
-        writer(self.holders.hold(How::Write, Location::caller()), locked)
+        self.holders.hold(How::Write, Location::caller());
+        self.writer(locked)
     }
 
     #[inline]
-    fn hold(&self, simulated: bool, how: How, location: &'static Location<'static>) -> Hold<'_> {
-        if simulated {
-            self.holders.hold(how, location)
-        } else {
-            Hold::real(how)
+    fn reader<'a>(
+        &'a self,
+        locked: LockResult<StdRead<'a, T>>,
+    ) -> LockResult<RwLockReadGuard<'a, T>> {
+        let _unlock = UnlockRead(&self.holders);
+        match locked {
+            Ok(inner) => Ok(RwLockReadGuard { _unlock, inner }),
+            Err(poisoned) => {
+                let inner = poisoned.into_inner();
+                Err(PoisonError::new(RwLockReadGuard { _unlock, inner }))
+            }
+        }
+    }
+
+    #[inline]
+    fn writer<'a>(
+        &'a self,
+        locked: LockResult<StdWrite<'a, T>>,
+    ) -> LockResult<RwLockWriteGuard<'a, T>> {
+        let unlock = UnlockWrite(&self.holders);
+        match locked {
+            Ok(inner) => Ok(RwLockWriteGuard { unlock, inner }),
+            Err(poisoned) => {
+                let inner = poisoned.into_inner();
+                Err(PoisonError::new(RwLockWriteGuard { unlock, inner }))
+            }
         }
     }
 }
@@ -295,14 +346,15 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// let reader = RwLockWriteGuard::downgrade(writer);
     /// assert_eq!((*reader, *lock.read().unwrap()), (1, 1));
     /// ```
-    #[must_use]
     #[track_caller]
     pub fn downgrade(writer: Self) -> RwLockReadGuard<'a, T> {
         switch::point(Point::Sync("RwLockWriteGuard::downgrade"));
-        let RwLockWriteGuard { mut hold, inner } = writer;
-        hold.downgrade();
+        let RwLockWriteGuard { unlock, inner } = writer;
+        let holders = unlock.0;
+        std::mem::forget(unlock);
+        holders.downgrade();
         RwLockReadGuard {
-            _hold: hold,
+            _unlock: UnlockRead(holders),
             inner: StdWrite::downgrade(inner),
         }
     }
@@ -315,34 +367,6 @@ fn tried<G>(result: TryLockResult<G>) -> Option<LockResult<G>> {
         Ok(guard) => Some(Ok(guard)),
         Err(TryLockError::Poisoned(poisoned)) => Some(Err(poisoned)),
         Err(TryLockError::WouldBlock) => None,
-    }
-}
-
-#[inline]
-fn reader<'a, T: ?Sized>(
-    _hold: Hold<'a>,
-    locked: LockResult<StdRead<'a, T>>,
-) -> LockResult<RwLockReadGuard<'a, T>> {
-    match locked {
-        Ok(inner) => Ok(RwLockReadGuard { _hold, inner }),
-        Err(poisoned) => {
-            let inner = poisoned.into_inner();
-            Err(PoisonError::new(RwLockReadGuard { _hold, inner }))
-        }
-    }
-}
-
-#[inline]
-fn writer<'a, T: ?Sized>(
-    hold: Hold<'a>,
-    locked: LockResult<StdWrite<'a, T>>,
-) -> LockResult<RwLockWriteGuard<'a, T>> {
-    match locked {
-        Ok(inner) => Ok(RwLockWriteGuard { hold, inner }),
-        Err(poisoned) => {
-            let inner = poisoned.into_inner();
-            Err(PoisonError::new(RwLockWriteGuard { hold, inner }))
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The simulated kernel is asked after each body whether anything was broken or left over: the body
 //! must have dropped its proactors by then.
 
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -96,13 +97,12 @@ impl Watch {
             if ended.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
-            eprintln!("{test} hangs: it has not ended within {PATIENCE:?}");
+            // Not by a macro: what those print is kept for the end of a test that has none.
+            let mut out = std::io::stderr();
+            let _ = writeln!(out, "{test} hangs: it has not ended within {PATIENCE:?}");
             for handle in made.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                eprintln!(
-                    "a proactor of it, on {}:\n{}",
-                    handle.describe(),
-                    handle.dump()
-                );
+                let (kernel, dump) = (handle.describe(), handle.dump());
+                let _ = writeln!(out, "a proactor of it, on {kernel}:\n{dump}");
             }
             std::process::exit(101);
         });

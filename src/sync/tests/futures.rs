@@ -1,5 +1,6 @@
 //! Notify, Semaphore, the channels: polled by hand, in a simulation and outside.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -7,8 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::{Script, shared};
+use crate::sync::atomic::AtomicPtr;
 use crate::sync::order::{Edge, drawn};
-use crate::sync::{Closed, Notify, OwnedPermit, Semaphore, TryAcquireError, mpsc, oneshot};
+use crate::sync::{
+    Acquire, AcquireOwned, Closed, Condvar, Mutex, Notified, Notify, OwnedPermit, RwLock,
+    Semaphore, TryAcquireError, mpsc, oneshot,
+};
 
 /// Counts how often it is woken.
 #[derive(Default)]
@@ -42,6 +47,27 @@ impl<F: Future> Polled<'_, F> {
     fn wakes(&self) -> usize {
         self.wakes.0.load(Relaxed)
     }
+}
+
+#[test]
+fn all_of_it_may_go_to_other_threads() {
+    fn shared_by_threads<T: Send + Sync>() {}
+    shared_by_threads::<Notify>();
+    shared_by_threads::<Notified<'_>>();
+    shared_by_threads::<Semaphore>();
+    shared_by_threads::<Acquire<'_>>();
+    shared_by_threads::<AcquireOwned>();
+    shared_by_threads::<OwnedPermit>();
+    shared_by_threads::<oneshot::Sender<Cell<u8>>>();
+    shared_by_threads::<oneshot::Receiver<Cell<u8>>>();
+    shared_by_threads::<mpsc::Sender<Cell<u8>>>();
+    shared_by_threads::<mpsc::Receiver<Cell<u8>>>();
+    shared_by_threads::<mpsc::Send<'_, u8>>();
+    shared_by_threads::<mpsc::Recv<'_, Cell<u8>>>();
+    shared_by_threads::<Mutex<Cell<u8>>>();
+    shared_by_threads::<RwLock<u8>>();
+    shared_by_threads::<Condvar>();
+    shared_by_threads::<AtomicPtr<u8>>();
 }
 
 #[test]

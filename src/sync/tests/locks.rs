@@ -98,6 +98,21 @@ fn a_switch_point_that_unwinds_leaves_the_lock_free() {
 }
 
 #[test]
+fn a_guard_from_before_the_simulation_is_none_of_its_workers() {
+    let mutex = Mutex::new(());
+    let script = Script::default();
+    let guard = mutex.lock();
+    script.run(|| drop(guard));
+    assert_eq!(script.names(), [""; 0]);
+    // One that was used in a simulation before as well.
+    script.run(|| drop(mutex.lock()));
+    assert_eq!(script.names(), ["Mutex::lock", "MutexGuard::drop"]);
+    let guard = mutex.lock();
+    script.run(|| drop(guard));
+    assert_eq!(script.names(), [""; 0]);
+}
+
+#[test]
 fn nobody_switches_while_a_panic_unwinds() {
     let mutex = shared(Mutex::new(()));
     let script = Script::default();
@@ -192,7 +207,9 @@ fn writers_and_readers_of_a_lock_wait_for_each_other_and_readers_do_not() {
     let lock = shared(RwLock::new(1));
     let script = Script::default();
     script.run(|| {
-        let (_held, release) = held((lock.read().unwrap(), lock.read().unwrap()));
+        let ended = lock.read().unwrap();
+        let (_held, release) = held(lock.read().unwrap());
+        drop(ended);
         assert!(lock.try_write().is_err());
         let _ = script.clone().other(release);
         *lock.write().unwrap() += 1;
@@ -389,6 +406,10 @@ fn a_lock_orders_what_was_done_under_it_and_readers_do_not_order_each_other() {
                 (Edge::Released, at)
             ]
         );
+        let reader = RwLockWriteGuard::downgrade(lock.write().unwrap());
+        assert_eq!(drawn::take().last(), Some(&(Edge::Released, at)));
+        drop(reader);
+        assert_eq!(drawn::take(), [(Edge::Released, at + 1)]);
     });
     drop(mutex.lock());
     assert_eq!(drawn::take(), [], "none on a real kernel");

@@ -125,6 +125,20 @@ impl Switcher for Script {
         }
         true
     }
+
+    fn settle(&self) {}
+
+    fn released(&self, _: u64) {}
+
+    fn acquired(&self, _: u64) {}
+
+    fn accessed(&self, _: u64, _: bool, _: &'static str, _: &'static Location<'static>) {}
+
+    fn forget(&self, _: u64) {}
+
+    fn worker(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// A value for the whole test, which parts of a script may share.
