@@ -39,7 +39,7 @@ use crate::choice::{EventId, Key};
 use crate::op::home::Local;
 use crate::sim::steps::Until;
 use crate::sim::{Invariant, Violation, World};
-use crate::switch::{Point, Switcher};
+use crate::switch::{self, Point, Switcher};
 use clocks::{Clocks, Map};
 use fiber::{Fiber, Left, Pool};
 use run::Piece;
@@ -146,7 +146,7 @@ impl Drop for Installed {
         if let Some(workers) = WORKERS.replace(self.before.1.take()) {
             workers.beat.rests();
         }
-        crate::switch::install(self.before.0.take());
+        switch::install(self.before.0.take());
     }
 }
 
@@ -181,14 +181,19 @@ impl Workers {
             .set(self.world.with(|kernel| kernel.is_traced()));
         self.races.set(races);
         self.occurrences.borrow_mut().clear();
-        self.clocks.borrow_mut().all_are_done();
         self.beat.begins();
         Installed {
             before: (
-                crate::switch::install(Some(self.clone())),
+                switch::install(Some(self.clone())),
                 WORKERS.replace(Some(self.clone())),
             ),
         }
+    }
+
+    /// Nobody is inside a handler: what was done is before all that comes.
+    fn all_are_done(&self) {
+        self.clocks.borrow_mut().all_are_done();
+        switch::track(false);
     }
 
     fn of_this_thread() -> Option<Rc<Workers>> {
@@ -572,18 +577,14 @@ impl Switcher for Workers {
 
     fn released(&self, id: u64) {
         let mut clocks = self.clocks.borrow_mut();
-        if clocks.is_used()
-            && let Some((seat, _)) = self.clocked(&mut clocks)
-        {
+        if let Some((seat, _)) = self.clocked(&mut clocks) {
             clocks.released(seat, id);
         }
     }
 
     fn acquired(&self, id: u64) {
         let mut clocks = self.clocks.borrow_mut();
-        if clocks.is_used()
-            && let Some((seat, _)) = self.clocked(&mut clocks)
-        {
+        if let Some((seat, _)) = self.clocked(&mut clocks) {
             clocks.acquired(seat, id);
         }
     }
@@ -600,6 +601,7 @@ impl Switcher for Workers {
         let Some((seat, event)) = self.clocked(&mut clocks) else {
             return;
         };
+        switch::track(true);
         let Some(other) = clocks.accessed(seat, id, writes, what, at, event) else {
             return;
         };

@@ -83,7 +83,7 @@ impl Local {
         // Also when a waker panics here, between two handlers: none stays suspended outside of `run`.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.rounds(&workers, goal, enough)));
         workers.finish();
-        workers.clocks.borrow_mut().all_are_done();
+        workers.all_are_done();
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 

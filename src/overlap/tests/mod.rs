@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::choice::{Alternatives, Chooser, Kind, Site};
-use crate::sim::{Config, TraceEvent, What};
 use crate::op::home::Message;
+use crate::sim::{Config, TraceEvent, What};
 use crate::switch;
 use crate::{Proactor, RunEnd};
 
@@ -103,9 +103,13 @@ fn equal_decisions_give_equal_traces_and_kind_ones_those_of_one_worker() {
 }
 
 #[test]
-fn every_interleaving_can_be_had() {
-    let (order, _) = order(&[(0, 1), (1, 1), (2, 1), (3, 1)]);
+fn handlers_take_turns_and_each_keeps_its_own_causes() {
+    let (order, trace) = order(&[(0, 1), (1, 1), (2, 1), (3, 1)]);
     assert_eq!(order[..4], [10, 20, 11, 21], "{order:?}");
+    let started = trace.iter().filter(|step| matches!(step.what, What::Submit { .. }));
+    let causes: Vec<EventId> = started.map(|step| step.cause).collect();
+    let handlers: Vec<EventId> = (0..3).map(|nth| EventId::ROOT.child(nth)).collect();
+    assert_eq!(causes, handlers);
 }
 
 #[test]
