@@ -2,7 +2,8 @@
 //!
 //! A task is pinned to the worker that it was spawned on and is polled inline from the completion
 //! that it waits for: an operation remembers a task of its own worker by a number, so the steady state
-//! clones no waker and counts no reference.
+//! clones no waker and counts no reference. A task that is spawned on a strand takes its turn there
+//! instead: its steps are posted to the strand like handlers.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt;
@@ -15,7 +16,9 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use crate::backend::Began;
 use crate::choice::EventId;
-use crate::op::home::{Home, HomeRef, Local, Message, Ready, lock};
+use crate::op::home::{Home, HomeRef, Local, Message, Ready, current, lock};
+use crate::strand::Strand;
+use crate::strand::node::{Acts, Node};
 
 /// The number of the future that `block_on` runs.
 pub(crate) const MAIN: u64 = u64::MAX;
@@ -37,16 +40,61 @@ pub(crate) struct Task {
     location: Cell<Option<&'static Location<'static>>>,
     /// The event that its code consumed last, and how many submissions it has made since.
     step: Cell<(EventId, u32)>,
+    /// The strand that its steps run on, if not one of its own.
+    seat: Option<Seat>,
 }
 
-// SAFETY: `future`, `step` and `location` are used only by `Tasks` on the home worker's thread, and by Drop, which
+/// A task's place on a strand.
+struct Seat {
+    strand: Strand,
+    node: UnsafeCell<StepNode>,
+    /// Before its first step: where it was spawned, and the event that this was, if in a handler.
+    arrival: Cell<Option<(Option<EventId>, &'static Location<'static>)>>,
+}
+
+/// A step of a task in a strand's queue.
+#[repr(C)]
+struct StepNode {
+    node: Node,
+    /// While it is queued: a count of the task's.
+    task: *const Task,
+}
+
+impl Seat {
+    fn new(strand: Strand) -> Seat {
+        Seat {
+            strand,
+            node: UnsafeCell::new(StepNode {
+                node: Node::new(&Task::STEP),
+                task: std::ptr::null(),
+            }),
+            arrival: Cell::new(None),
+        }
+    }
+}
+
+// SAFETY: the node and the arrival of a `seat` are touched only by who has set `scheduled`, until it is in the queue, and
+// by who takes it out of there, who then clears `scheduled`;
+// `future`, `step` and `location` are used only by `Tasks` on the home worker's thread, and by Drop, which
 // is alone; a TaskFuture is Send, so whoever drops the last reference may drop it.
 unsafe impl Send for Task {}
 // SAFETY: as above.
 unsafe impl Sync for Task {}
 
 impl Task {
-    fn new(home: HomeRef, id: u64, future: Option<TaskFuture>) -> Arc<Task> {
+    /// A step in the queue of its strand.
+    const STEP: Acts = Acts {
+        run: Task::step_on_strand,
+        drop: Task::drop_step,
+        home: Some(Task::home_of_step),
+    };
+
+    fn new(
+        home: HomeRef,
+        id: u64,
+        future: Option<TaskFuture>,
+        strand: Option<Strand>,
+    ) -> Arc<Task> {
         Arc::new(Task {
             home,
             id: AtomicU64::new(id),
@@ -55,12 +103,13 @@ impl Task {
             future: UnsafeCell::new(future),
             location: Cell::new(None),
             step: Cell::new((EventId::ROOT, 0)),
+            seat: strand.map(Seat::new),
         })
     }
 
     /// The future that `block_on` runs, as a task without a future of its own.
     pub(crate) fn main(home: HomeRef) -> Arc<Task> {
-        Task::new(home, MAIN, None)
+        Task::new(home, MAIN, None, None)
     }
 
     pub(crate) fn waker(self: Arc<Task>) -> Waker {
@@ -71,6 +120,12 @@ impl Task {
     fn wake(&self) {
         let id = self.id.load(Ordering::Acquire);
         crate::switch::released(id);
+        if let Some(seat) = &self.seat {
+            if id != NOWHERE && !self.scheduled.swap(true, Ordering::AcqRel) {
+                self.post_step(seat);
+            }
+            return;
+        }
         match (self.home.here(), id) {
             (Some(local), MAIN) => local.main_ready.set(true),
             (_, NOWHERE) => {}
@@ -89,13 +144,83 @@ impl Task {
     }
 }
 
+impl Task {
+    /// Puts its next step into the queue of its strand. The caller has set `scheduled`.
+    fn post_step(&self, seat: &Seat) {
+        // SAFETY: whoever set `scheduled` has the node, which is in no queue. The count that goes with
+        // it keeps the task, and with it the node, until it has been taken out.
+        unsafe {
+            Arc::increment_strong_count(self);
+            let place = seat.node.get();
+            (*place).task = self;
+            seat.strand.post_node(place.cast());
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The node is a task's, and was taken out of its queue: its count passes to the caller.
+    unsafe fn of_step(node: *mut Node) -> Arc<Task> {
+        // SAFETY: the caller's promise; the node stands first in its StepNode.
+        unsafe { Arc::from_raw((*node.cast::<StepNode>()).task) }
+    }
+
+    unsafe fn step_on_strand(node: *mut Node, local: &Local) {
+        // SAFETY: passed on.
+        let task = unsafe { Task::of_step(node) };
+        if let Some((event, location)) = task.seat.as_ref().and_then(|seat| seat.arrival.take()) {
+            let begun = || local.at_root(|| local.begun(Began::Task, location));
+            local
+                .tasks
+                .insert(task.clone(), event.unwrap_or_else(begun));
+        }
+        local.tasks.poll(local, task.id.load(Ordering::Acquire));
+    }
+
+    unsafe fn drop_step(node: *mut Node, _: Option<&Local>) {
+        // SAFETY: passed on.
+        let task = unsafe { Task::of_step(node) };
+        if task
+            .seat
+            .as_ref()
+            .and_then(|seat| seat.arrival.take())
+            .is_some()
+        {
+            // SAFETY: no worker has seen the task: this is the only place that knows its future.
+            // (Otherwise its worker's teardown drops it.)
+            drop(unsafe { (*task.future.get()).take() });
+        }
+    }
+
+    unsafe fn home_of_step(node: *mut Node) -> HomeRef {
+        // SAFETY: the node is a task's and queued, so its count keeps the task.
+        unsafe { (*(*node.cast::<StepNode>()).task).home }
+    }
+
+    /// Of a waker. One of a task on a strand has another, and so no number: see [`id_of`].
+    #[inline]
+    fn vtable(&self) -> &'static RawWakerVTable {
+        if self.seat.is_none() {
+            &VTABLE
+        } else {
+            &ON_STRAND
+        }
+    }
+}
+
 static VTABLE: RawWakerVTable =
+    RawWakerVTable::new(clone_waker, wake_waker, wake_waker_by_ref, drop_waker);
+
+static ON_STRAND: RawWakerVTable =
     RawWakerVTable::new(clone_waker, wake_waker, wake_waker_by_ref, drop_waker);
 
 unsafe fn clone_waker(data: *const ()) -> RawWaker {
     // SAFETY: data is an Arc<Task> that the waker owns one count of.
-    unsafe { Arc::increment_strong_count(data.cast::<Task>()) };
-    RawWaker::new(data, &VTABLE)
+    let vtable = unsafe {
+        Arc::increment_strong_count(data.cast::<Task>());
+        (*data.cast::<Task>()).vtable()
+    };
+    RawWaker::new(data, vtable)
 }
 
 unsafe fn wake_waker(data: *const ()) {
@@ -113,7 +238,8 @@ unsafe fn drop_waker(data: *const ()) {
     drop(unsafe { Arc::from_raw(data.cast::<Task>()) });
 }
 
-/// The number of the task behind this waker, if it is one of that home's own.
+/// The number of the task behind this waker, if it is one of that home's own that may be polled as
+/// soon as what it waits for is there: one on somebody's strand has to wait for its turn.
 #[inline]
 pub(crate) fn id_of(waker: &Waker, home: &Home) -> Option<u64> {
     if !std::ptr::eq(waker.vtable(), &VTABLE) {
@@ -183,8 +309,8 @@ impl Tasks {
         self.entries.borrow().len() - self.free.borrow().len()
     }
 
-    /// Takes a task in and makes it ready.
-    fn insert(&self, local: &Local, task: Arc<Task>, location: &'static Location<'static>) {
+    /// Takes a task in, about to be polled: its number.
+    fn insert(&self, task: Arc<Task>, event: EventId) -> u64 {
         let mut entries = self.entries.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
             entries.push(Entry {
@@ -197,11 +323,16 @@ impl Tasks {
         // Bit 31 stays clear, so that no task has the number MAIN or NOWHERE.
         entry.generation = (entry.generation + 1) & 0x7fff_ffff;
         let id = id(index, entry.generation);
-        task.step.set((local.begun(Began::Task, location), 0));
-        task.location.set(Some(location));
+        task.step.set((event, 0));
         task.scheduled.store(true, Ordering::Relaxed);
         task.id.store(id, Ordering::Release);
         entry.task = Some(task);
+        id
+    }
+
+    /// Takes a task in and makes it ready.
+    fn begin_task(&self, local: &Local, task: Arc<Task>, location: &'static Location<'static>) {
+        let id = self.insert(task, local.begun(Began::Task, location));
         local.ready.borrow_mut().push_back(Ready::Task(id));
     }
 
@@ -248,7 +379,12 @@ impl Tasks {
         }
         let waker = std::mem::ManuallyDrop::new(
             // SAFETY: a borrowed waker: it is not dropped, so it gives up no count; the entry keeps the task alive.
-            unsafe { Waker::from_raw(RawWaker::new(std::ptr::from_ref(task).cast(), &VTABLE)) },
+            unsafe {
+                Waker::from_raw(RawWaker::new(
+                    std::ptr::from_ref(task).cast(),
+                    task.vtable(),
+                ))
+            },
         );
         // SAFETY: only the home worker's thread gets here, and polls do not nest.
         let Some(future) = (unsafe { &mut *task.future.get() }) else {
@@ -329,7 +465,7 @@ impl Drop for End<'_> {
 
 /// Spawns `future` on the home's worker, from anywhere.
 #[track_caller]
-pub(crate) fn spawn<F>(home: HomeRef, future: F) -> JoinHandle<F::Output>
+pub(crate) fn spawn<F>(home: HomeRef, strand: Option<Strand>, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -344,11 +480,20 @@ where
     let settle = Settle {
         join: Some(join.clone()),
     };
-    let task = Task::new(home, NOWHERE, Some(Box::pin(Spawned { future, settle })));
+    let future = Box::pin(Spawned { future, settle });
+    let task = Task::new(home, NOWHERE, Some(future), strand);
     let location = Location::caller();
-    match home.here() {
-        Some(local) => local.tasks.insert(local, task.clone(), location),
-        None => {
+    task.location.set(Some(location));
+    match (&task.seat, home.here()) {
+        // It arrives at its worker with its first step, which is posted here and now, in order.
+        (Some(seat), _) => {
+            let event = current().map(|local| local.begun(Began::Task, location));
+            seat.arrival.set(Some((event, location)));
+            task.scheduled.store(true, Ordering::Relaxed);
+            task.post_step(seat);
+        }
+        (None, Some(local)) => local.tasks.begin_task(local, task.clone(), location),
+        (None, None) => {
             let on_its_way = OnItsWay(Some(task.clone()), location);
             home.send(Message::Run(Box::new(move |local| {
                 on_its_way.arrive(local)
@@ -385,7 +530,7 @@ struct OnItsWay(Option<Arc<Task>>, &'static Location<'static>);
 impl OnItsWay {
     fn arrive(mut self, local: &Local) {
         if let Some(task) = self.0.take() {
-            local.tasks.insert(local, task, self.1);
+            local.tasks.begin_task(local, task, self.1);
         }
     }
 }

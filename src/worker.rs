@@ -175,6 +175,7 @@ impl Local {
         // from the kernel as many completions as there were operations under way, at most.
         let mut share = None;
         loop {
+            self.begin_turn();
             // Once a turn: a handler pays for being watched only when it is.
             let is_watched = self.watched.get();
             let paused = if is_watched {
@@ -283,6 +284,7 @@ impl Local {
                 } => abandon(self, index, first),
                 Message::Close(object) => self.close_if_still(&object),
                 Message::Complete { token, result } => self.complete_external(token, result),
+                Message::Turn(due) => self.ready.borrow_mut().push_back(Ready::Turn(due)),
                 Message::Wake(crate::task::MAIN) => self.main_ready.set(true),
                 Message::Wake(id) => self.ready.borrow_mut().push_back(Ready::Task(id)),
             }
@@ -302,7 +304,7 @@ impl Local {
                 self.announce(next);
             }
             match next {
-                Some(ready) => self.perform(ready),
+                Some(ready) => self.perform(ready, enough),
                 None => break,
             }
         }
@@ -315,6 +317,7 @@ impl Local {
         let running = &self.home.running;
         let slot = match next {
             Ready::Task(id) => return running.is(&"task", self.tasks.location(*id)),
+            Ready::Turn(_) => return running.is(&"strand", None),
             Ready::Call(_, location, _) => return running.is(&"post", Some(location)),
             Ready::Complete(completion) => self.slots.get(completion.token.index()),
             Ready::Refused(slot, _) => Some(*slot),
@@ -326,8 +329,9 @@ impl Local {
 
     /// Runs one thing that was ready.
     #[inline]
-    pub(crate) fn perform(&self, ready: Ready) {
+    pub(crate) fn perform(&self, ready: Ready, enough: usize) {
         match ready {
+            Ready::Turn(due) => due.run(self, &|| self.pause(enough).is_none()),
             Ready::Task(id) => self.tasks.poll(self, id),
             Ready::Complete(completion) => self.dispatch(completion),
             Ready::Refused(slot, result) => self.refuse(slot, result),

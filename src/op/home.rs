@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use super::crew::Crew;
+use super::due::Due;
 use super::kind::Steps;
 use super::object::Objects;
 use super::running::Running;
@@ -49,10 +50,14 @@ pub(crate) enum Message {
         token: crate::backend::Token,
         result: i32,
     },
+    /// A strand has handlers for this worker.
+    Turn(Due),
 }
 
 /// What is ready to run on a worker without the kernel.
 pub(crate) enum Ready {
+    /// A strand's turn.
+    Turn(Due),
     /// A handler that was posted, and where.
     Call(
         EventId,
@@ -137,6 +142,10 @@ pub(crate) struct Local {
     /// The event whose handler runs, and how many submissions it has made.
     pub(crate) step: Cell<EventId>,
     pub(crate) nth: Cell<u32>,
+    /// The strand whose handler runs; null: none.
+    pub(crate) strand_frame: Cell<*const ()>,
+    /// When this turn of the loop began, once somebody has asked; else [`NOT_READ`].
+    turn_time: Cell<u64>,
     /// How many submissions came from outside any handler.
     root_nth: Cell<u32>,
     /// How many results may still be ready at first poll in this turn.
@@ -168,12 +177,16 @@ pub(crate) struct Local {
 pub(crate) struct Frame {
     step: EventId,
     nth: u32,
+    strand: *const (),
 }
 
 /// Somebody called `stop`; until `restart`.
 pub(crate) const STOPPED: u8 = 1;
 /// Another worker's round has ended early; until this one is run again.
 const HALTED: u8 = 2;
+
+/// The clock has not been read in this turn of the loop.
+const NOT_READ: u64 = u64::MAX;
 
 /// How many operations a task may find ready at its first poll in one turn before it has to yield.
 pub(crate) const READY_BUDGET: u32 = 32;
@@ -220,17 +233,17 @@ thread_local! {
     static CURRENT: Cell<Option<&'static Local>> = const { Cell::new(None) };
 }
 
-/// The worker that runs on this thread now, whichever proactor's it is.
-#[cfg(feature = "check")]
-pub(crate) fn current() -> Option<&'static Local> {
-    CURRENT.get()
-}
-
 /// A home, and which of its incarnations is meant.
 #[derive(Clone, Copy)]
 pub(crate) struct HomeRef {
     pub(crate) home: &'static Home,
     pub(crate) incarnation: u64,
+}
+
+/// The local half of the home whose worker runs on this thread, if any.
+#[inline]
+pub(crate) fn current() -> Option<&'static Local> {
+    CURRENT.get()
 }
 
 impl HomeRef {
@@ -519,6 +532,8 @@ impl Local {
             main_ready: Cell::new(false),
             step: Cell::new(EventId::ROOT),
             nth: Cell::new(0),
+            strand_frame: Cell::new(std::ptr::null()),
+            turn_time: Cell::new(NOT_READ),
             root_nth: Cell::new(0),
             ready_budget: Cell::new(0),
             externals: Cell::new(0),
@@ -542,6 +557,7 @@ impl Local {
         Frame {
             step: self.step.get(),
             nth: self.nth.get(),
+            strand: self.strand_frame.get(),
         }
     }
 
@@ -549,6 +565,7 @@ impl Local {
     pub(crate) fn set_frame(&self, frame: Frame) {
         self.step.set(frame.step);
         self.nth.set(frame.nth);
+        self.strand_frame.set(frame.strand);
     }
 
     /// A proactor moves in.
@@ -578,6 +595,21 @@ impl Local {
             home: self.home,
             incarnation: self.home.incarnation.load(Ordering::Acquire),
         }
+    }
+
+    /// A new turn of the loop.
+    #[inline]
+    pub(crate) fn begin_turn(&self) {
+        self.turn_time.set(NOT_READ);
+    }
+
+    /// When this turn of the loop began: the clock is read when that is first asked, once a turn.
+    #[inline]
+    pub(crate) fn turn_time(&self) -> u64 {
+        if self.turn_time.get() == NOT_READ {
+            self.turn_time.set(self.now());
+        }
+        self.turn_time.get()
     }
 
     pub(crate) fn now(&self) -> u64 {

@@ -12,6 +12,7 @@
 //! `started`, `handover` and `life` are lock-free, and run under loom as they stand (`tests/loom`).
 
 pub(crate) mod crew;
+pub(crate) mod due;
 pub(crate) mod elsewhere;
 pub(crate) mod handover;
 pub(crate) mod home;

@@ -24,9 +24,11 @@ enum Work {
 impl Piece {
     /// Runs it on the stack of the caller.
     pub(super) fn run_here(self) {
+        // On no strand before its own code says so, whoever gave way to it.
+        self.local.strand_frame.set(std::ptr::null());
         match self.work {
             Work::Completion(completion) => self.local.dispatch(completion),
-            Work::Ready(ready) => self.local.perform(ready),
+            Work::Ready(ready) => self.local.perform(ready, usize::MAX),
         }
     }
 

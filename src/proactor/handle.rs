@@ -11,6 +11,7 @@ use crate::offload;
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, Message, Ready, STOPPED, gone, lock};
 use crate::switch::{self, Point};
+use crate::strand::Strand;
 use crate::task::{self, JoinHandle};
 use crate::time::{Instant, Sleep};
 
@@ -155,7 +156,32 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::spawn(self.for_new(), future)
+        task::spawn(self.for_new(), None, future)
+    }
+
+    /// Runs `future` as a task whose every step runs on `strand`: never at the same time as one of its
+    /// handlers, and in order with them. Between two steps, while it awaits, others of the strand run.
+    ///
+    /// (A task of [`spawn`](Handle::spawn) is a strand of its own: its steps never overlap each other.)
+    ///
+    /// ```
+    /// # let Ok(proactor) = proactor::Proactor::new() else { return };
+    /// use proactor::{Strand, StrandCell};
+    /// let strand = Strand::new(&proactor);
+    /// let count = StrandCell::new(&strand, 1);
+    /// let task = proactor.spawn_on(&strand, async move {
+    ///     count.with(|count| *count += 1);
+    ///     count.into_inner()
+    /// });
+    /// assert_eq!(proactor.block_on(task).unwrap(), Ok(2));
+    /// ```
+    #[track_caller]
+    pub fn spawn_on<F>(&self, strand: &Strand, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        task::spawn(self.for_new(), Some(strand.clone()), future)
     }
 
     /// An operation that ends after `duration`, never earlier.
@@ -229,9 +255,11 @@ impl Handle {
             sum.operations += stats.operations;
             sum.tasks += stats.tasks;
             sum.objects += stats.objects;
-            // All workers have the same pool.
-            sum.offloaded_running = sum.offloaded_running.max(stats.offloaded_running);
-            sum.offloaded_waiting = sum.offloaded_waiting.max(stats.offloaded_waiting);
+            // All workers have the same pool: both numbers from the same look at it.
+            if stats.offloaded_running + stats.offloaded_waiting > 0 {
+                sum.offloaded_running = stats.offloaded_running;
+                sum.offloaded_waiting = stats.offloaded_waiting;
+            }
             sum.discarded_bytes += stats.discarded_bytes;
             sum.discarded_handles += stats.discarded_handles;
         });

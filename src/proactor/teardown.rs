@@ -340,6 +340,7 @@ impl Local {
                     self.note(Note::DroppedHandler);
                     drop(handler);
                 }
+                Ready::Turn(due) => drop(due),
                 Ready::Task(_) => {}
             }
         }

@@ -20,6 +20,7 @@ mod panicking;
 mod running;
 #[cfg(feature = "signal")]
 mod signals;
+mod strands;
 mod streams;
 mod sync;
 mod tasks;

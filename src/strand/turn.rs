@@ -1,0 +1,264 @@
+//! How a worker runs a strand's handlers: a batch, then others get their turn.
+//!
+//! A strand floats: who makes it busy sees to its turn, on the worker that runs on that thread, else
+//! where the strand was made. A handler that has to run on another worker (its operation is at home
+//! there) takes the whole strand with it. So slots, lanes and tasks stay with their own threads, and a
+//! strand whose handlers belong to one connection runs where the connection is.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::node::{Node, UNKNOWN};
+use super::queue::Queue;
+use crate::op::due::{Due, Turn};
+use crate::switch;
+use crate::op::home::{HomeRef, Local, Message, Ready, current};
+
+/// How many handlers of a strand run before what else is ready on the worker gets its turn.
+pub(super) const BATCH: usize = 32;
+
+/// What all handles of a strand share.
+pub(super) struct Inner {
+    queue: Queue,
+    home: HomeRef,
+    pub(super) made_at: &'static Location<'static>,
+    pub(super) counts: Counts,
+}
+
+/// What can be read of a strand. Written by its owner alone; no handler waits for these.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) waiting: AtomicUsize,
+    pub(super) ran: AtomicU64,
+    pub(super) longest_wait: AtomicU64,
+}
+
+impl Counts {
+    /// The owner has run so many more.
+    #[inline]
+    fn add_ran(&self, more: u64) {
+        let before = self.ran.load(Ordering::Relaxed);
+        self.ran.store(before + more, Ordering::Relaxed);
+    }
+
+    /// The owner is about to run one that waited from then till now.
+    #[inline]
+    fn note_wait(&self, from: u64, now: u64) {
+        let wait = now.saturating_sub(from);
+        if wait > self.longest_wait.load(Ordering::Relaxed) {
+            self.longest_wait.store(wait, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn new(home: HomeRef, made_at: &'static Location<'static>) -> Arc<Inner> {
+        Arc::new(Inner {
+            queue: Queue::new(),
+            home,
+            made_at,
+            counts: Counts::default(),
+        })
+    }
+
+    /// Whether the running handler is one of this strand's.
+    #[inline]
+    pub(super) fn is_inside(&self) -> bool {
+        current().is_some_and(|local| std::ptr::eq(local.strand_frame.get(), self.frame()))
+    }
+
+    /// What the worker's frame says while a handler of this strand runs.
+    #[inline]
+    fn frame(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+
+    /// Puts a handler behind those that were posted before, and sees to it that it gets its turn.
+    ///
+    /// # Safety
+    ///
+    /// The node is valid until it has been run or dropped, and in no queue.
+    #[inline]
+    pub(super) unsafe fn post(self: &Arc<Self>, node: *mut Node) {
+        let local = self.home.near();
+        // SAFETY: passed on; until it is posted the node is ours.
+        let owns = unsafe {
+            (*node)
+                .posted_at
+                .set(local.map_or(UNKNOWN, Local::turn_time));
+            self.queue.post(node.cast())
+        };
+        if owns {
+            let due = Due::new(self.clone());
+            match local {
+                Some(local) => local.ready.borrow_mut().push_back(Ready::Turn(due)),
+                None => self.home.send(Message::Turn(due)),
+            }
+        }
+    }
+
+    /// Goes inside if nothing of the strand runs or waits.
+    #[inline]
+    pub(super) fn enter<'a>(self: &'a Arc<Self>, local: &'a Local) -> Option<Inside<'a>> {
+        self.queue.enter().then(|| {
+            self.counts.add_ran(1);
+            Inside::new(self, local)
+        })
+    }
+
+    /// Publishes how many are known to wait.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the owner.
+    unsafe fn publish(&self) {
+        // SAFETY: the caller's promise.
+        let known = unsafe { self.queue.known() };
+        self.counts.waiting.store(known, Ordering::Relaxed);
+    }
+}
+
+/// While this lives, the worker runs a handler of the strand, and is its owner. Afterwards whatever
+/// waits gets another turn, also when the handler has panicked.
+pub(super) struct Inside<'a> {
+    strand: &'a Arc<Inner>,
+    local: &'a Local,
+    before: *const (),
+    /// The worker that has to run the next handler.
+    elsewhere: Cell<Option<HomeRef>>,
+    ran: Cell<u64>,
+}
+
+impl<'a> Inside<'a> {
+    /// The caller is the owner.
+    #[inline]
+    fn new(strand: &'a Arc<Inner>, local: &'a Local) -> Inside<'a> {
+        // What the strand's handlers did before is seen by those that run now: the simulation's race
+        // detector is told so.
+        switch::acquired(strand.frame().addr() as u64);
+        Inside {
+            before: local.strand_frame.replace(strand.frame()),
+            strand,
+            local,
+            elsewhere: Cell::new(None),
+            ran: Cell::new(0),
+        }
+    }
+
+    /// Runs the next handler, if it may run here. False: this turn is over.
+    fn run_next(&self) -> bool {
+        let (strand, local) = (&**self.strand, self.local);
+        // SAFETY: while an Inside lives its worker is the owner; a link that is shown or taken is a
+        // node's, and valid.
+        unsafe {
+            let first = strand.queue.first(|link| {
+                let posted_at = &Node::of(link).posted_at;
+                if posted_at.get() == UNKNOWN {
+                    posted_at.set(local.turn_time());
+                }
+            });
+            if first.is_null() {
+                return false;
+            }
+            if let Some(home) = Node::home(first)
+                && home.here().is_none()
+            {
+                if home.is_alive() {
+                    self.elsewhere.set(Some(home));
+                    return false;
+                }
+                // Of another proactor, which is gone: not to take the strand with it.
+                strand.queue.take_first();
+                Node::drop(first, None);
+                return true;
+            }
+            strand.queue.take_first();
+            let posted_at = Node::of(first).posted_at.get();
+            strand.counts.note_wait(posted_at, local.turn_time());
+            self.ran.set(self.ran.get() + 1);
+            Node::run(first, local);
+        }
+        true
+    }
+}
+
+impl Drop for Inside<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.local.strand_frame.set(self.before);
+        let strand = self.strand;
+        switch::released(strand.frame().addr() as u64);
+        strand.counts.add_ran(self.ran.get());
+        // SAFETY: the owner, until `leave` says otherwise; it is asked only when none is known of.
+        unsafe {
+            strand.publish();
+            if strand.queue.known() == 0 && strand.queue.leave() {
+                return;
+            }
+        }
+        let due = Due::new(strand.clone());
+        match self.elsewhere.get() {
+            Some(home) => home.send(Message::Turn(due)),
+            None => self.local.ready.borrow_mut().push_back(Ready::Turn(due)),
+        }
+    }
+}
+
+impl Turn for Inner {
+    fn run(self: Arc<Self>, local: &Local, goes_on: &dyn Fn() -> bool) {
+        let inside = Inside::new(&self, local);
+        for _ in 0..BATCH {
+            if !inside.run_next() || !goes_on() {
+                break;
+            }
+        }
+    }
+
+    fn drop_handlers(self: Arc<Self>) {
+        // A panic of what is dropped loses none of those behind it.
+        let mut panic = None;
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.drop_next())) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(payload) => panic = panic.or(Some(payload)),
+            }
+        }
+        if let Some(panic) = panic
+            && !std::thread::panicking()
+        {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Inner {
+    /// The owner drops the next handler, or has it dropped where it belongs. False: it is the owner
+    /// no longer.
+    fn drop_next(self: &Arc<Self>) -> bool {
+        // SAFETY: whoever had the strand's turn is the owner; a link that is shown or taken is a node's.
+        unsafe {
+            let first = self.queue.first(|_| {});
+            if first.is_null() {
+                self.publish();
+                return !self.queue.leave();
+            }
+            let local = match Node::home(first) {
+                // A home that has died is not coming back for what is in its slots.
+                Some(home) if home.is_alive() => match home.here() {
+                    Some(local) => Some(local),
+                    None => {
+                        home.send(Message::Turn(Due::new(self.clone())));
+                        return false;
+                    }
+                },
+                _ => current(),
+            };
+            self.queue.take_first();
+            Node::drop(first, local);
+        }
+        true
+    }
+}
