@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::choice::{Alternatives, Chooser, Kind, Site};
+use crate::choice::{Alternatives, Chooser, EventId, Key, Kind, Site};
+use crate::op::home::Local;
 use crate::op::home::Message;
-use crate::sim::{Config, TraceEvent, What};
-use crate::switch;
+use crate::sim::{Config, Invariant, TraceEvent, Violation, What};
+use crate::switch::{self, Point};
 use crate::{Proactor, RunEnd};
 
 /// Deviates at the workers' decisions with these numbers, else is kind.
@@ -106,7 +107,9 @@ fn equal_decisions_give_equal_traces_and_kind_ones_those_of_one_worker() {
 fn handlers_take_turns_and_each_keeps_its_own_causes() {
     let (order, trace) = order(&[(0, 1), (1, 1), (2, 1), (3, 1)]);
     assert_eq!(order[..4], [10, 20, 11, 21], "{order:?}");
-    let started = trace.iter().filter(|step| matches!(step.what, What::Submit { .. }));
+    let started = trace
+        .iter()
+        .filter(|step| matches!(step.what, What::Submit { .. }));
     let causes: Vec<EventId> = started.map(|step| step.cause).collect();
     let handlers: Vec<EventId> = (0..3).map(|nth| EventId::ROOT.child(nth)).collect();
     assert_eq!(causes, handlers);
