@@ -60,8 +60,9 @@ pub(crate) trait Switcher {
         ready: &mut dyn FnMut() -> bool,
     ) -> bool;
 
-    /// Everybody but the running handler comes to the end of what it has begun.
-    fn settle(&self);
+    /// Everybody but the running handler comes to the end of what it has begun. False: that can't be
+    /// waited for, since this is an unwinding.
+    fn settle(&self) -> bool;
 
     /// All that the running handler has done so far happens before whoever acquires `id`.
     fn released(&self, id: u64);
@@ -92,6 +93,8 @@ pub(crate) trait Switcher {
 thread_local! {
     /// Whether a switcher is installed: what the fast path looks at.
     static INSTALLED: Cell<bool> = const { Cell::new(false) };
+    /// Whether there are accesses to order: before the first one nobody need know of a release.
+    static TRACKED: Cell<bool> = const { Cell::new(false) };
     static SWITCHER: RefCell<Option<Rc<dyn Switcher>>> = const { RefCell::new(None) };
 }
 
@@ -104,6 +107,7 @@ pub(crate) fn is_simulated() -> bool {
 /// Installs a switcher for this thread, or takes it away; the one before.
 pub(crate) fn install(switcher: Option<Rc<dyn Switcher>>) -> Option<Rc<dyn Switcher>> {
     INSTALLED.set(switcher.is_some());
+    TRACKED.set(false);
     SWITCHER.replace(switcher)
 }
 
@@ -116,38 +120,48 @@ pub(crate) fn point(point: Point) {
     }
 }
 
-/// Inside a simulation: its switcher.
+/// From now on releases are told to the switcher, or no longer.
+pub(crate) fn track(tracked: bool) {
+    TRACKED.set(tracked);
+}
+
+/// Inside a simulation: tells its switcher something at which nobody gives way.
 #[inline]
-fn with_switcher<R>(act: impl FnOnce(&dyn Switcher) -> R) -> Option<R> {
+fn tell<R>(act: impl FnOnce(&dyn Switcher) -> R) -> Option<R> {
     if !INSTALLED.get() {
         return None;
     }
-    asked(act)
+    told(act)
 }
 
 #[cold]
-fn asked<R>(act: impl FnOnce(&dyn Switcher) -> R) -> Option<R> {
-    let switcher = SWITCHER.with_borrow(Clone::clone);
-    switcher.map(|switcher| act(&*switcher))
+fn told<R>(act: impl FnOnce(&dyn Switcher) -> R) -> Option<R> {
+    SWITCHER.with_borrow(|switcher| switcher.as_deref().map(act))
 }
 
-/// Everybody else who is suspended comes to an end first: a teardown inside a handler.
-pub(crate) fn settle() {
-    with_switcher(|switcher| switcher.settle());
+/// Everybody else who is suspended comes to an end first: a teardown inside a handler. False: some
+/// can't be waited for.
+pub(crate) fn settle() -> bool {
+    let switcher = SWITCHER.with_borrow(Clone::clone);
+    switcher.is_none_or(|switcher| switcher.settle())
 }
 
 /// What the running handler has done so far happens before whoever [acquires](acquired) `id`: the
 /// unlock of a lock, a post to a strand. `id` is the address of what orders them, or an event's number.
 #[inline]
 pub(crate) fn released(id: u64) {
-    with_switcher(|switcher| switcher.released(id));
+    if TRACKED.get() {
+        told(|switcher| switcher.released(id));
+    }
 }
 
 /// What happened before the [releases](released) of `id` happens before what the running handler does
 /// next: the lock of a lock, the begin of a strand's batch.
 #[inline]
 pub(crate) fn acquired(id: u64) {
-    with_switcher(|switcher| switcher.acquired(id));
+    if TRACKED.get() {
+        told(|switcher| switcher.acquired(id));
+    }
 }
 
 /// The running handler has made `event`: it happens before the handler that `event` will run.
@@ -160,7 +174,9 @@ pub(crate) fn causes(event: EventId) {
 /// run: its operation got what they gave.
 #[inline]
 pub(crate) fn passes(id: u64, event: EventId) {
-    with_switcher(|switcher| switcher.passes(id, event));
+    if TRACKED.get() {
+        told(|switcher| switcher.passes(id, event));
+    }
 }
 
 /// The running handler accesses the datum `id`, by a call at `location`.
@@ -171,13 +187,13 @@ pub(crate) fn accessed_at(
     what: &'static str,
     location: &'static Location<'static>,
 ) {
-    with_switcher(|switcher| switcher.accessed(id, writes, what, location));
+    tell(|switcher| switcher.accessed(id, writes, what, location));
 }
 
 /// The datum `id` is gone.
 #[inline]
 pub(crate) fn forget(id: u64) {
-    with_switcher(|switcher| switcher.forget(id));
+    tell(|switcher| switcher.forget(id));
 }
 
 /// As [`point`], in the name of a place elsewhere: where a polled future was made, or a dropped guard.
@@ -192,7 +208,7 @@ pub(crate) fn point_at(point: Point, location: &'static Location<'static>) {
 /// this is outside of its handlers.
 #[inline]
 pub(crate) fn worker() -> Option<usize> {
-    with_switcher(|switcher| switcher.worker()).flatten()
+    tell(|switcher| switcher.worker()).flatten()
 }
 
 #[cold]

@@ -39,7 +39,7 @@ proactor-benches profile kind|random [CONNECTIONS] [ROWS]
     Where the instructions of one request, or of one simulated completion, go.
 proactor-benches serve SERVER CONNECTIONS REQUESTS
 proactor-benches client ADDRESS CONNECTIONS REQUESTS
-proactor-benches simulate kind|random|framed CONNECTIONS MESSAGES
+proactor-benches simulate kind|random|framed|counter CONNECTIONS MESSAGES
 proactor-benches use mutex|std-mutex|read|std-read|add|std-add|nothing TIMES
     The parts that the others run.";
 

@@ -8,6 +8,7 @@ use proactor::check::{Checker, Sim};
 use proactor::choice::{Alternatives, Chooser, Key, Kind, Site};
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sim::{Config, World};
+use proactor::sync::Shared;
 use proactor::{Proactor, compose};
 
 use crate::callgrind;
@@ -25,6 +26,8 @@ pub enum Mode {
     Random,
     /// The checker runs a framed echo: executions are counted.
     Framed,
+    /// The checker runs two handlers that race for a counter on two workers: the same.
+    Counter,
 }
 
 impl Mode {
@@ -33,11 +36,12 @@ impl Mode {
             Mode::Kind => "kind",
             Mode::Random => "random",
             Mode::Framed => "framed",
+            Mode::Counter => "counter",
         }
     }
 
     pub fn from_name(name: &str) -> Option<Mode> {
-        [Mode::Kind, Mode::Random, Mode::Framed]
+        [Mode::Kind, Mode::Random, Mode::Framed, Mode::Counter]
             .into_iter()
             .find(|mode| mode.name() == name)
     }
@@ -54,6 +58,18 @@ pub fn run(mode: Mode, connections: usize, messages: u64) -> Result<(), Box<dyn 
                 .executions(messages)
                 .threads(1)
                 .run(framed)
+                .map_err(|failure| failure.to_string())?;
+            meter::done(summary.executions());
+        }
+        Mode::Counter => {
+            meter::start();
+            let summary = Checker::new()
+                .workers(2)
+                .races(false)
+                .deviations(0)
+                .executions(messages)
+                .threads(1)
+                .run(counter)
                 .map_err(|failure| failure.to_string())?;
             meter::done(summary.executions());
         }
@@ -180,6 +196,16 @@ impl Chooser for Dice {
     }
 }
 
+/// Two handlers that read a counter and write it, each a place to give way at.
+fn counter(sim: &Sim) {
+    let counter = Arc::new(Shared::new(0));
+    for _ in 0..2 {
+        let counter = counter.clone();
+        sim.proactor().post(move || counter.set(counter.get() + 1));
+    }
+    let _ = sim.proactor().run();
+}
+
 /// One byte of length, then as many of payload; two frames there and back.
 fn framed(sim: &Sim) {
     let proactor = sim.proactor();
@@ -240,6 +266,10 @@ fn ask(stream: Arc<TcpStream>, left: u32) {
 
 /// Completions a second that the library promises of the simulated kernel on one core.
 const BAR: f64 = 3_000_000.0;
+
+/// Executions a second of two workers and one counter that it promises of the checker in one process,
+/// which runs them on all cores.
+const COUNTER_BAR: f64 = 2_000_000.0;
 
 pub fn print(size: Size, valgrind: bool) -> io::Result<bool> {
     let (rounds, messages) = match size {
@@ -311,6 +341,18 @@ pub fn print(size: Size, valgrind: bool) -> io::Result<bool> {
         "checker: {:.0} executions/s of a small framed echo, one thread",
         1e9 / per(run.processor, run.events)
     );
+    let run = simulate(
+        How::Plain,
+        &["counter".into(), "1".into(), (10 * executions).to_string()],
+    )?
+    .0;
+    let one = 1e9 / per(run.processor, run.events);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let all = one * cores as f64;
+    println!(
+        "checker: {one:.0} executions/s of 2 workers and 1 counter, one thread; {all:.0} on {cores} cores (bar {COUNTER_BAR})",
+    );
+    good &= size == Size::Quick || all >= COUNTER_BAR;
     Ok(good)
 }
 

@@ -109,11 +109,6 @@ impl Clocks {
         self.threads[seat].component = None;
     }
 
-    /// Whether anything has been accessed since the last quiet moment: if not, there is nothing to order.
-    pub(super) fn is_used(&self) -> bool {
-        self.components > 0
-    }
-
     /// The handler goes on as a consequence of `event`, which may be the same as before.
     pub(super) fn caused_by(&mut self, seat: usize, event: EventId) {
         let Some(thread) = self.threads.get_mut(seat) else {

@@ -22,8 +22,12 @@
 //! is still borrowed. Nothing overlaps with the test's own body, nor with the future of `block_on`.
 
 mod clocks;
+mod decide;
 mod fiber;
+mod points;
 mod run;
+mod seat;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -31,19 +35,18 @@ mod watch;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::io::Write;
-use std::panic::{Location, resume_unwind};
+use std::panic::resume_unwind;
 use std::rc::Rc;
 
-use crate::choice::{EventId, Key};
 use crate::op::home::Local;
+use crate::sim::World;
 use crate::sim::steps::Until;
-use crate::sim::{Invariant, Violation, World};
-use crate::switch::{Point, Switcher};
+use crate::switch::{self, Switcher};
 use clocks::{Clocks, Map};
-use fiber::{Fiber, Left, Pool};
+use fiber::{Left, Pool};
 use run::Piece;
-use turns::{Turn, Turns};
+use seat::{Seat, State};
+use turns::Turn;
 use watch::Beat;
 
 /// Switch points that a handler may come to after the end of the story before it is unwound.
@@ -90,49 +93,6 @@ pub(crate) struct Workers {
     beat: Beat,
 }
 
-/// One worker's place.
-#[derive(Default)]
-struct Seat {
-    fiber: Cell<Option<Fiber<Piece>>>,
-    state: Cell<State>,
-    /// What the handler was caused by, and where it is, since it was left last.
-    event: Cell<Option<EventId>>,
-    place: Cell<Option<(Point, &'static Location<'static>)>>,
-    /// The event that decisions were asked for last, and how many.
-    asked: Cell<Option<(EventId, u32)>>,
-    /// Switch points in a row.
-    points: Cell<u32>,
-    /// It is to give up what it waits for, since that will never come.
-    gives_up: Cell<bool>,
-    /// It was unwound at a switch point.
-    unwound: Cell<bool>,
-    /// The answer of a blocked one that was asked whether it could go on.
-    could: Cell<bool>,
-}
-
-impl Seat {
-    /// Another handler takes it.
-    fn begins(&self, fiber: Fiber<Piece>) {
-        self.fiber.set(Some(fiber));
-        self.event.set(None);
-        self.place.set(None);
-        self.asked.set(None);
-        self.points.set(0);
-        self.gives_up.set(false);
-        self.unwound.set(false);
-    }
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-enum State {
-    #[default]
-    Idle,
-    Running,
-    Left,
-    Blocked,
-    Leaked,
-}
-
 /// The payload that unwinds a handler that does not end by itself.
 struct Drained;
 
@@ -146,7 +106,7 @@ impl Drop for Installed {
         if let Some(workers) = WORKERS.replace(self.before.1.take()) {
             workers.beat.rests();
         }
-        crate::switch::install(self.before.0.take());
+        switch::install(self.before.0.take());
     }
 }
 
@@ -181,14 +141,19 @@ impl Workers {
             .set(self.world.with(|kernel| kernel.is_traced()));
         self.races.set(races);
         self.occurrences.borrow_mut().clear();
-        self.clocks.borrow_mut().all_are_done();
         self.beat.begins();
         Installed {
             before: (
-                crate::switch::install(Some(self.clone())),
+                switch::install(Some(self.clone())),
                 WORKERS.replace(Some(self.clone())),
             ),
         }
+    }
+
+    /// Nobody is inside a handler: what was done is before all that comes.
+    fn all_are_done(&self) {
+        self.clocks.borrow_mut().all_are_done();
+        switch::track(false);
     }
 
     fn of_this_thread() -> Option<Rc<Workers>> {
@@ -299,332 +264,6 @@ impl Workers {
         self.running.set(outside);
         seat.fiber.set(Some(fiber));
         left
-    }
-
-    /// Who goes on when the handler of this seat has ended or waits. None: nothing is under way.
-    fn who_is_next(&self, index: usize) -> Option<Turn> {
-        if self.begun.get() == 0 {
-            return None;
-        }
-        self.decide(index, None).or_else(|| {
-            self.report_deadlock();
-            let first = *self.waiting.borrow().first()?;
-            self.seats[first].gives_up.set(true);
-            Some(Turn::Seat(first))
-        })
-    }
-
-    /// Asks whose turn it is; nobody's but of the one who asks: `None`. At a `place` that is the handler
-    /// of the seat, which may go on; else it has ended, or waits.
-    fn decide(
-        &self,
-        index: usize,
-        place: Option<(Point, &'static Location<'static>)>,
-    ) -> Option<Turn> {
-        let local = self.local.get()?;
-        let mut turns = self.scratch.borrow_mut();
-        turns.clear();
-        self.who_could(&mut turns);
-        let (handlers, wait) = self.goal.get();
-        let may_begin = self.begun.get() < self.seats.len()
-            && self.accepts.get()
-            && !self.quiet.get()
-            && local.pause(handlers).is_none();
-        let goes_on = usize::from(place.is_some());
-        let mut over = self.quiet.get();
-        let picked = self.world.with(|kernel| {
-            over = over || kernel.is_over();
-            if may_begin && !over && (local.has_pending() || kernel.can_step(wait)) {
-                turns.push(Turn::Piece);
-            }
-            let count = turns.len() + goes_on;
-            if count < 2 || over || kernel.is_kind() {
-                return 0;
-            }
-            let seat = &self.seats[index];
-            let waits = matches!(seat.state.get(), State::Left | State::Blocked);
-            let left = seat.event.get().filter(|_| waits);
-            let event = left.unwrap_or(local.step.get());
-            let key = Key {
-                event,
-                occurrence: self.occurrence(seat, event),
-            };
-            let those = Turns {
-                turns: &turns,
-                place,
-                seats: &self.seats,
-            };
-            kernel.choose_turn(key, count, &those, place.map(|(_, at)| at))
-        });
-        match picked.checked_sub(goes_on) {
-            Some(picked) => turns.get(picked).copied(),
-            None if over => {
-                drop(turns);
-                self.drains();
-                None
-            }
-            None => self.after_patience(&self.seats[index], &turns),
-        }
-    }
-
-    /// How many-th decision this is that is asked for the event.
-    fn occurrence(&self, seat: &Seat, event: EventId) -> u32 {
-        let occurrence = match seat.asked.get() {
-            Some((asked, times)) if asked == event => times,
-            _ => {
-                self.remember(seat);
-                let occurrences = self.occurrences.borrow();
-                occurrences.get(&event.0).copied().unwrap_or(0)
-            }
-        };
-        seat.asked.set(Some((event, occurrence + 1)));
-        occurrence
-    }
-
-    /// A task comes back to the event that it consumed last: its decisions are counted on.
-    fn remember(&self, seat: &Seat) {
-        if let Some((event, times)) = seat.asked.get() {
-            self.occurrences.borrow_mut().insert(event.0, times);
-        }
-    }
-
-    /// Those who were left and could go on, longest ago first.
-    fn who_could(&self, turns: &mut Vec<Turn>) {
-        let waiting = self.waiting.borrow();
-        for &index in waiting.iter() {
-            let state = self.seats[index].state.get();
-            if state == State::Left || state == State::Blocked && self.probe(index) {
-                turns.push(Turn::Seat(index));
-            }
-        }
-    }
-
-    /// Whether a blocked handler could go on: it looks itself, on its own stack.
-    fn probe(&self, index: usize) -> bool {
-        self.probing.set(true);
-        let _ = self.enter(index, None);
-        self.probing.set(false);
-        self.seats[index].state.set(State::Blocked);
-        self.seats[index].could.get()
-    }
-
-    /// The running handler has come to a point and goes on; unless it does nothing else.
-    fn after_patience(&self, seat: &Seat, turns: &[Turn]) -> Option<Turn> {
-        seat.points.set(seat.points.get() + 1);
-        if seat.points.get() < PATIENCE {
-            return None;
-        }
-        self.world.with(crate::sim::kernel::Kernel::spins);
-        seat.points.set(PATIENCE - PATIENCE / 10);
-        turns.first().copied()
-    }
-
-    /// Leaves the running handler, which is at `place`, until its turn comes again.
-    fn leave(&self, local: &Local, state: State, place: (Point, &'static Location<'static>)) {
-        let index = self.running.get();
-        let seat = &self.seats[index];
-        seat.state.set(state);
-        seat.event.set(Some(local.step.get()));
-        seat.place.set(Some(place));
-        seat.points.set(0);
-        self.waiting.borrow_mut().push(index);
-        self.beat.leaves(index, place.1);
-        let frame = local.frame();
-        fiber::pause();
-        local.set_frame(frame);
-    }
-
-    /// After the end of the story a handler comes to a switch point.
-    fn drains(&self) {
-        let seat = &self.seats[self.running.get()];
-        seat.points.set(seat.points.get() + 1);
-        if seat.points.get() <= DRAIN {
-            return;
-        }
-        seat.points.set(0);
-        if !seat.unwound.replace(true) {
-            resume_unwind(Box::new(Drained));
-        }
-        seat.state.set(State::Leaked);
-        fiber::pause();
-    }
-
-    /// A handler can't be ended: its stack is left as it is.
-    fn leak(&self, seat: &Seat) {
-        seat.state.set(State::Idle);
-        drop(seat.fiber.take());
-        self.begun.set(self.begun.get() - 1);
-        // Nothing can be done if nobody listens.
-        let _ = writeln!(
-            std::io::stderr(),
-            "proactor: after the end of a failing execution a handler ran on and on, and survived \
-             being unwound: it is leaked, with all that it holds"
-        );
-    }
-
-    /// I7: every handler that has begun waits for another.
-    fn report_deadlock(&self) {
-        let mut message =
-            "deadlock: every worker waits for what only another handler could do".to_owned();
-        let waiting = self.waiting.borrow();
-        let mut first = None;
-        for seat in waiting.iter().map(|seat| &self.seats[*seat]) {
-            if let Some((point, at)) = seat.place.get() {
-                message.push_str(&format!("\n  {point} waits at {}:{}", at.file(), at.line()));
-                first = first.or(Some((seat.event.get(), at)));
-            }
-        }
-        let (event, at) = first.map_or((None, None), |(event, at)| (event, Some(at)));
-        self.world.report(Violation {
-            invariant: Invariant::I7,
-            message,
-            event: event.unwrap_or(EventId::ROOT),
-            location: at,
-        });
-    }
-
-    /// The trace says that a handler goes on.
-    fn tell_go_on(&self, seat: &Seat) {
-        let (Some(event), Some((point, at))) = (seat.event.get(), seat.place.get()) else {
-            return;
-        };
-        let text = || format!("goes on with {point}");
-        self.world
-            .with(|kernel| kernel.segment(event, text, Some(at)));
-    }
-
-    fn tell_begin(&self, piece: &Piece) {
-        if let Some((event, text)) = piece.name() {
-            let text = || text.to_owned();
-            self.world.with(|kernel| kernel.segment(event, text, None));
-        }
-    }
-
-    /// The seat and the event of the running handler, whose clock knows of its cause.
-    fn clocked(&self, clocks: &mut Clocks) -> Option<(usize, EventId)> {
-        let seat = self.running.get();
-        if seat == NOBODY || self.probing.get() {
-            return None;
-        }
-        let event = self.local.get()?.step.get();
-        clocks.caused_by(seat, event);
-        Some((seat, event))
-    }
-}
-
-impl Switcher for Workers {
-    fn point(&self, point: Point, location: &'static Location<'static>) {
-        let Some(local) = self.local.get() else {
-            return;
-        };
-        if self.running.get() == NOBODY || self.probing.get() || std::thread::panicking() {
-            return;
-        }
-        self.beat.at(location);
-        let place = (point, location);
-        if let Some(turn) = self.decide(self.running.get(), Some(place)) {
-            self.next.set(Some(turn));
-            self.leave(local, State::Left, place);
-        }
-    }
-
-    fn block(
-        &self,
-        point: Point,
-        location: &'static Location<'static>,
-        ready: &mut dyn FnMut() -> bool,
-    ) -> bool {
-        let running = self.running.get();
-        let Some(local) = self.local.get() else {
-            return ready();
-        };
-        if running == NOBODY || self.probing.get() || std::thread::panicking() {
-            return ready();
-        }
-        loop {
-            if ready() {
-                return true;
-            }
-            if self.seats[running].gives_up.replace(false) {
-                return false;
-            }
-            self.leave(local, State::Blocked, (point, location));
-            while self.probing.get() {
-                let could = ready();
-                self.seats[running].could.set(could);
-                fiber::pause();
-            }
-        }
-    }
-
-    fn settle(&self) {
-        if self.running.get() == NOBODY {
-            return self.finish();
-        }
-        self.accepts.set(false);
-        while self.begun.get() > 1 && !std::thread::panicking() {
-            let point = Point::Sync("the end of all other handlers");
-            self.block(point, Location::caller(), &mut || self.begun.get() == 1);
-        }
-    }
-
-    fn released(&self, id: u64) {
-        let mut clocks = self.clocks.borrow_mut();
-        if clocks.is_used()
-            && let Some((seat, _)) = self.clocked(&mut clocks)
-        {
-            clocks.released(seat, id);
-        }
-    }
-
-    fn acquired(&self, id: u64) {
-        let mut clocks = self.clocks.borrow_mut();
-        if clocks.is_used()
-            && let Some((seat, _)) = self.clocked(&mut clocks)
-        {
-            clocks.acquired(seat, id);
-        }
-    }
-
-    fn passes(&self, id: u64, event: EventId) {
-        self.clocks.borrow_mut().passes(id, event.0);
-    }
-
-    fn accessed(&self, id: u64, writes: bool, what: &'static str, at: &'static Location<'static>) {
-        if !self.races.get() {
-            return;
-        }
-        let mut clocks = self.clocks.borrow_mut();
-        let Some((seat, event)) = self.clocked(&mut clocks) else {
-            return;
-        };
-        let Some(other) = clocks.accessed(seat, id, writes, what, at, event) else {
-            return;
-        };
-        drop(clocks);
-        let message = format!(
-            "nothing orders {what} at {}:{} and {} at {}:{}: no strand, no lock, and neither handler \
-             is the cause of the other",
-            at.file(),
-            at.line(),
-            other.what,
-            other.location.file(),
-            other.location.line()
-        );
-        self.world.report(Violation {
-            invariant: Invariant::Race,
-            message,
-            event,
-            location: Some(at),
-        });
-    }
-
-    fn forget(&self, id: u64) {
-        self.clocks.borrow_mut().forget(id);
-    }
-
-    fn worker(&self) -> Option<usize> {
-        Some(self.running.get()).filter(|seat| *seat != NOBODY)
     }
 }
 

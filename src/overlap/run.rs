@@ -1,6 +1,8 @@
 //! The loop of several simulated workers: as the worker's own, each piece of work on a free seat.
 
 use super::Workers;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use super::fiber::Job;
 use crate::backend::{Completion, Until, Waited};
 use crate::choice::EventId;
@@ -80,10 +82,11 @@ impl Local {
         workers.local.set(Some(self));
         workers.goal.set((enough, till(goal.wait)));
         workers.accepts.set(true);
-        let outcome = self.rounds(&workers, goal, enough);
+        // Also when a waker panics here, between two handlers: none stays suspended outside of `run`.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.rounds(&workers, goal, enough)));
         workers.finish();
-        workers.clocks.borrow_mut().all_are_done();
-        outcome
+        workers.all_are_done();
+        outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     fn rounds(

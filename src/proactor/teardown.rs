@@ -100,6 +100,11 @@ pub(super) fn of_this_thread() {
 
 /// The owner was dropped, on whatever thread: this worker of it ends.
 pub(super) fn worker(home: HomeRef) {
+    // Inside a handler of its own: others of simulated workers come to their ends first, or, where this
+    // is an unwinding, before the thread next runs a proactor.
+    if home.here().is_some() && !crate::switch::settle() {
+        return home.home.set_orphaned();
+    }
     let mut owner = lock(&home.home.owner);
     // Under the lock: its thread may be ending and tear it down, and another proactor move in.
     if !home.is_alive() {
@@ -138,8 +143,6 @@ pub(super) fn pass_on(panic: Option<Panic>) {
 /// Ends a proactor on the thread that its worker belongs to. The first panic of what was dropped with
 /// it comes back: that does not keep the rest from being torn down.
 pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
-    // Dropped inside a handler of its own: others that are under way come to their ends first.
-    crate::switch::settle();
     // SAFETY: the caller runs on the thread that owns the home.
     let local = unsafe { home.home.local() };
     let inside = Entered::new(local);

@@ -12,7 +12,7 @@ use proactor::choice::Site;
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sim::Invariant;
 use proactor::sync::{PerExecution, PerWorker, Shared};
-use proactor::{Handle, RunEnd};
+use proactor::{Handle, RunEnd, Strand};
 
 use crate::models::{echo_by_handlers, echo_by_task, echo_client, frame, one_read, whole_frame};
 
@@ -81,6 +81,30 @@ fn a_lost_update_is_found_with_one_deviation_and_told() {
     ] {
         assert!(text.contains(said), "no `{said}` in\n{text}");
     }
+}
+
+/// The same, by two handlers on one strand.
+fn count_on_a_strand(sim: &Sim) {
+    let strand = Strand::new(sim.proactor());
+    let (counter, total) = (Arc::new(AtomicU32::new(0)), Arc::new(Shared::new(0)));
+    for _ in 0..2 {
+        let (counter, total) = (counter.clone(), total.clone());
+        let proactor = sim.proactor().handle();
+        strand.post(move || {
+            add_one(&counter, &proactor);
+            total.set(total.get() + 1);
+        });
+    }
+    assert_eq!(sim.proactor().run().expect("it runs"), RunEnd::OutOfWork);
+    assert_eq!(counter.load(Relaxed), 2, "an update is lost");
+    assert_eq!(total.get(), 2, "an update is lost");
+}
+
+#[test]
+fn on_a_strand_none_is_lost_in_the_same_search_and_no_access_is_a_race() {
+    let summary = passes(two().name("count").run(count_on_a_strand));
+    assert_eq!(summary.proved(), Some(2), "{summary}");
+    assert!(summary.coverage(Site::Worker).1 > 0, "{summary}");
 }
 
 #[test]

@@ -2,13 +2,16 @@
 
 mod speed;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::choice::{Alternatives, Chooser, Kind, Site};
-use crate::sim::{Config, TraceEvent, What};
-use crate::switch;
+use crate::choice::{Alternatives, Chooser, EventId, Key, Kind, Site};
+use crate::op::home::Local;
+use crate::op::home::Message;
+use crate::sim::{Config, Invariant, TraceEvent, Violation, What};
+use crate::switch::{self, Point};
 use crate::{Proactor, RunEnd};
 
 /// Deviates at the workers' decisions with these numbers, else is kind.
@@ -101,9 +104,15 @@ fn equal_decisions_give_equal_traces_and_kind_ones_those_of_one_worker() {
 }
 
 #[test]
-fn every_interleaving_can_be_had() {
-    let (order, _) = order(&[(0, 1), (1, 1), (2, 1), (3, 1)]);
+fn handlers_take_turns_and_each_keeps_its_own_causes() {
+    let (order, trace) = order(&[(0, 1), (1, 1), (2, 1), (3, 1)]);
     assert_eq!(order[..4], [10, 20, 11, 21], "{order:?}");
+    let started = trace
+        .iter()
+        .filter(|step| matches!(step.what, What::Submit { .. }));
+    let causes: Vec<EventId> = started.map(|step| step.cause).collect();
+    let handlers: Vec<EventId> = (0..3).map(|nth| EventId::ROOT.child(nth)).collect();
+    assert_eq!(causes, handlers);
 }
 
 #[test]
@@ -145,6 +154,51 @@ fn a_proactor_that_is_dropped_in_its_handler_lets_others_end_first() {
         overlapped > 0,
         "one was suspended when the proactor was dropped"
     );
+}
+
+#[test]
+fn a_proactor_that_a_panic_drops_is_torn_down_when_nobody_is_inside() {
+    let ended = Arc::new(AtomicBool::new(false));
+    let end = ended.clone();
+    run(&[(0, 1)], move |proactor, _| {
+        let (handle, owner, end) = (proactor.handle(), Arc::new(Mutex::new(None)), end.clone());
+        drop(proactor.spawn(std::future::poll_fn(move |_| {
+            let _ = handle.now();
+            end.store(true, Relaxed);
+            std::task::Poll::Ready(())
+        })));
+        let own = owner.clone();
+        proactor.post(move || {
+            let _own: Option<Proactor> = own.lock().expect("no panic").take();
+            std::panic::resume_unwind(Box::new(()));
+        });
+        let running = std::mem::ManuallyDrop::new(proactor);
+        // SAFETY: a proactor is plain data; exactly one of the two is dropped, in the handler.
+        *owner.lock().expect("no panic") = Some(unsafe { std::ptr::read(&*running) });
+        let ran = std::panic::catch_unwind(AssertUnwindSafe(|| running.run()));
+        assert!(ran.is_err());
+    });
+    assert!(ended.load(Relaxed), "the task was suspended, and ended");
+}
+
+#[test]
+fn a_panic_between_two_handlers_leaves_none_suspended() {
+    let ended = Arc::new(AtomicBool::new(false));
+    let end = ended.clone();
+    run(&[(0, 1)], |proactor, _| {
+        let (handle, end) = (proactor.handle(), end.clone());
+        proactor.post(move || {
+            // The worker reads its mail while this handler is suspended.
+            let act = |_: &Local| std::panic::resume_unwind(Box::new(()));
+            handle.home.send(Message::Run(Box::new(act)));
+            let _ = handle.now();
+            end.store(true, Relaxed);
+        });
+        let ran = std::panic::catch_unwind(AssertUnwindSafe(|| proactor.run()));
+        assert!(ran.is_err());
+        assert!(ended.load(Relaxed));
+        assert_eq!(proactor.run().expect("it goes on"), RunEnd::OutOfWork);
+    });
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::super::fiber::{self, Fiber};
 use super::*;
 use crate::check::Checker;
 use crate::sync::Shared;

@@ -126,7 +126,11 @@ impl Switcher for Script {
         true
     }
 
-    fn settle(&self) {}
+    fn settle(&self) -> bool {
+        true
+    }
+
+    fn passes(&self, _: u64, _: crate::choice::EventId) {}
 
     fn released(&self, _: u64) {}
 

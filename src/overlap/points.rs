@@ -1,0 +1,174 @@
+//! The switch points, as the running handler sees them: it gives way, waits, or drains to its end.
+
+use std::io::Write;
+use std::panic::{Location, resume_unwind};
+
+use super::clocks::Clocks;
+use super::fiber;
+use super::seat::{Seat, State};
+use super::{DRAIN, Drained, NOBODY, Workers};
+use crate::choice::EventId;
+use crate::op::home::Local;
+use crate::switch::{self, Point, Switcher};
+
+impl Switcher for Workers {
+    fn point(&self, point: Point, location: &'static Location<'static>) {
+        let Some(local) = self.local.get() else {
+            return;
+        };
+        if self.running.get() == NOBODY || self.probing.get() || std::thread::panicking() {
+            return;
+        }
+        self.beat.at(location);
+        let place = (point, location);
+        if let Some(turn) = self.decide(self.running.get(), Some(place)) {
+            self.next.set(Some(turn));
+            self.leave(local, State::Left, place);
+        }
+    }
+
+    fn block(
+        &self,
+        point: Point,
+        location: &'static Location<'static>,
+        ready: &mut dyn FnMut() -> bool,
+    ) -> bool {
+        let running = self.running.get();
+        let Some(local) = self.local.get() else {
+            return ready();
+        };
+        if running == NOBODY || self.probing.get() || std::thread::panicking() {
+            return ready();
+        }
+        loop {
+            if ready() {
+                return true;
+            }
+            if self.seats[running].gives_up.replace(false) {
+                return false;
+            }
+            self.leave(local, State::Blocked, (point, location));
+            while self.probing.get() {
+                let could = ready();
+                self.seats[running].could.set(could);
+                fiber::pause();
+            }
+        }
+    }
+
+    fn settle(&self) -> bool {
+        if self.running.get() == NOBODY {
+            self.finish();
+            return true;
+        }
+        self.accepts.set(false);
+        while self.begun.get() > 1 && !std::thread::panicking() {
+            let point = Point::Sync("the end of all other handlers");
+            self.block(point, Location::caller(), &mut || self.begun.get() == 1);
+        }
+        self.begun.get() == 1
+    }
+
+    fn released(&self, id: u64) {
+        let mut clocks = self.clocks.borrow_mut();
+        if let Some((seat, _)) = self.clocked(&mut clocks) {
+            clocks.released(seat, id);
+        }
+    }
+
+    fn acquired(&self, id: u64) {
+        let mut clocks = self.clocks.borrow_mut();
+        if let Some((seat, _)) = self.clocked(&mut clocks) {
+            clocks.acquired(seat, id);
+        }
+    }
+
+    fn passes(&self, id: u64, event: EventId) {
+        self.clocks.borrow_mut().passes(id, event.0);
+    }
+
+    fn accessed(&self, id: u64, writes: bool, what: &'static str, at: &'static Location<'static>) {
+        if !self.races.get() {
+            return;
+        }
+        let mut clocks = self.clocks.borrow_mut();
+        let Some((seat, event)) = self.clocked(&mut clocks) else {
+            return;
+        };
+        switch::track(true);
+        let Some(other) = clocks.accessed(seat, id, writes, what, at, event) else {
+            return;
+        };
+        drop(clocks);
+        self.report_race(event, what, at, &other);
+    }
+
+    fn forget(&self, id: u64) {
+        self.clocks.borrow_mut().forget(id);
+    }
+
+    fn worker(&self) -> Option<usize> {
+        Some(self.running.get()).filter(|seat| *seat != NOBODY)
+    }
+}
+
+impl Workers {
+    /// Leaves the running handler, which is at `place`, until its turn comes again.
+    pub(super) fn leave(
+        &self,
+        local: &Local,
+        state: State,
+        place: (Point, &'static Location<'static>),
+    ) {
+        let index = self.running.get();
+        let seat = &self.seats[index];
+        seat.state.set(state);
+        seat.event.set(Some(local.step.get()));
+        seat.place.set(Some(place));
+        seat.points.set(0);
+        self.waiting.borrow_mut().push(index);
+        self.beat.leaves(index, place.1);
+        let frame = local.frame();
+        fiber::pause();
+        local.set_frame(frame);
+    }
+
+    /// After the end of the story a handler comes to a switch point.
+    pub(super) fn drains(&self) {
+        let seat = &self.seats[self.running.get()];
+        seat.points.set(seat.points.get() + 1);
+        if seat.points.get() <= DRAIN {
+            return;
+        }
+        seat.points.set(0);
+        if !seat.unwound.replace(true) {
+            resume_unwind(Box::new(Drained));
+        }
+        seat.state.set(State::Leaked);
+        fiber::pause();
+    }
+
+    /// A handler can't be ended: its stack is left as it is.
+    pub(super) fn leak(&self, seat: &Seat) {
+        seat.state.set(State::Idle);
+        drop(seat.fiber.take());
+        self.begun.set(self.begun.get() - 1);
+        // Nothing can be done if nobody listens.
+        let _ = writeln!(
+            std::io::stderr(),
+            "proactor: after the end of a failing execution a handler ran on and on, and survived \
+             being unwound: it is leaked, with all that it holds"
+        );
+    }
+
+    /// The seat and the event of the running handler, whose clock knows of its cause.
+    pub(super) fn clocked(&self, clocks: &mut Clocks) -> Option<(usize, EventId)> {
+        let seat = self.running.get();
+        if seat == NOBODY || self.probing.get() {
+            return None;
+        }
+        let event = self.local.get()?.step.get();
+        clocks.caused_by(seat, event);
+        Some((seat, event))
+    }
+}

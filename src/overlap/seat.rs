@@ -1,0 +1,52 @@
+//! One worker's place: the stack that its handler is on, and where that was left.
+
+use std::cell::Cell;
+use std::panic::Location;
+
+use super::fiber::Fiber;
+use super::run::Piece;
+use crate::choice::EventId;
+use crate::switch::Point;
+
+/// One worker's place.
+#[derive(Default)]
+pub(super) struct Seat {
+    pub(super) fiber: Cell<Option<Fiber<Piece>>>,
+    pub(super) state: Cell<State>,
+    /// What the handler was caused by, and where it is, since it was left last.
+    pub(super) event: Cell<Option<EventId>>,
+    pub(super) place: Cell<Option<(Point, &'static Location<'static>)>>,
+    /// The event that decisions were asked for last, and how many.
+    pub(super) asked: Cell<Option<(EventId, u32)>>,
+    /// Switch points in a row.
+    pub(super) points: Cell<u32>,
+    /// It is to give up what it waits for, since that will never come.
+    pub(super) gives_up: Cell<bool>,
+    /// It was unwound at a switch point.
+    pub(super) unwound: Cell<bool>,
+    /// The answer of a blocked one that was asked whether it could go on.
+    pub(super) could: Cell<bool>,
+}
+
+impl Seat {
+    /// Another handler takes it.
+    pub(super) fn begins(&self, fiber: Fiber<Piece>) {
+        self.fiber.set(Some(fiber));
+        self.event.set(None);
+        self.place.set(None);
+        self.asked.set(None);
+        self.points.set(0);
+        self.gives_up.set(false);
+        self.unwound.set(false);
+    }
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    #[default]
+    Idle,
+    Running,
+    Left,
+    Blocked,
+    Leaked,
+}
