@@ -38,6 +38,9 @@
 //! - [`Operation`] is what every initiating function returns: lazy, a future, with
 //!   [`then`](Operation::then).
 //! - [`net`], [`fs`], [`signal`], [`time`]: the objects. [`compose`]: operations made of several.
+//! - [`Handle::offload`] for work that blocks or computes for long; [`Builder::watchdog`] names a
+//!   handler that should have used it.
+//! - [`sync`]: locks, channels and atomics that a simulation can schedule.
 //! - [`IoBuf`], [`IoBufMut`], [`Slice`]: buffers that are lent by value and come back.
 //!
 //! # The invariants
@@ -75,6 +78,8 @@ pub mod fs;
 pub mod net;
 mod offload;
 mod op;
+#[cfg(feature = "check")]
+mod overlap;
 mod proactor;
 #[cfg(feature = "signal")]
 pub mod signal;
@@ -82,8 +87,10 @@ pub mod signal;
 pub mod sim;
 mod strand;
 mod switch;
+pub mod sync;
 mod task;
 pub mod time;
+mod watchdog;
 mod worker;
 
 pub use buf::{IoBuf, IoBufMut, Slice};
@@ -94,4 +101,5 @@ pub use op::{Cancel, Kind, Operation, is_canceled};
 pub use proactor::{Builder, Drive, Handle, Proactor, Stats, WorkGuard};
 pub use strand::{NotOnStrand, Strand, StrandCell, StrandStats};
 pub use task::{JoinError, JoinHandle};
+pub use watchdog::Overrun;
 pub use worker::{RunEnd, RunError};

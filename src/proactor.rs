@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::backend::{Began, Until};
 use crate::op::home::{STOPPED, lock};
 use crate::task::Task;
+use crate::watchdog::Watchdog;
 use crate::worker::{Goal, Paused, RunEnd, RunError};
 
 mod builder;
@@ -53,6 +54,8 @@ pub struct Proactor {
     handle: Handle,
     /// The threads of the other workers, once they have been run.
     team: Mutex<Option<Arc<Team>>>,
+    /// Ends with it.
+    _watchdog: Option<Watchdog>,
 }
 
 impl Proactor {
@@ -60,6 +63,7 @@ impl Proactor {
         Proactor {
             handle,
             team: Mutex::new(None),
+            _watchdog: None,
         }
     }
 
@@ -250,6 +254,9 @@ impl Proactor {
             if local.main_ready.replace(false) {
                 local.step.set(step.0);
                 local.nth.set(step.1);
+                if local.watched.get() {
+                    local.home.running.is(&"block_on", Some(location));
+                }
                 let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
                 if let Poll::Ready(ready) = polled {
                     output = Some(ready);

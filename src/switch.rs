@@ -6,8 +6,11 @@
 //! somebody else goes on first. Nothing of ours may be borrowed when one is called.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
+
+use crate::choice::EventId;
 
 /// What is about to be done where a worker may give way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +32,20 @@ pub(crate) enum Point {
     Clock,
 }
 
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Point::Submit => "the start of an operation",
+            Point::Cancel => "a cancel",
+            Point::Post => "a post",
+            Point::Dispatch => "a dispatch",
+            Point::StrandCell => "a look into its StrandCell",
+            Point::Sync(what) => what,
+            Point::Clock => "a look at the clock",
+        })
+    }
+}
+
 /// Who runs the simulated workers of a thread.
 pub(crate) trait Switcher {
     /// The running handler is at `point`: others may go on first.
@@ -42,6 +59,31 @@ pub(crate) trait Switcher {
         location: &'static Location<'static>,
         ready: &mut dyn FnMut() -> bool,
     ) -> bool;
+
+    /// Everybody but the running handler comes to the end of what it has begun.
+    fn settle(&self);
+
+    /// All that the running handler has done so far happens before whoever acquires `id`.
+    fn released(&self, id: u64);
+
+    /// All that was done before `id` was released happens before what the running handler does next.
+    fn acquired(&self, id: u64);
+
+    /// The running handler accesses the datum `id`. If nothing orders this and another access, and
+    /// one of them writes, that is told.
+    fn accessed(
+        &self,
+        id: u64,
+        writes: bool,
+        what: &'static str,
+        location: &'static Location<'static>,
+    );
+
+    /// The datum `id` is gone.
+    fn forget(&self, id: u64);
+
+    /// The number of the worker whose handler runs, if one does.
+    fn worker(&self) -> Option<usize>;
 }
 
 thread_local! {
@@ -71,6 +113,78 @@ pub(crate) fn point(point: Point) {
     }
 }
 
+/// Inside a simulation: its switcher.
+#[inline]
+fn with_switcher<R>(act: impl FnOnce(&dyn Switcher) -> R) -> Option<R> {
+    if !INSTALLED.get() {
+        return None;
+    }
+    asked(act)
+}
+
+#[cold]
+fn asked<R>(act: impl FnOnce(&dyn Switcher) -> R) -> Option<R> {
+    let switcher = SWITCHER.with_borrow(Clone::clone);
+    switcher.map(|switcher| act(&*switcher))
+}
+
+/// Everybody else who is suspended comes to an end first: a teardown inside a handler.
+pub(crate) fn settle() {
+    with_switcher(|switcher| switcher.settle());
+}
+
+/// What the running handler has done so far happens before whoever [acquires](acquired) `id`: the
+/// unlock of a lock, a post to a strand. `id` is the address of what orders them, or an event's number.
+#[inline]
+pub(crate) fn released(id: u64) {
+    with_switcher(|switcher| switcher.released(id));
+}
+
+/// What happened before the [releases](released) of `id` happens before what the running handler does
+/// next: the lock of a lock, the begin of a strand's batch.
+#[inline]
+pub(crate) fn acquired(id: u64) {
+    with_switcher(|switcher| switcher.acquired(id));
+}
+
+/// The running handler has made `event`: it happens before the handler that `event` will run.
+#[inline]
+pub(crate) fn causes(event: EventId) {
+    released(event.0);
+}
+
+/// The running handler accesses the datum `id`, by a call at `location`.
+#[inline]
+pub(crate) fn accessed_at(
+    id: u64,
+    writes: bool,
+    what: &'static str,
+    location: &'static Location<'static>,
+) {
+    with_switcher(|switcher| switcher.accessed(id, writes, what, location));
+}
+
+/// The datum `id` is gone.
+#[inline]
+pub(crate) fn forget(id: u64) {
+    with_switcher(|switcher| switcher.forget(id));
+}
+
+/// As [`point`], in the name of a place elsewhere: where a polled future was made, or a dropped guard.
+#[inline]
+pub(crate) fn point_at(point: Point, location: &'static Location<'static>) {
+    if INSTALLED.get() {
+        ask(point, location);
+    }
+}
+
+/// The number of the simulated worker whose handler runs here, from 0. None: there is but one, or
+/// this is outside of its handlers.
+#[inline]
+pub(crate) fn worker() -> Option<usize> {
+    with_switcher(|switcher| switcher.worker()).flatten()
+}
+
 #[cold]
 fn ask(point: Point, location: &'static Location<'static>) {
     // Out of the cell: others that go on meanwhile come here as well.
@@ -84,10 +198,20 @@ fn ask(point: Point, location: &'static Location<'static>) {
 /// simulation.
 #[cold]
 #[track_caller]
-pub(crate) fn block_until(point: Point, mut ready: impl FnMut() -> bool) -> bool {
+pub(crate) fn block_until(point: Point, ready: impl FnMut() -> bool) -> bool {
+    block_until_at(point, Location::caller(), ready)
+}
+
+/// The same, for a call that was made at `location`.
+#[cold]
+pub(crate) fn block_until_at(
+    point: Point,
+    location: &'static Location<'static>,
+    mut ready: impl FnMut() -> bool,
+) -> bool {
     let switcher = SWITCHER.with_borrow(Clone::clone);
     match switcher {
-        Some(switcher) => switcher.block(point, Location::caller(), &mut ready),
+        Some(switcher) => switcher.block(point, location, &mut ready),
         None => ready(),
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Task {
     scheduled: AtomicBool,
     aborted: AtomicBool,
     future: UnsafeCell<Option<TaskFuture>>,
+    /// The call that spawned it.
+    location: Cell<Option<&'static Location<'static>>>,
     /// The event that its code consumed last, and how many submissions it has made since.
     step: Cell<(EventId, u32)>,
     /// The strand that its steps run on, if not one of its own.
@@ -73,7 +75,7 @@ impl Seat {
 
 // SAFETY: the node and the arrival of a `seat` are touched only by who has set `scheduled`, until it is in the queue, and
 // by who takes it out of there, who then clears `scheduled`;
-// `future` and `step` are used only by `Tasks` on the home worker's thread, and by Drop, which
+// `future`, `step` and `location` are used only by `Tasks` on the home worker's thread, and by Drop, which
 // is alone; a TaskFuture is Send, so whoever drops the last reference may drop it.
 unsafe impl Send for Task {}
 // SAFETY: as above.
@@ -99,6 +101,7 @@ impl Task {
             scheduled: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             future: UnsafeCell::new(future),
+            location: Cell::new(None),
             step: Cell::new((EventId::ROOT, 0)),
             seat: strand.map(Seat::new),
         })
@@ -116,6 +119,7 @@ impl Task {
 
     fn wake(&self) {
         let id = self.id.load(Ordering::Acquire);
+        crate::switch::released(id);
         if let Some(seat) = &self.seat {
             if id != NOWHERE && !self.scheduled.swap(true, Ordering::AcqRel) {
                 self.post_step(seat);
@@ -168,7 +172,7 @@ impl Task {
             let begun = || local.at_root(|| local.begun(Began::Task, location));
             local
                 .tasks
-                .insert(task.clone(), event.unwrap_or_else(begun));
+                .insert(task.clone(), event.unwrap_or_else(begun), location);
         }
         local.tasks.poll(local, task.id.load(Ordering::Acquire));
     }
@@ -250,6 +254,31 @@ pub(crate) fn id_of(waker: &Waker, home: &Home) -> Option<u64> {
 pub(crate) struct Tasks {
     entries: RefCell<Vec<Entry>>,
     free: RefCell<Vec<u32>>,
+    /// Where handlers overlap: the tasks whose poll is under way, and whether they are to be polled
+    /// again after it.
+    polled: RefCell<Vec<(u64, bool)>>,
+}
+
+/// While the poll of a task is under way where handlers overlap.
+struct Alone<'a> {
+    local: &'a Local,
+    id: u64,
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        crate::switch::released(self.id);
+        let mut polled = self.local.tasks.polled.borrow_mut();
+        if let Some(at) = polled.iter().position(|(id, _)| *id == self.id)
+            && polled.swap_remove(at).1
+        {
+            drop(polled);
+            self.local
+                .ready
+                .borrow_mut()
+                .push_back(Ready::Task(self.id));
+        }
+    }
 }
 
 struct Entry {
@@ -266,6 +295,7 @@ impl Tasks {
         Tasks {
             entries: RefCell::new(Vec::new()),
             free: RefCell::new(Vec::new()),
+            polled: RefCell::new(Vec::new()),
         }
     }
 
@@ -280,7 +310,12 @@ impl Tasks {
     }
 
     /// Takes a task in, about to be polled: its number.
-    fn insert(&self, task: Arc<Task>, event: EventId) -> u64 {
+    fn insert(
+        &self,
+        task: Arc<Task>,
+        event: EventId,
+        location: &'static Location<'static>,
+    ) -> u64 {
         let mut entries = self.entries.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
             entries.push(Entry {
@@ -294,6 +329,7 @@ impl Tasks {
         entry.generation = (entry.generation + 1) & 0x7fff_ffff;
         let id = id(index, entry.generation);
         task.step.set((event, 0));
+        task.location.set(Some(location));
         task.scheduled.store(true, Ordering::Relaxed);
         task.id.store(id, Ordering::Release);
         entry.task = Some(task);
@@ -302,15 +338,41 @@ impl Tasks {
 
     /// Takes a task in and makes it ready.
     fn begin_task(&self, local: &Local, task: Arc<Task>, location: &'static Location<'static>) {
-        let id = self.insert(task, local.begun(Began::Task, location));
+        let id = self.insert(task, local.begun(Began::Task, location), location);
         local.ready.borrow_mut().push_back(Ready::Task(id));
     }
 
     /// Polls a task. Nothing happens if it is over.
+    #[inline]
     pub(crate) fn poll(&self, local: &Local, id: u64) {
+        if local.overlaps.get() {
+            self.poll_alone(local, id);
+        } else {
+            self.poll_now(local, id);
+        }
+    }
+
+    /// Where handlers overlap: a task is a strand, and is not polled while a poll of it is suspended.
+    #[cold]
+    fn poll_alone(&self, local: &Local, id: u64) {
+        let mut polled = self.polled.borrow_mut();
+        if let Some((_, again)) = polled.iter_mut().find(|(polled, _)| *polled == id) {
+            *again = true;
+            return;
+        }
+        polled.push((id, false));
+        drop(polled);
+        let _alone = Alone { local, id };
+        // Its polls are ordered, and so is a wake before the poll that it brings about.
+        crate::switch::acquired(id);
+        self.poll_now(local, id);
+    }
+
+    fn poll_now(&self, local: &Local, id: u64) {
         let Some(task) = self.find(id) else { return };
         // SAFETY: the entry, and with it the task, stays until `End` below takes it out; this thread
-        // is the worker's, and a task is never polled inside its own poll (handlers do not nest).
+        // is the worker's, and a task is never polled inside its own poll: handlers do not nest, and
+        // where they overlap `poll_alone` sees to it.
         let task = unsafe { &*task };
         task.scheduled.store(false, Ordering::Release);
         let (step, nth) = task.step.get();
@@ -342,6 +404,20 @@ impl Tasks {
             task.step.set((local.step.get(), local.nth.get()));
             std::mem::forget(end);
         }
+    }
+
+    /// The call that spawned a task.
+    pub(crate) fn location(&self, id: u64) -> Option<&'static Location<'static>> {
+        let task = self.find(id)?;
+        // SAFETY: the entry holds the task, and nothing of the user's runs here that could end it.
+        unsafe { (*task).location.get() }
+    }
+
+    /// The event that the task's code consumed last.
+    #[cfg(feature = "check")]
+    pub(crate) fn event_of(&self, id: u64) -> Option<EventId> {
+        // SAFETY: as in `poll_now`; nothing of the task runs meanwhile.
+        self.find(id).map(|task| unsafe { (*task).step.get().0 })
     }
 
     fn find(&self, id: u64) -> Option<*const Task> {
@@ -490,6 +566,11 @@ struct JoinState<T> {
     waker: Option<Waker>,
 }
 
+/// What orders the end of a task before what follows from its result.
+fn address<T>(join: &Arc<Join<T>>) -> u64 {
+    Arc::as_ptr(join).addr() as u64
+}
+
 /// Why a task has no result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -531,7 +612,10 @@ impl<T> Future for JoinHandle<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = lock(&self.join.state);
         match state.result.take() {
-            Some(result) => Poll::Ready(result),
+            Some(result) => {
+                crate::switch::acquired(address(&self.join));
+                Poll::Ready(result)
+            }
             None => {
                 let old = state.waker.replace(cx.waker().clone());
                 drop(state);
@@ -558,6 +642,7 @@ struct Settle<T> {
 impl<T> Settle<T> {
     fn with(&mut self, result: Result<T, JoinError>) {
         let Some(join) = self.join.take() else { return };
+        crate::switch::released(address(&join));
         let waker = {
             let mut state = lock(&join.state);
             state.finished = true;

@@ -68,7 +68,7 @@ impl fmt::Display for RunError {
             ),
             RunError::Nested => f.write_str(
                 "run was called inside a handler: it would wait for handlers that wait for this one; \
-                 start an operation with a handler, or spawn a task",
+                 start an operation with a handler, spawn a task, or offload what has to block",
             ),
             RunError::Stuck(who) => write!(f, "stuck: nothing can ever happen any more (I7)\n{who}"),
             RunError::Stopped => f.write_str("stopped before the future was ready"),
@@ -165,22 +165,42 @@ impl Drop for Batch<'_> {
 
 impl Local {
     /// The loop.
-    pub(crate) fn work(&self, goal: Goal) -> Result<Paused, RunError> {
+    pub(crate) fn work(&'static self, goal: Goal) -> Result<Paused, RunError> {
+        #[cfg(feature = "check")]
+        if self.overlaps.get() {
+            return self.work_overlapping(goal);
+        }
         let enough = self.handlers_run.get().saturating_add(goal.handlers);
+        self.enough.set(enough);
         // A poll ends although handlers keep coming: it runs what is ready when it begins, and takes
         // from the kernel as many completions as there were operations under way, at most.
         let mut share = None;
         loop {
             self.begin_turn();
-            if let Some(paused) = self.dispatch_batch(enough) {
+            // Once a turn: a handler pays for being watched only when it is.
+            let is_watched = self.watched.get();
+            let paused = if is_watched {
+                self.dispatch_batch::<true>(enough)
+            } else {
+                self.dispatch_batch::<false>(enough)
+            };
+            if let Some(paused) = paused {
                 return Ok(paused);
             }
             if share == Some(0) {
                 return Ok(Paused::Goal);
             }
             self.read_mail();
-            if let Some(paused) = self.run_ready(enough) {
+            let paused = if is_watched {
+                self.run_ready::<true>(enough)
+            } else {
+                self.run_ready::<false>(enough)
+            };
+            if let Some(paused) = paused {
                 return Ok(paused);
+            }
+            if is_watched {
+                self.home.running.is_nothing();
             }
             if goal.main && self.main_ready.get() {
                 return Ok(Paused::Goal);
@@ -208,7 +228,7 @@ impl Local {
 
     /// Dispatches what has been collected, each completion once, whatever its handler does.
     #[inline]
-    fn dispatch_batch(&self, enough: usize) -> Option<Paused> {
+    fn dispatch_batch<const WATCHED: bool>(&self, enough: usize) -> Option<Paused> {
         // Out of its cell while it is read, and put back whatever a handler does: nobody else looks
         // at it meanwhile, runs don't nest.
         let mut batch = Batch {
@@ -223,13 +243,16 @@ impl Local {
                 break;
             }
             batch.at += 1;
+            if WATCHED {
+                self.announce(&Ready::Complete(completion));
+            }
             self.dispatch(completion);
         }
         paused
     }
 
     #[inline]
-    fn pause(&self, enough: usize) -> Option<Paused> {
+    pub(crate) fn pause(&self, enough: usize) -> Option<Paused> {
         if self.home.stopped.load(std::sync::atomic::Ordering::Acquire) != 0 {
             return Some(Paused::End(RunEnd::Stopped));
         }
@@ -250,7 +273,7 @@ impl Local {
                     let event = self.at_root(|| self.begun(Began::Post, location));
                     self.ready
                         .borrow_mut()
-                        .push_back(Ready::Call(event, handler));
+                        .push_back(Ready::Call(event, location, handler));
                 }
                 Message::Cancel { index, first } => {
                     self.stop_operation(index, first, crate::op::slots::Stop::Canceled);
@@ -271,31 +294,59 @@ impl Local {
 
     /// Runs what was ready when this began.
     #[inline]
-    fn run_ready(&self, enough: usize) -> Option<Paused> {
+    fn run_ready<const WATCHED: bool>(&self, enough: usize) -> Option<Paused> {
         let round = self.ready.borrow().len();
         for _ in 0..round {
             if let Some(paused) = self.pause(enough) {
                 return Some(paused);
             }
             let next = self.ready.borrow_mut().pop_front();
+            if WATCHED && let Some(next) = &next {
+                self.announce(next);
+            }
             match next {
-                Some(Ready::Task(id)) => self.tasks.poll(self, id),
-                Some(Ready::Turn(due)) => due.run(self, &|| self.pause(enough).is_none()),
-                Some(Ready::Complete(completion)) => self.dispatch(completion),
-                Some(Ready::Refused(slot, result)) => self.refuse(slot, result),
-                Some(Ready::Call(event, handler)) => {
-                    self.begin_step(event);
-                    self.handlers_run.set(self.handlers_run.get() + 1);
-                    handler();
-                }
+                Some(ready) => self.perform(ready),
                 None => break,
             }
         }
         self.pause(enough)
     }
 
+    /// Says what is about to run, for a watchdog.
+    #[cold]
+    fn announce(&self, next: &Ready) {
+        let running = &self.home.running;
+        let slot = match next {
+            Ready::Task(id) => return running.is(&"task", self.tasks.location(*id)),
+            Ready::Call(_, location, _) => return running.is(&"post", Some(location)),
+            // It says itself which of its handlers runs.
+            Ready::Turn(_) => return running.is(&"strand", None),
+            Ready::Complete(completion) => self.slots.get(completion.token.index()),
+            Ready::Refused(slot, _) => Some(*slot),
+        };
+        if let Some(slot) = slot {
+            running.is(&slot.vtable.get().name, Some(slot.origin.location.get()));
+        }
+    }
+
+    /// Runs one thing that was ready.
+    #[inline]
+    pub(crate) fn perform(&self, ready: Ready) {
+        match ready {
+            Ready::Task(id) => self.tasks.poll(self, id),
+            Ready::Turn(due) => due.run(self, &|| self.pause(self.enough.get()).is_none()),
+            Ready::Complete(completion) => self.dispatch(completion),
+            Ready::Refused(slot, result) => self.refuse(slot, result),
+            Ready::Call(event, _, handler) => {
+                self.begin_step(event);
+                self.handlers_run.set(self.handlers_run.get() + 1);
+                handler();
+            }
+        }
+    }
+
     /// Flushes submissions, and waits for completions unless there is something to run.
-    fn ask_kernel(&self, goal: &Goal) -> Result<Option<Paused>, RunError> {
+    pub(crate) fn ask_kernel(&self, goal: &Goal) -> Result<Option<Paused>, RunError> {
         self.ready_budget.set(READY_BUDGET);
         let mut lane = self.lane.borrow_mut();
         let Some(lane) = lane.as_mut() else {

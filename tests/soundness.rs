@@ -427,7 +427,7 @@ fn act(shared: &Shared) {
     mess.left -= 1;
     let handle = mess.handle;
     handle.post(move || act(&again));
-    let what = mess.random.below(16);
+    let (what, how) = (mess.random.below(20), mess.random.below(6));
     let stream = mess.stream();
     let buf = mess.buf(shared);
     let (alive, timeout) = (
@@ -513,6 +513,40 @@ fn act(shared: &Shared) {
                 cancel.cancel();
             }
             return;
+        }
+        (16 | 17, _) => {
+            let weak = Arc::downgrade(shared);
+            let job = handle.offload(move || {
+                let mess = weak.upgrade();
+                // Whatever it does, it does on another thread, or in the midst of a simulated worker.
+                match (how, mess) {
+                    (0, _) => std::panic::resume_unwind(Box::new("on purpose: a job")),
+                    (1, Some(shared)) => drop(lock(&shared).futures.pop()),
+                    (2, Some(shared)) => {
+                        let cancel = lock(&shared).cancels.pop();
+                        cancel.iter().for_each(Cancel::cancel);
+                    }
+                    (3, _) => drop(handle.sleep(timeout).then(|_| {})),
+                    _ => {}
+                }
+                buf
+            });
+            if what == 16 {
+                job.timeout(timeout).then(|_| heard())
+            } else {
+                let mut job = Box::pin(async move {
+                    let _ = job.await;
+                    heard();
+                });
+                if job
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()))
+                    .is_pending()
+                {
+                    lock(shared).futures.push(job);
+                }
+                return;
+            }
         }
         (14, _) => panic!("on purpose: a handler"),
         (_, _) => handle.sleep(timeout).then(|_| heard()),

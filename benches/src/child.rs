@@ -80,15 +80,14 @@ pub fn echo(
 
 /// A run of the simulation.
 pub fn simulation(how: How<'_>, args: &[&str]) -> io::Result<(Run, Option<PathBuf>)> {
+    own(how, &[&["simulate"], args].concat())
+}
+
+/// A run of this program that serves nobody.
+pub fn own(how: How<'_>, args: &[&str]) -> io::Result<(Run, Option<PathBuf>)> {
     let (mut command, out) = program(how)?;
     let from = Instant::now();
-    let mut child = Owned(
-        command
-            .arg("simulate")
-            .args(args)
-            .stdout(Stdio::piped())
-            .spawn()?,
-    );
+    let mut child = Owned(command.args(args).stdout(Stdio::piped()).spawn()?);
     let lines = lines(&mut child);
     let mut run = end(child, lines, Duration::ZERO)?;
     run.wall = from.elapsed();

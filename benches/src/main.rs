@@ -10,6 +10,8 @@ mod child;
 #[cfg(target_os = "linux")]
 mod client;
 #[cfg(target_os = "linux")]
+mod locks;
+#[cfg(target_os = "linux")]
 mod meter;
 #[cfg(target_os = "linux")]
 mod profile;
@@ -27,15 +29,18 @@ static ALLOCATOR: meter::Counting = meter::Counting;
 #[cfg(target_os = "linux")]
 const USAGE: &str = "\
 proactor-benches [table] [--quick]
-    The tables: echo servers beside a loop written by hand, and the simulated kernel.
+    The tables: echo servers beside a loop written by hand, the simulated kernel, locks.
     Instructions are counted if valgrind is installed. --quick takes seconds.
     Exit code 1: something is over its bar.
+proactor-benches locks [--quick]
+    The last of them alone: proactor::sync beside std.
 proactor-benches profile hand|callback|async|tokio [CONNECTIONS] [ROWS]
 proactor-benches profile kind|random [CONNECTIONS] [ROWS]
     Where the instructions of one request, or of one simulated completion, go.
 proactor-benches serve SERVER CONNECTIONS REQUESTS
 proactor-benches client ADDRESS CONNECTIONS REQUESTS
 proactor-benches simulate kind|random|framed CONNECTIONS MESSAGES
+proactor-benches use mutex|std-mutex|read|std-read|add|std-add|nothing TIMES
     The parts that the others run.";
 
 #[cfg(not(target_os = "linux"))]
@@ -68,6 +73,8 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
     match args {
         [] | ["table"] => return Ok(table::print(Size::Full)?),
         ["--quick"] | ["table", "--quick"] => return Ok(table::print(Size::Quick)?),
+        ["locks"] => return Ok(locks::print(Size::Full, callgrind::installed())?),
+        ["locks", "--quick"] => return Ok(locks::print(Size::Quick, callgrind::installed())?),
         ["profile", subject, rest @ ..] if rest.len() <= 2 => {
             let connections = rest.first().copied().unwrap_or("64");
             let rows = rest.get(1).map_or(Ok(40), |rows| rows.parse())?;
@@ -87,6 +94,9 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
         ["simulate", mode, connections, messages] => {
             let mode = sim::Mode::from_name(mode).ok_or(USAGE)?;
             sim::run(mode, connections.parse()?, messages.parse()?)?;
+        }
+        ["use", which, times] => {
+            locks::run(locks::Use::from_name(which).ok_or(USAGE)?, times.parse()?);
         }
         ["help" | "--help" | "-h"] => println!("{USAGE}"),
         _ => return Err(USAGE.into()),

@@ -391,6 +391,22 @@ pub(crate) trait Lane: Send {
         false
     }
 
+    /// The running handler declares that it takes so many nanoseconds. A real one takes what it takes.
+    #[cfg(feature = "check")]
+    fn busy(
+        &mut self,
+        nanos: u64,
+        segment: crate::sim::busy::Segment,
+        location: &'static Location<'static>,
+    ) {
+        let _ = (nanos, segment, location);
+    }
+
+    /// Several workers share it, all played by this thread: their handlers overlap (a simulation).
+    fn overlaps(&self) -> bool {
+        false
+    }
+
     /// For the trace. Real kernels have none.
     fn note(&mut self, note: Note) {
         let _ = note;

@@ -1,8 +1,8 @@
 //! The simulated kernel behind the seam: translates operations, tokens and errors.
 //!
 //! A lane's token names the kernel's slot directly: index and tag give the place, so that an operation and
-//! the deadline armed for it have one each. There is one lane at a time; worlds with several
-//! workers come later.
+//! the deadline armed for it have one each. There is one lane at a time: several
+//! simulated workers share it, as they would share a port, and take turns on one thread (`overlap`).
 //!
 //! A simulated wait never sleeps. It makes steps until there is one completion to hand out, so that
 //! each handler runs between two steps of the kernel; when only time can help, time moves.
@@ -24,6 +24,7 @@ use crate::sim::kernel::Kernel;
 use crate::sim::op::{Request, Verb};
 use crate::sim::steps::{Stepped, Until as Till};
 use crate::sim::words::plural;
+use crate::switch;
 
 // The kernel reads the flags of an open as the seam has them.
 const _: () = {
@@ -232,6 +233,7 @@ fn request(token: Token, op: &Op, origin: &Origin) -> Request {
 
 impl Lane for SimLane {
     unsafe fn submit(&mut self, token: Token, op: &Op, origin: &Origin) -> Submitted {
+        switch::causes(origin.event);
         let request = request(token, op, origin);
         let submitted = self.world.with(|kernel| {
             // SAFETY: the seam's contract is the kernel's.
@@ -316,7 +318,28 @@ impl Lane for SimLane {
         true
     }
 
+    fn busy(
+        &mut self,
+        nanos: u64,
+        segment: crate::sim::busy::Segment,
+        location: &'static std::panic::Location<'static>,
+    ) {
+        // On another thread than the world's no handler of it runs.
+        let _ = self
+            .world
+            .enter(|kernel| kernel.busy(nanos, Some(segment), location));
+    }
+
+    fn overlaps(&self) -> bool {
+        self.world
+            .enter(|kernel| kernel.workers > 1)
+            .unwrap_or(false)
+    }
+
     fn note(&mut self, note: Note) {
+        if let Note::Began { event, .. } = note {
+            switch::causes(event);
+        }
         let tell = |kernel: &mut Kernel| match note {
             Note::DiscardedBytes(count) => {
                 kernel.note(|| format!("{} discarded: nobody waits", plural(count, "byte")));

@@ -14,6 +14,7 @@ use super::sim::{Model, Sim};
 use super::summary::{Summary, deviations, grouped};
 use crate::op::home::Entered;
 use crate::sim::Config;
+use crate::sim::words::plural;
 
 /// A check whose bounds and budgets are chosen.
 ///
@@ -38,6 +39,8 @@ pub struct Checker {
     threads: Option<usize>,
     time: Option<Duration>,
     memory: usize,
+    workers: usize,
+    races: bool,
     config: Config,
 }
 
@@ -60,6 +63,8 @@ impl Checker {
             threads: None,
             time: None,
             memory: 256 << 20,
+            workers: 1,
+            races: true,
             config: Config::default(),
         }
     }
@@ -117,6 +122,53 @@ impl Checker {
         self
     }
 
+    /// How many simulated workers run the handlers of the model's proactor: 1 unless told otherwise, at
+    /// least 1. It is the check's, never the machine's, and part of replay strings.
+    ///
+    /// With several, handlers overlap: one may give way to another wherever it starts or cancels an
+    /// operation, posts or dispatches a handler, looks at a `StrandCell`, uses something of [`sync`](crate::sync), or reads the
+    /// clock; nowhere else. What a task or a strand runs never overlaps with itself. A std lock may be
+    /// held in a handler, but not across a call of the library: all workers are one thread, which would
+    /// block (a warning says where). A thread-local that is borrowed across such a call is found
+    /// borrowed by others. Nothing overlaps with the model's own body, nor with the future of
+    /// [`block_on`](crate::Proactor::block_on).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// use proactor::check::Checker;
+    ///
+    /// let failure = Checker::new()
+    ///     .workers(2)
+    ///     .run(|sim| {
+    ///         let counter = Arc::new(AtomicU32::new(0));
+    ///         for _ in 0..2 {
+    ///             let (counter, proactor) = (counter.clone(), sim.proactor().handle());
+    ///             sim.proactor().post(move || {
+    ///                 let before = counter.load(Relaxed);
+    ///                 proactor.post(|| ()); // the other handler may run here
+    ///                 counter.store(before + 1, Relaxed);
+    ///             });
+    ///         }
+    ///         let _ = sim.proactor().run();
+    ///         assert_eq!(counter.load(Relaxed), 2);
+    ///     })
+    ///     .expect_err("an update is lost");
+    /// assert!(failure.deviations().len() <= 2);
+    /// ```
+    pub fn workers(mut self, workers: usize) -> Checker {
+        self.workers = workers;
+        self
+    }
+
+    /// Whether two accesses of a [`Shared`](crate::sync::Shared) that nothing orders, one of them a
+    /// write, are a failure by themselves, although no order of them did any harm. They are unless told
+    /// otherwise. Only with several [`workers`](Checker::workers).
+    pub fn races(mut self, races: bool) -> Checker {
+        self.races = races;
+        self
+    }
+
     /// Ends the campaign after that time, finished or not. How far it comes then depends on the
     /// machine.
     pub fn time(mut self, time: Duration) -> Checker {
@@ -139,6 +191,13 @@ impl Checker {
         self
     }
 
+    /// What one handler, or one poll of a task, may [declare](super::busy) to take. One that takes more is
+    /// a failure, I9. No bound unless told otherwise.
+    pub fn handler_budget(mut self, budget: Duration) -> Checker {
+        self.config.handler_budget = Some(budget);
+        self
+    }
+
     /// What the simulated kernel is made with.
     pub fn config(mut self, config: Config) -> Checker {
         self.config = config;
@@ -157,7 +216,7 @@ impl Checker {
         F: Fn(&Sim) + Send + Sync + 'static,
     {
         let wishes = Wishes::read().map_err(|why| Failure::refused(self.name.as_deref(), &why))?;
-        let model = Model::new(self.config.clone(), model);
+        let model = Model::new(self.config.clone(), model).with_workers(self.workers, self.races);
         self.check(&model, wishes)
     }
 
@@ -181,11 +240,24 @@ impl Checker {
                  its executions. Call it from a test's own body.",
             );
         }
+        if self.workers == 0 {
+            return refuse("0 workers run no handler: `workers` must be at least 1.");
+        }
         if let Some(replay) = wishes.replay {
             if replay.name.is_some() && replay.name != self.name {
                 let said = "not run: PROACTOR_REPLAY is set, and meant for the check";
                 let said = format!("{said} `{}`", replay.name.unwrap_or_default());
                 return Ok(self.summary(Done::default(), Some(said)));
+            }
+            if replay.workers != self.workers {
+                let many = |workers| plural(workers as u64, "worker");
+                return refuse(&format!(
+                    "PROACTOR_REPLAY was recorded with {}, and this check has {}: its decisions would \
+                     mean something else. Set `workers({})`, or unset the variable to check anew.",
+                    many(replay.workers),
+                    many(self.workers),
+                    replay.workers
+                ));
             }
             return self.replay(subject, &replay);
         }
@@ -250,6 +322,7 @@ impl Checker {
             done,
             bound: self.deviations,
             seed: self.seed,
+            workers: self.workers,
             replayed,
         }
     }
@@ -321,6 +394,7 @@ impl Checker {
             .collect();
         let replay = Replay {
             name: self.name.clone(),
+            workers: self.workers,
             seed,
             deviations,
         };

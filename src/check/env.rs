@@ -92,6 +92,7 @@ mod tests {
         ]);
         let replay = Replay {
             name: None,
+            workers: 1,
             seed: 7,
             deviations: Vec::new(),
         };

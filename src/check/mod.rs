@@ -85,7 +85,7 @@ mod toys;
 
 pub use checker::Checker;
 pub use failure::{Failure, FailureKind};
-pub use sim::Sim;
+pub use sim::{Sim, busy};
 pub use summary::Summary;
 
 /// Checks a model with the usual bounds. For others see [`Checker`].

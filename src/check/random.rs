@@ -27,6 +27,9 @@ const OUTCOME_WEIGHTS: [u64; 8] = [0, 0, 0, 1 << 26, 1 << 28, 1 << 29, 1 << 30, 
 /// How often an order deviates. Orders harm less than faults, and bugs hide in them: higher.
 const ORDER_WEIGHTS: [u64; 4] = [0, 1 << 29, 1 << 31, 1 << 32];
 
+/// How often a handler gives way where it could. Most orders of two handlers take few switches.
+const TURN_WEIGHTS: [u64; 4] = [0, 1 << 28, 1 << 30, 1 << 31];
+
 /// The seed of the `index`th execution of a campaign.
 pub(crate) fn seed_of(campaign: u64, index: u64) -> u64 {
     // SplitMix64's output function over a stream of its own for each campaign.
@@ -64,6 +67,12 @@ impl Random {
         self.position = 0;
         self.deviations.clear();
         for site in Site::ALL {
+            if site == Site::Worker {
+                // Not from the generator: the seeds of checks with one worker mean what they meant.
+                let draw = seed_of(!seed, site as u64);
+                self.weights[site as usize] = TURN_WEIGHTS[below(draw, TURN_WEIGHTS.len())];
+                continue;
+            }
             // The top bits: `below` of a number is its share of them.
             let draw = self.generator.next_u64();
             self.weights[site as usize] = if site.is_order() {
@@ -133,7 +142,7 @@ mod tests {
         let weights = random
             .weights
             .map(|weight| weight.checked_ilog2().unwrap_or(0));
-        assert_eq!(weights, [0, 0, 29, 26, 31, 26, 29, 0, 31, 0, 0]);
+        assert_eq!(weights, [0, 0, 29, 26, 31, 26, 29, 0, 31, 0, 0, 28]);
         assert_eq!(
             choices(7, Site::ReadSize, 5, 12),
             [1, 3, 1, 0, 1, 0, 1, 0, 0, 0, 2, 4]

@@ -12,7 +12,8 @@
 //! it. One whose key never comes up, or whose alternative is not on offer, is *stale*: it is left out
 //! and named in a note. An order (`next`) reads "at this event's turn, that event goes first".
 //!
-//! Between version and seed `for=NAME` may stand: the string is meant for the check of that name.
+//! Between version and seed `for=NAME` may stand: the string is meant for the check of that name; and
+//! behind it `workers=N`, where there are more than one: it is meant for so many simulated workers.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,6 +30,7 @@ const VERSION: &str = "1";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Replay {
     pub(crate) name: Option<String>,
+    pub(crate) workers: usize,
     pub(crate) seed: u64,
     pub(crate) deviations: Vec<Named>,
 }
@@ -91,6 +93,9 @@ impl fmt::Display for Replay {
         write!(f, "{VERSION};")?;
         if let Some(name) = &self.name {
             write!(f, "for={name};")?;
+        }
+        if self.workers > 1 {
+            write!(f, "workers={};", self.workers)?;
         }
         write!(f, "{GENERATOR}:{:016x}", self.seed)?;
         for deviation in &self.deviations {
@@ -157,6 +162,19 @@ impl FromStr for Replay {
                 .next()
                 .ok_or_else(|| wrong((text.len() + 1, ""), cut()))?;
         }
+        let mut workers = 1;
+        if let Some(number) = seed.1.strip_prefix("workers=") {
+            workers = match number.parse() {
+                Ok(number) if number > 1 => number,
+                _ => {
+                    let problem = "`workers=` is followed by their number, from 2";
+                    return Err(wrong(seed, problem.to_owned()));
+                }
+            };
+            seed = parts
+                .next()
+                .ok_or_else(|| wrong((text.len() + 1, ""), cut()))?;
+        }
         let Some((generator, digits)) = seed.1.split_once(':') else {
             return Err(wrong(
                 seed,
@@ -184,6 +202,7 @@ impl FromStr for Replay {
         }
         Ok(Replay {
             name,
+            workers,
             seed: value,
             deviations,
         })
@@ -355,6 +374,7 @@ mod tests {
     fn sample() -> Replay {
         Replay {
             name: None,
+            workers: 1,
             seed: 42,
             deviations: vec![
                 Named {
@@ -388,7 +408,17 @@ mod tests {
             name: Some("echo".to_owned()),
             ..sample()
         };
-        assert_eq!(named.to_string().parse(), Ok(named));
+        assert_eq!(named.to_string().parse(), Ok(named.clone()));
+        let several = Replay {
+            workers: 3,
+            ..named.clone()
+        };
+        assert!(
+            several
+                .to_string()
+                .starts_with("1;for=echo;workers=3;x256pp:")
+        );
+        assert_eq!(several.to_string().parse(), Ok(several));
         let kind = Replay {
             deviations: Vec::new(),
             ..sample()
@@ -409,6 +439,14 @@ mod tests {
             (
                 "1;for=echo",
                 "at character 11, ``: the string ends too early",
+            ),
+            (
+                "1;workers=1;x256pp:000000000000002a",
+                "at character 3, `workers=1`: `workers=` is followed by their number, from 2",
+            ),
+            (
+                "1;workers=2",
+                "at character 12, ``: the string ends too early",
             ),
             ("1;x256pp", "at character 3, `x256pp`: a seed reads"),
             (

@@ -9,7 +9,7 @@ use super::lanes::{lanes, table};
 use super::replay::{Replay, Taken};
 use super::shrink::{Deviant, Shrunk};
 use super::summary::deviations;
-use crate::choice::EventId;
+use crate::choice::{EventId, Site};
 
 /// Frames of the logical stack that are shown at most; of a deeper one the middle is left out.
 const FRAMES: usize = 16;
@@ -90,9 +90,13 @@ impl<'a> Names<'a> {
 fn verdict(text: &mut String, case: &Case<'_>) -> std::fmt::Result {
     let fault = &case.shrunk.fault;
     match case.name {
-        Some(name) => write!(text, "proactor: check `{name}` fails: ")?,
-        None => write!(text, "proactor: the check fails: ")?,
+        Some(name) => write!(text, "proactor: check `{name}` fails")?,
+        None => write!(text, "proactor: the check fails")?,
     }
+    if case.replay.workers > 1 {
+        write!(text, " with {} workers", case.replay.workers)?;
+    }
+    write!(text, ": ")?;
     writeln!(text, "{} ({})", fault.invariant, fault.invariant.promise())?;
     for line in fault.message.lines() {
         writeln!(text, "  {line}")?;
@@ -112,7 +116,11 @@ fn words(case: &Case<'_>, names: &Names<'_>) -> Vec<String> {
             first,
             ..
         } = &deviant.taken;
+        let turn = deviant.named.at.site == Site::Worker;
         match first {
+            Some(first) if turn => {
+                format!("{}: {label} {}", names.what(*event), names.what(*first))
+            }
             // Steps that are no operation of their own, such as a late cancel, are only described.
             Some(first) if names.names.contains_key(first) => {
                 format!(
@@ -142,9 +150,14 @@ fn list(text: &mut String, case: &Case<'_>, said: &[String]) -> std::fmt::Result
         (true, 1) => "it is needed",
         (true, _) => "all are needed",
     };
+    let does = if case.replay.workers > 1 {
+        "which a kernel and workers may do and seldom do"
+    } else {
+        "which a kernel may do and seldom does"
+    };
     writeln!(
         text,
-        "\nIt takes {}, which a kernel may do and seldom does; {needed}:",
+        "\nIt takes {}, {does}; {needed}:",
         deviations(said.len())
     )?;
     for (index, (say, deviant)) in said.iter().zip(&shrunk.deviations).enumerate() {

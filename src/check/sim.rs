@@ -1,6 +1,7 @@
 //! [`Sim`], what a model gets: a proactor on a simulated kernel, and the kernel's outside.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rand::SeedableRng;
@@ -12,7 +13,12 @@ use super::random::seed_of;
 use super::story::lines;
 use crate::Proactor;
 use crate::choice::{Chooser, EventId, Kind};
+use crate::op::home::current;
+use crate::overlap::Workers;
+use crate::sim::busy::Segment;
 use crate::sim::{Config, Invariant, Violation, World};
+use crate::sync::per_execution::Execution;
+use crate::time::nanos;
 
 /// A simulated kernel with a proactor on it: all that a checked model may use of the outside world.
 pub struct Sim {
@@ -47,6 +53,12 @@ impl Sim {
     #[must_use]
     pub fn now(&self) -> Duration {
         Duration::from_nanos(self.world.now())
+    }
+
+    /// Lets so much time pass, as if the model's own body took it. In a handler use [`busy`].
+    #[track_caller]
+    pub fn busy(&self, cost: Duration) {
+        self.world.busy(nanos(cost));
     }
 
     /// Puts a file into the simulated file system, with the directories above it.
@@ -85,6 +97,46 @@ impl Sim {
     }
 }
 
+/// The running handler takes so long: declares it, since computing costs no time in a simulation.
+///
+/// Virtual time moves on for what follows, and what comes meanwhile waits until the handler has returned.
+/// Beyond [`Checker::handler_budget`](super::Checker::handler_budget) it is a failure (I9). Inside work that
+/// was [offloaded](crate::Handle::offload) it is the time that the work takes, and holds nobody up.
+///
+/// Outside a simulation it does nothing, so that code may declare its cost and run for real.
+///
+/// ```
+/// use proactor::check::{self, Checker};
+/// use std::time::Duration;
+///
+/// let failure = Checker::new()
+///     .handler_budget(Duration::from_millis(1))
+///     .run(|sim| {
+///         sim.proactor().post(|| check::busy(Duration::from_millis(5)));
+///         sim.proactor().run().unwrap();
+///     })
+///     .unwrap_err();
+/// assert!(failure.to_string().contains("I9"));
+/// ```
+#[track_caller]
+pub fn busy(cost: Duration) {
+    if crate::offload::declare(cost) {
+        return;
+    }
+    if let Some(local) = current() {
+        let segment = Segment {
+            event: local.step.get(),
+            number: local.handlers_run.get(),
+        };
+        let location = std::panic::Location::caller();
+        if let Some(lane) = local.lane.borrow_mut().as_mut() {
+            lane.busy(nanos(cost), segment, location);
+        }
+        // Others may have gone on meanwhile.
+        crate::switch::point(crate::switch::Point::Clock);
+    }
+}
+
 impl std::fmt::Debug for Sim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sim")
@@ -97,7 +149,16 @@ impl std::fmt::Debug for Sim {
 /// A model on a simulated kernel, as something to run again and again.
 pub(crate) struct Model<F> {
     config: Config,
+    workers: usize,
+    races: bool,
     model: F,
+}
+
+/// What a thread keeps between two executions.
+pub(crate) struct Bench {
+    world: World,
+    /// If there are several.
+    workers: Option<Rc<Workers>>,
 }
 
 impl<F: Fn(&Sim) + Send + Sync> Model<F> {
@@ -107,17 +168,35 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
                 trace: false,
                 ..config
             },
+            workers: 1,
+            races: true,
             model,
         }
     }
 
+    /// With so many simulated workers.
+    pub(crate) fn with_workers(mut self, workers: usize, races: bool) -> Model<F> {
+        self.workers = workers;
+        self.races = races;
+        self
+    }
+
+    /// The workers of a kernel, if there are several.
+    fn workers_of(&self, world: &World) -> Option<Rc<Workers>> {
+        (self.workers > 1).then(|| Workers::new(world, self.workers))
+    }
+
     /// One execution from the start to the last breath of the kernel. `world` is fresh.
-    fn execute(&self, world: &World, seed: u64) -> Outcome {
+    fn execute(&self, bench: &Bench, seed: u64) -> Outcome {
+        let Bench { world, workers } = bench;
         let inside = Inside::enter();
+        let _installed = workers.as_ref().map(|it| it.install(self.races));
         let mut panicked = None;
         // What the kernel found first caused whatever panics later: it wins.
         let blame = |panic| if world.failed() { None } else { Some(panic) };
         let end = inside.catch(|| {
+            // Dropped last: what the proactor's teardown drops may still use them.
+            let _statics = Execution::begin();
             let sim = Sim::new(world, seed);
             if let Err(panic) = inside.catch(|| (self.model)(&sim)) {
                 panicked = blame(panic);
@@ -160,16 +239,20 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
 }
 
 impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
-    type Bench = World;
+    type Bench = Bench;
 
-    fn bench(&self) -> World {
-        World::new(self.config.clone(), Box::new(Kind))
+    fn bench(&self) -> Bench {
+        let world = World::new(self.config.clone(), Box::new(Kind));
+        Bench {
+            workers: self.workers_of(&world),
+            world,
+        }
     }
 
-    fn run<C: Chooser>(&self, world: &mut World, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>) {
-        world.reset(self.config.clone(), chooser);
-        let outcome = self.execute(world, seed);
-        (outcome, taken_back(world))
+    fn run<C: Chooser>(&self, bench: &mut Bench, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>) {
+        bench.world.reset(self.config.clone(), chooser);
+        let outcome = self.execute(bench, seed);
+        (outcome, taken_back(&bench.world))
     }
 
     fn trace<C: Chooser>(&self, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>, Story) {
@@ -180,7 +263,11 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
             },
             chooser,
         );
-        let outcome = self.execute(&world, seed);
+        let bench = Bench {
+            workers: self.workers_of(&world),
+            world: world.clone(),
+        };
+        let outcome = self.execute(&bench, seed);
         let trace = world.trace();
         let story = Story {
             lines: lines(&trace),

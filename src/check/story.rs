@@ -67,12 +67,22 @@ impl<'a> Objects<'a> {
 fn line(step: &TraceEvent, names: &EventNames, objects: &Objects<'_>) -> Line {
     let start = matches!(step.what, What::Submit { .. } | What::Began { .. });
     // A place says who asked for something; on what comes of it, it would only repeat itself.
-    let asks = start || matches!(step.what, What::CancelAsked | What::Close | What::Violation);
+    let is_turn = matches!(step.what, What::Segment)
+        || matches!(
+            step.what,
+            What::Decision {
+                site: Site::Worker,
+                ..
+            }
+        );
+    let asks =
+        start || is_turn || matches!(step.what, What::CancelAsked | What::Close | What::Violation);
     let verb = objects.verbs.get(&step.event).copied().unwrap_or("");
     let deviation = matches!(step.what, What::Decision { .. });
     let object = objects.becomes.get(&step.event).copied();
     let object = object.or(step.object.as_deref());
     let column = match (&step.what, object) {
+        _ if is_turn => Column::Program,
         (What::Decision { .. } | What::Violation | What::Clock, _) => Column::Kernel,
         (_, Some(object)) => Column::Object(object.to_owned()),
         (_, None) => Column::Program,
@@ -92,8 +102,14 @@ fn line(step: &TraceEvent, names: &EventNames, objects: &Objects<'_>) -> Line {
             site: Site::NextStep,
             ..
         } => "comes first".to_owned(),
+        // Who goes first is the decision's cause.
+        What::Decision {
+            site: Site::Worker, ..
+        } if step.cause != EventId::ROOT => format!("{} {}", step.text, names.get(step.cause)),
         What::Violation => "FAILS HERE".to_owned(),
-        What::Began { .. } | What::Decision { .. } | What::Note => step.text.clone(),
+        What::Began { .. } | What::Segment | What::Decision { .. } | What::Note => {
+            step.text.clone()
+        }
     };
     Line {
         column,

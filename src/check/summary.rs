@@ -16,6 +16,7 @@ pub struct Summary {
     /// The bound that was asked for.
     pub(crate) bound: usize,
     pub(crate) seed: u64,
+    pub(crate) workers: usize,
     /// Instead of a campaign.
     pub(crate) replayed: Option<String>,
 }
@@ -68,6 +69,9 @@ impl fmt::Display for Summary {
         match &self.name {
             Some(name) => write!(f, "proactor: check `{name}` passes")?,
             None => write!(f, "proactor: the check passes")?,
+        }
+        if self.workers > 1 {
+            write!(f, " with {} workers", self.workers)?;
         }
         if let Some(replayed) = &self.replayed {
             return write!(f, "\n  {replayed}");
@@ -192,6 +196,7 @@ fn freedom(site: Site) -> &'static str {
         Site::Reset => "no, reset",
         Site::FileError => "no, each error",
         Site::ReadyAtFirstPoll => "ready at first poll or not",
+        Site::Worker => "which handler goes on where one may give way",
     }
 }
 
@@ -218,6 +223,7 @@ mod tests {
             done,
             bound: plan.deviations,
             seed: plan.seed,
+            workers: 1,
             replayed: None,
         }
         .to_string()

@@ -65,11 +65,13 @@ pub enum Site {
     FileError,
     /// Whether an `.await` is ready at its first poll.
     ReadyAtFirstPoll,
+    /// Which of several simulated workers goes on where a handler could give way.
+    Worker,
 }
 
 impl Site {
     /// Every site, in the order of their numbers.
-    pub const ALL: [Site; 11] = [
+    pub const ALL: [Site; 12] = [
         Site::NextStep,
         Site::EffectLate,
         Site::RecvSize,
@@ -81,6 +83,7 @@ impl Site {
         Site::Reset,
         Site::FileError,
         Site::ReadyAtFirstPoll,
+        Site::Worker,
     ];
 
     /// The short name that a replay string and a report use.
@@ -98,6 +101,7 @@ impl Site {
             Site::Reset => "reset",
             Site::FileError => "file",
             Site::ReadyAtFirstPoll => "ready",
+            Site::Worker => "worker",
         }
     }
 
@@ -110,14 +114,15 @@ impl Site {
     /// Whether its alternatives are an order of steps (the others are outcomes of one step).
     #[must_use]
     pub const fn is_order(self) -> bool {
-        matches!(self, Site::NextStep)
+        matches!(self, Site::NextStep | Site::Worker)
     }
 }
 
 /// For whom the kernel chooses: the event, and how many-th choice of this site it is for the event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Key {
-    /// The event that the choice belongs to. For [`Site::NextStep`] the event of alternative 0.
+    /// The event that the choice belongs to. For [`Site::NextStep`] the event of alternative 0,
+    /// for [`Site::Worker`] that of the handler that could give way.
     pub event: EventId,
     /// Counts from 0.
     pub occurrence: u32,
@@ -132,7 +137,7 @@ pub trait Alternatives {
     /// at another place in the list: `1`, `half`, `refused`, or the id of the event that goes first.
     fn word(&self, index: usize) -> String;
 
-    /// The event that goes first under this alternative ([`Site::NextStep`] only).
+    /// The event that goes first under this alternative ([`Site::NextStep`] and [`Site::Worker`] only).
     fn event(&self, index: usize) -> Option<EventId>;
 }
 

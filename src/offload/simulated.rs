@@ -14,8 +14,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pool::{Pool, Shared};
 use super::Entry;
+use super::pool::{Pool, Shared};
 use crate::backend::{Code, Op, Raw};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, lock};

@@ -20,6 +20,7 @@ use super::crew::Crew;
 use super::due::Due;
 use super::kind::Steps;
 use super::object::Objects;
+use super::running::Running;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life};
 use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Submitted};
 use crate::choice::EventId;
@@ -57,7 +58,12 @@ pub(crate) enum Message {
 pub(crate) enum Ready {
     /// A strand's turn.
     Turn(Due),
-    Call(EventId, Box<dyn FnOnce() + Send>),
+    /// A handler that was posted, and where.
+    Call(
+        EventId,
+        &'static Location<'static>,
+        Box<dyn FnOnce() + Send>,
+    ),
     Task(u64),
     /// An operation that is complete without a lane: it failed before it was submitted, or it is external.
     Complete(Completion),
@@ -104,6 +110,8 @@ pub(crate) struct Home {
     pub(crate) guards: AtomicUsize,
     pub(crate) backend: Mutex<Option<Arc<dyn Backend>>>,
     pub(crate) objects: Objects,
+    /// Written while `Local::watched`.
+    pub(crate) running: Running,
     local: OwnedByWorker<Local>,
 }
 
@@ -138,17 +146,31 @@ pub(crate) struct Local {
     /// How many slots hold operations that the limit does not count (I5).
     pub(crate) unbounded: Cell<u32>,
     pub(crate) handlers_run: Cell<usize>,
+    /// How far the loop goes: until so many have run.
+    pub(crate) enough: Cell<usize>,
     pub(crate) discarded_bytes: Cell<u64>,
     pub(crate) discarded_handles: Cell<u64>,
     pub(crate) tearing_down: Cell<bool>,
+    /// A watchdog looks at what this worker runs.
+    pub(crate) watched: Cell<bool>,
+    /// What `offload` keeps for this proactor: nothing that this floor looks into.
+    pub(crate) pool: RefCell<Option<Arc<dyn std::any::Any + Send + Sync>>>,
     /// One of several workers.
     pub(crate) crew: RefCell<Option<Arc<Crew>>>,
     /// How many rounds of the crew had ended when this one began.
     pub(crate) round: Cell<u64>,
-    /// What `offload` keeps for this proactor: nothing that this floor looks into.
-    pub(crate) pool: RefCell<Option<Arc<dyn std::any::Any + Send + Sync>>>,
     /// The lane is simulated: no wait sleeps, and its trace wants to know what the kernel does not see.
     pub(crate) is_virtual: Cell<bool>,
+    /// Handlers of several simulated workers overlap: each is on a stack of its own.
+    pub(crate) overlaps: Cell<bool>,
+}
+
+/// What belongs to the running handler, and is kept for it while others run.
+#[derive(Clone, Copy)]
+pub(crate) struct Frame {
+    step: EventId,
+    nth: u32,
+    strand: *const (),
 }
 
 /// Somebody called `stop`; until `restart`.
@@ -204,17 +226,17 @@ thread_local! {
     static CURRENT: Cell<Option<&'static Local>> = const { Cell::new(None) };
 }
 
+/// The worker that runs on this thread now, whichever proactor's it is.
+#[inline]
+pub(crate) fn current() -> Option<&'static Local> {
+    CURRENT.get()
+}
+
 /// A home, and which of its incarnations is meant.
 #[derive(Clone, Copy)]
 pub(crate) struct HomeRef {
     pub(crate) home: &'static Home,
     pub(crate) incarnation: u64,
-}
-
-/// The local half of the home whose worker runs on this thread, if any.
-#[inline]
-pub(crate) fn current() -> Option<&'static Local> {
-    CURRENT.get()
 }
 
 impl HomeRef {
@@ -353,6 +375,7 @@ impl Home {
             guards: AtomicUsize::new(0),
             backend: Mutex::new(None),
             objects: Objects::new(),
+            running: Running::new(),
             local: OwnedByWorker::new(),
         }));
         // SAFETY: the home was just made; nobody else knows it.
@@ -478,6 +501,11 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        if let Some(local) = CURRENT.get()
+            && local.watched.get()
+        {
+            local.home.running.is_nothing();
+        }
         CURRENT.set(self.before);
     }
 }
@@ -505,20 +533,40 @@ impl Local {
             limit: Cell::new(u32::MAX),
             unbounded: Cell::new(0),
             handlers_run: Cell::new(0),
+            enough: Cell::new(usize::MAX),
             discarded_bytes: Cell::new(0),
             discarded_handles: Cell::new(0),
             tearing_down: Cell::new(false),
+            watched: Cell::new(false),
+            pool: RefCell::new(None),
             crew: RefCell::new(None),
             round: Cell::new(0),
-            pool: RefCell::new(None),
             is_virtual: Cell::new(false),
+            overlaps: Cell::new(false),
         }
+    }
+
+    /// What has to be kept for the running handler while others run, which begin inside no strand.
+    pub(crate) fn take_frame(&self) -> Frame {
+        Frame {
+            step: self.step.get(),
+            nth: self.nth.get(),
+            strand: self.strand_frame.replace(std::ptr::null()),
+        }
+    }
+
+    /// The handler that this belongs to goes on.
+    pub(crate) fn set_frame(&self, frame: Frame) {
+        self.step.set(frame.step);
+        self.nth.set(frame.nth);
+        self.strand_frame.set(frame.strand);
     }
 
     /// A proactor moves in.
     pub(crate) fn begin(&self, backend: Arc<dyn Backend>, lane: Box<dyn Lane>, limit: u32) {
         *self.backend.borrow_mut() = Some(backend);
         self.is_virtual.set(lane.is_virtual());
+        self.overlaps.set(lane.overlaps());
         *self.lane.borrow_mut() = Some(lane);
         self.limit.set(limit);
         self.slots.begin();
@@ -528,6 +576,7 @@ impl Local {
         self.root_nth.set(0);
         self.begin_step(EventId::ROOT);
         self.tearing_down.set(false);
+        self.watched.set(false);
         self.main_ready.set(false);
         self.discarded_bytes.set(0);
         self.discarded_handles.set(0);

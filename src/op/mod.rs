@@ -23,6 +23,7 @@ pub(crate) mod life;
 pub(crate) mod object;
 mod operation;
 mod ord;
+pub(crate) mod running;
 pub(crate) mod slots;
 pub(crate) mod started;
 pub(crate) mod wake;

@@ -12,6 +12,7 @@ use super::home::{HomeRef, Local, Message, Ready};
 use super::kind::{Activation, GONE, Kind, Outcome, PANICKED, Steps, TOO_MANY};
 use super::slots::{Slot, Stop, VTable, Waiter, life};
 use crate::backend::{Code, Note, Op, Raw, Submitted};
+use crate::switch::{self, Point};
 use crate::task;
 use crate::time::nanos;
 
@@ -118,6 +119,7 @@ impl<K: Kind + 'static> Operation<K> {
             state => started_already(state),
         };
         let home = kind.home();
+        switch::point_at(Point::Submit, location);
         match home.here() {
             Some(local) => match local.slots.take() {
                 Some(slot) => {
@@ -266,6 +268,7 @@ impl<K: Kind + 'static> Future for Operation<K> {
             }
             State::Idle(kind) => {
                 let home = kind.home();
+                switch::point_at(Point::Submit, self.location);
                 let Some(local) = home.here() else {
                     self.start_elsewhere(home);
                     return self.poll_fetched(cx);
@@ -996,8 +999,10 @@ impl Cancel {
     }
 
     /// Asks. From any thread, any number of times.
+    #[track_caller]
     pub fn cancel(&self) {
         let Some(home) = self.home else { return };
+        switch::point(Point::Cancel);
         let (index, first) = match &self.started {
             None => (self.index, self.first),
             Some(started) => match started.cancel() {

@@ -11,6 +11,7 @@ use crate::offload::{Bounds, Pool};
 use crate::op::crew::Crew;
 use crate::op::home::{Home, lock};
 use crate::op::slots::CAPACITY;
+use crate::watchdog::{Overrun, Report, Watchdog};
 
 /// Makes a [`Proactor`] to measure.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Builder {
     workers: usize,
     max_operations: u32,
     offload: Bounds,
+    watchdog: Option<Duration>,
+    on_overrun: Report,
     backend: Choice,
 }
 
@@ -44,6 +47,8 @@ impl Builder {
             workers: 1,
             max_operations: CAPACITY / 2,
             offload: Bounds::default(),
+            watchdog: None,
+            on_overrun: Report::default(),
             backend: Choice::Best,
         }
     }
@@ -98,6 +103,31 @@ impl Builder {
         self
     }
 
+    /// Watches in real time for handlers, and polls of tasks, that run for longer than `budget` (I9). Each
+    /// is named once, while it runs, before it has run for two budgets: on the standard error, or to
+    /// [`on_overrun`](Builder::on_overrun). Off by default; then it costs nothing.
+    ///
+    /// In a simulation it does nothing: see [`check::busy`](crate::check::busy).
+    #[must_use]
+    pub fn watchdog(mut self, budget: Duration) -> Builder {
+        self.watchdog = Some(budget);
+        self
+    }
+
+    /// Who is told of what the [watchdog](Builder::watchdog) finds, on the watchdog's own thread.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let builder = proactor::Proactor::builder()
+    ///     .watchdog(Duration::from_millis(100))
+    ///     .on_overrun(|overrun| eprintln!("{overrun}"));
+    /// ```
+    #[must_use]
+    pub fn on_overrun(mut self, tell: impl Fn(&Overrun) + Send + Sync + 'static) -> Builder {
+        self.on_overrun = Report(Arc::new(tell));
+        self
+    }
+
     /// On this simulated kernel.
     #[cfg(feature = "check")]
     #[must_use]
@@ -110,8 +140,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As [`Proactor::new`]. [`io::ErrorKind::InvalidInput`]: a limit of zero operations, of zero threads
-    /// or of zero jobs; no worker, or more workers than operations.
+    /// As [`Proactor::new`]. [`io::ErrorKind::InvalidInput`]: a limit of zero operations, of zero threads or
+    /// of zero jobs, no worker, more workers than operations, or a watchdog's budget of no time.
     pub fn build(self) -> io::Result<Proactor> {
         if self.max_operations == 0 {
             return Err(io::Error::new(
@@ -129,6 +159,12 @@ impl Builder {
             ));
         }
         self.offload.check()?;
+        if self.watchdog.is_some_and(|budget| budget.is_zero()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "watchdog(0): every handler takes some time; allow at least a millisecond or so",
+            ));
+        }
         let backend: Arc<dyn Backend> = match &self.backend {
             #[cfg(feature = "check")]
             Choice::Simulated(world) => Arc::new(crate::backend::sim::SimBackend::new(world)),
@@ -149,6 +185,7 @@ impl Builder {
             .map(|index| backend.lane(index))
             .collect::<io::Result<_>>()?;
         let limit = self.max_operations / workers as u32;
+        let watchdog = self.watchdog.filter(|_| !self.is_simulated());
         let pool = Arc::new(Pool::new(self.offload));
         let mut members = Vec::with_capacity(workers);
         for lane in lanes {
@@ -156,18 +193,24 @@ impl Builder {
             // SAFETY: the home came out of the pool: nobody owns it or has a live handle to it.
             let local = unsafe { home.home.local() };
             local.begin(backend.clone(), lane, limit);
+            local.watched.set(watchdog.is_some());
             *local.pool.borrow_mut() = Some(pool.clone());
             *lock(&home.home.backend) = Some(backend.clone());
             members.push((home, local));
         }
         let first = members[0].0;
+        let homes: Vec<_> = members.iter().map(|(home, _)| *home).collect();
         if workers > 1 {
-            let crew = Crew::new(members.iter().map(|(home, _)| *home).collect());
+            let crew = Crew::new(homes.clone());
             for (_, local) in members {
                 *local.crew.borrow_mut() = Some(crew.clone());
             }
         }
-        Ok(Proactor::with(Handle::new(first)))
+        let mut proactor = Proactor::with(Handle::new(first));
+        if let Some(budget) = watchdog {
+            proactor._watchdog = Some(Watchdog::start(homes, budget, self.on_overrun)?);
+        }
+        Ok(proactor)
     }
 
     fn is_simulated(&self) -> bool {

@@ -11,6 +11,7 @@ use crate::offload;
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, Message, Ready, STOPPED, gone, lock};
 use crate::strand::Strand;
+use crate::switch::{self, Point};
 use crate::task::{self, JoinHandle};
 use crate::time::{Instant, Sleep};
 
@@ -126,6 +127,7 @@ impl Handle {
     /// matters among several workers, use a strand.
     #[track_caller]
     pub fn post<H: FnOnce() + Send + 'static>(&self, handler: H) {
+        switch::point(Point::Post);
         let location = Location::caller();
         let home = self.for_new();
         match home.here() {
@@ -134,7 +136,7 @@ impl Handle {
                 local
                     .ready
                     .borrow_mut()
-                    .push_back(Ready::Call(event, Box::new(handler)));
+                    .push_back(Ready::Call(event, location, Box::new(handler)));
             }
             None => home.send(Message::Call(Box::new(handler), location)),
         }
@@ -197,7 +199,9 @@ impl Handle {
 
     /// This proactor's clock: real time, or a simulation's virtual time.
     #[must_use]
+    #[track_caller]
     pub fn now(&self) -> Instant {
+        switch::point(Point::Clock);
         Instant::from_nanos(self.home.backend().map_or(0, |backend| backend.now()))
     }
 
@@ -251,7 +255,7 @@ impl Handle {
             sum.operations += stats.operations;
             sum.tasks += stats.tasks;
             sum.objects += stats.objects;
-            // All workers have one pool.
+            // All workers have the same pool.
             sum.offloaded_running = sum.offloaded_running.max(stats.offloaded_running);
             sum.offloaded_waiting = sum.offloaded_waiting.max(stats.offloaded_waiting);
             sum.discarded_bytes += stats.discarded_bytes;
@@ -266,10 +270,10 @@ impl Stats {
         let (offloaded_running, offloaded_waiting) = offload::counts(local);
         Stats {
             operations: local.slots.in_use() as usize,
-            offloaded_running,
-            offloaded_waiting,
             tasks: local.tasks.len(),
             objects: local.home.open_objects(),
+            offloaded_running,
+            offloaded_waiting,
             discarded_bytes: local.discarded_bytes.get(),
             discarded_handles: local.discarded_handles.get(),
         }

@@ -138,6 +138,8 @@ pub(super) fn pass_on(panic: Option<Panic>) {
 /// Ends a proactor on the thread that its worker belongs to. The first panic of what was dropped with
 /// it comes back: that does not keep the rest from being torn down.
 pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
+    // Dropped inside a handler of its own: others that are under way come to their ends first.
+    crate::switch::settle();
     // SAFETY: the caller runs on the thread that owns the home.
     let local = unsafe { home.home.local() };
     let inside = Entered::new(local);
@@ -199,9 +201,9 @@ pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
         panic = panic.or(dropped.err());
     }
     local.backend.borrow_mut().take();
-    local.crew.borrow_mut().take();
     let pool = local.pool.borrow_mut().take();
     panic = panic.or(catch_unwind(AssertUnwindSafe(|| drop(pool))).err());
+    local.crew.borrow_mut().take();
     if drained && local.slots.in_use() == 0 {
         home.home.give_back();
     }
@@ -297,10 +299,7 @@ impl Local {
                 return Drained::KernelHolds;
             }
             self.home.is_awake();
-            if self.batch.borrow().is_empty()
-                && !more
-                && !self.home.has_mail()
-                && self.now() >= end
+            if self.batch.borrow().is_empty() && !more && !self.home.has_mail() && self.now() >= end
             {
                 return Drained::KernelHolds;
             }
@@ -334,7 +333,7 @@ impl Local {
                     }
                     self.refuse(slot, result);
                 }
-                Ready::Call(_, handler) => {
+                Ready::Call(_, _, handler) => {
                     self.note(Note::DroppedHandler);
                     drop(handler);
                 }

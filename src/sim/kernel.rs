@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 use std::panic::Location;
 
+use super::busy::Declared;
 use super::clock::Timers;
 use super::decide::{Decider, Menu, Outcome};
 use super::errno;
@@ -83,6 +84,8 @@ pub(crate) struct Kernel {
     /// What stood in poisoned buffers, by operation.
     pub(super) saved: Vec<Vec<MaybeUninit<u8>>>,
     pub(super) in_flight: usize,
+    /// What the running handler says that it takes.
+    pub(super) declared: Declared,
     submissions: u64,
     /// The operation whose submission is under way.
     pub(super) submitting: Option<u32>,
@@ -93,6 +96,8 @@ pub(crate) struct Kernel {
     pub(super) idle_polls: u32,
     /// Polls since the verdict.
     pub(super) late_polls: u32,
+    /// How many workers its handlers have. More than one overlap.
+    pub(crate) workers: usize,
     /// A lane was made and has not been dropped.
     pub(crate) lane_taken: bool,
 }
@@ -124,6 +129,7 @@ impl Kernel {
             drained: false,
             saved: Vec::new(),
             in_flight: 0,
+            declared: Declared::default(),
             submissions: 0,
             submitting: None,
             steps: 0,
@@ -131,6 +137,7 @@ impl Kernel {
             digest: 0,
             idle_polls: 0,
             late_polls: 0,
+            workers: 1,
             lane_taken: false,
         }
     }
@@ -155,6 +162,7 @@ impl Kernel {
         self.verdict = None;
         self.drained = false;
         self.in_flight = 0;
+        self.declared = Declared::default();
         self.submissions = 0;
         self.submitting = None;
         self.steps = 0;
@@ -261,7 +269,10 @@ impl Kernel {
         }
         if let Some(handle) = self.m.handles.get_mut(request.handle) {
             handle.in_flight += 1;
-        } else if !matches!(request.verb, Verb::Nop | Verb::Timer | Verb::Open | Verb::Job) {
+        } else if !matches!(
+            request.verb,
+            Verb::Nop | Verb::Timer | Verb::Open | Verb::Job
+        ) {
             let message = format!(
                 "{} was submitted after the handle was closed",
                 self.m.describe(id)

@@ -112,6 +112,7 @@
 //! assert_eq!(world.violation(), None);
 //! ```
 
+pub(crate) mod busy;
 mod cancel;
 mod cell;
 mod clock;
@@ -132,6 +133,7 @@ mod tcp;
 mod tests;
 mod trace;
 mod violation;
+mod workers;
 pub(crate) mod words;
 mod world;
 

@@ -191,7 +191,7 @@ impl Kernel {
     }
 
     /// Time moves to the next deadline; everything that is due then is queued.
-    fn clock(&mut self) {
+    pub(super) fn clock(&mut self) {
         let Some((deadline, _)) = self.m.timers.first() else {
             return;
         };
@@ -208,7 +208,7 @@ impl Kernel {
         }
     }
 
-    fn set_time(&mut self, time: u64) {
+    pub(super) fn set_time(&mut self, time: u64) {
         if time <= self.m.now {
             return;
         }
@@ -273,7 +273,7 @@ impl Kernel {
     }
 
     /// I7: the run goes on and on.
-    fn report_endless(&mut self) {
+    pub(super) fn report_endless(&mut self) {
         let mut message = format!(
             "livelock: after {} of the kernel the run has not ended; under way:",
             plural(self.steps, "step")

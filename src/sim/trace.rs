@@ -54,6 +54,8 @@ pub enum What {
         /// Not the kind alternative.
         deviation: bool,
     },
+    /// A handler begins or goes on while others are suspended: several simulated workers.
+    Segment,
     /// What the proactor has to say.
     Note,
     /// An oracle spoke.
@@ -150,7 +152,7 @@ impl Recorder {
         at: u64,
     ) {
         let lane = match what {
-            What::Submit { .. } | What::Began { .. } => Lane::User,
+            What::Submit { .. } | What::Began { .. } | What::Segment => Lane::User,
             What::CancelAsked | What::Close | What::Note => Lane::User,
             What::Clock => Lane::Clock,
             _ => Lane::Kernel,

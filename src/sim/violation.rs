@@ -27,6 +27,8 @@ pub enum Invariant {
     I8,
     /// A handler keeps within its time budget.
     I9,
+    /// Two handlers that nothing orders do not access the same datum, one of them writing.
+    Race,
     /// A handler, a task or the body of a test panicked.
     Panic,
     /// What a test itself says must always hold.
@@ -34,7 +36,7 @@ pub enum Invariant {
 }
 
 impl Invariant {
-    /// `I1` to `I9`, `panic` or `always`.
+    /// `I1` to `I9`, `race`, `panic` or `always`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,6 +49,7 @@ impl Invariant {
             Invariant::I7 => "I7",
             Invariant::I8 => "I8",
             Invariant::I9 => "I9",
+            Invariant::Race => "race",
             Invariant::Panic => "panic",
             Invariant::Always => "always",
         }
@@ -69,6 +72,7 @@ impl Invariant {
             Invariant::I7 => "no completion is lost, and a run that can't go on says so",
             Invariant::I8 => "handles, operations and timers are all accounted for at the end",
             Invariant::I9 => "a handler keeps within its time budget",
+            Invariant::Race => "accesses of shared data, one of them a write, are ordered",
             Invariant::Panic => "no handler panics",
             Invariant::Always => "what the test says must always hold",
         }

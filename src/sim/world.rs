@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::cell::{ThreadBound, WrongThread};
 use super::kernel::Kernel;
@@ -25,6 +26,8 @@ pub struct Config {
     /// After so many steps (effects, completions, moves of the clock) a run counts as endless: a
     /// violation of I7. Default a million.
     pub max_steps: u64,
+    /// What a handler may [declare](crate::check::busy) to take. More is a violation of I9. Default none.
+    pub handler_budget: Option<Duration>,
     /// Offer that an `.await` is ready at its first poll. Default true.
     pub ready_at_first_poll: bool,
 }
@@ -37,6 +40,7 @@ impl Default for Config {
             stream_buffer: 64 * 1024,
             poison: true,
             max_steps: 1_000_000,
+            handler_budget: None,
             ready_at_first_poll: true,
         }
     }
@@ -185,6 +189,13 @@ impl World {
     #[must_use]
     pub fn take_chooser(&self) -> Box<dyn Chooser> {
         self.with(|kernel| kernel.decider.take())
+    }
+
+    /// Lets so much time pass, as if the code that calls this took it.
+    #[track_caller]
+    pub(crate) fn busy(&self, nanos: u64) {
+        let location = std::panic::Location::caller();
+        self.with(|kernel| kernel.busy(nanos, None, location));
     }
 
     /// Virtual nanoseconds since the kernel began. From any thread.

@@ -5,12 +5,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
 
 use proactor::choice::{Alternatives, Chooser, Key, Kind, Site};
 use proactor::sim::{Config, World};
-use proactor::{Builder, Proactor};
+use proactor::{Builder, Handle, Proactor};
 
 /// How many random runs of the simulated kernel a promise has to hold in.
 const SEEDS: u64 = 200;
@@ -21,7 +23,11 @@ pub(crate) struct Kernel {
     world: Option<World>,
     workers: usize,
     directory: PathBuf,
+    made: Made,
 }
+
+/// The proactors that a body has made: for the dump of one that hangs.
+type Made = Arc<Mutex<Vec<Handle>>>;
 
 /// The real kernel, if it lets us, with one worker and with two, and the simulated one at its kindest.
 pub(crate) fn on_every_kernel(body: impl Fn(&Kernel)) {
@@ -64,11 +70,44 @@ fn really(workers: usize, body: &impl Fn(&Kernel)) {
     let name = format!("proactor-behaviour-{}-{number}", std::process::id());
     let directory = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&directory).unwrap();
+    let made = Made::default();
+    let _watch = Watch::begin(made.clone());
     body(&Kernel {
         world: None,
         workers,
         directory,
+        made,
     });
+}
+
+/// Longer than any body takes, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// While it lives: a test that hangs ends the process, with its name and what its proactors wait for.
+struct Watch {
+    _over: Sender<()>,
+}
+
+impl Watch {
+    fn begin(made: Made) -> Watch {
+        let (over, ended) = channel();
+        let test = std::thread::current().name().unwrap_or("?").to_owned();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            eprintln!("{test} hangs: it has not ended within {PATIENCE:?}");
+            for handle in made.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                eprintln!(
+                    "a proactor of it, on {}:\n{}",
+                    handle.describe(),
+                    handle.dump()
+                );
+            }
+            std::process::exit(101);
+        });
+        Watch { _over: over }
+    }
 }
 
 /// For promises about what only a simulation can do.
@@ -106,6 +145,7 @@ fn simulated(
             world: Some(world.clone()),
             workers: 1,
             directory: PathBuf::from("/work"),
+            made: Made::default(),
         };
         let ended = catch_unwind(AssertUnwindSafe(|| {
             body(&kernel);
@@ -132,7 +172,10 @@ fn simulated(
 
 impl Kernel {
     pub(crate) fn proactor(&self) -> Proactor {
-        self.builder().build().unwrap()
+        let proactor = self.builder().build().unwrap();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.push(proactor.handle());
+        proactor
     }
 
     /// For promises about what a single worker does, such as an order.

@@ -286,7 +286,11 @@ fn run_inside_a_handler_is_refused() {
             .block_on(async { proactor.run() })
             .unwrap()
             .unwrap_err();
-        assert!(nested.to_string().contains("inside a handler"), "{nested}");
+        let text = nested.to_string();
+        assert!(
+            text.contains("inside a handler") && text.contains("spawn a task, or offload"),
+            "{text}"
+        );
     });
 }
 
@@ -302,6 +306,33 @@ fn another_proactor_can_not_run_inside_a_handler_either() {
         });
         outer.run().unwrap();
         assert!(told.only());
+    });
+}
+
+/// Its own it can't drop there: somebody runs it and so has it.
+#[test]
+fn another_proactor_may_be_dropped_inside_a_handler_with_all_that_it_has_in_flight() {
+    on_the_real_kernel(|kernel| {
+        let (outer, inner) = (kernel.proactor(), kernel.proactor());
+        let (client, server) = pair(&inner);
+        let told = Told::nothing();
+        let (tell, read) = (told.clone(), server.read(room(8)));
+        struct Tells(Told<&'static str>);
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                self.0.tell("dropped");
+            }
+        }
+        let guard = Tells(told.clone());
+        read.then(move |_| drop((guard, client)));
+        let handle = outer.handle();
+        outer.post(move || {
+            drop(inner);
+            tell.tell("goes on");
+            handle.sleep(MS).then(move |_| tell.tell("and on"));
+        });
+        assert_eq!(outer.run().unwrap(), RunEnd::OutOfWork);
+        assert_eq!(told.take(), ["dropped", "goes on", "and on"]);
     });
 }
 

@@ -118,3 +118,69 @@ fn a_simulation_that_waits_for_a_signal_alone_is_stuck() {
         assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
     });
 }
+
+/// Set for the child that the next test starts: this very test, which then is the program.
+#[cfg(unix)]
+const CHILD: &str = "PROACTOR_BEHAVIOUR_SIGNALLED";
+
+#[cfg(unix)]
+#[test]
+fn a_real_signal_ends_a_program_gracefully() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    if std::env::var_os(CHILD).is_some() {
+        return a_program_that_is_signalled();
+    }
+    crate::kernels::on_the_real_kernel(|_| {
+        for (signal, word) in [(libc::SIGINT, "ctrl-c"), (libc::SIGTERM, "terminate")] {
+            let test = "signals::a_real_signal_ends_a_program_gracefully";
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", test, "--nocapture"])
+                .env(CHILD, "1")
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let mut next = |what: &str| {
+                let said = lines.find(|line| line.as_ref().unwrap().contains(what));
+                assert!(said.is_some(), "the child ended without `{what}`");
+            };
+            next("waits for a signal");
+            let pid = libc::pid_t::try_from(child.id()).unwrap();
+            // SAFETY: a system call on a child that was not waited for: the number is still its own.
+            assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+            next(word);
+            next("drained");
+            assert!(child.wait().unwrap().success());
+        }
+    });
+}
+
+/// Serves until it is signalled; then ends what is under way, and itself.
+#[cfg(unix)]
+fn a_program_that_is_signalled() {
+    let proactor = proactor::Proactor::new().unwrap();
+    let served = proactor
+        .sleep(Duration::from_secs(3600))
+        .then(|slept| assert!(is_canceled(&slept.unwrap_err())));
+    let waits = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    for (wait, word) in [
+        (signal::ctrl_c(&proactor), "ctrl-c"),
+        (signal::terminate(&proactor), "terminate"),
+    ] {
+        let (served, others) = (served.clone(), waits.clone());
+        let wait = wait.then(move |came| {
+            if came.is_ok() {
+                println!("{word}");
+                served.cancel();
+                let others: Vec<proactor::Cancel> = others.lock().unwrap().drain(..).collect();
+                others.iter().for_each(proactor::Cancel::cancel);
+            }
+        });
+        waits.lock().unwrap().push(wait);
+    }
+    // After the waits have begun.
+    proactor.post(|| println!("waits for a signal"));
+    assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
+    println!("drained");
+}

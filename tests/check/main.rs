@@ -6,3 +6,4 @@ mod models;
 mod refusing;
 mod replaying;
 mod telling;
+mod workers;

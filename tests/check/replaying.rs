@@ -21,13 +21,18 @@ fn planted() {
 
 /// Runs `planted` with `PROACTOR_REPLAY` set so. Whether it passed, and what it said.
 fn replay(value: &str) -> (bool, String) {
+    child("replaying::planted", value)
+}
+
+/// Runs an ignored test in a process of its own with `PROACTOR_REPLAY` set so.
+pub(crate) fn child(test: &str, value: &str) -> (bool, String) {
     let this = std::env::current_exe().expect("it is known");
     let Output {
         status,
         stdout,
         stderr,
     } = Command::new(this)
-        .args(["--ignored", "--exact", "replaying::planted", "--nocapture"])
+        .args(["--ignored", "--exact", test, "--nocapture"])
         .env("PROACTOR_REPLAY", value)
         .output()
         .expect("the test binary runs");

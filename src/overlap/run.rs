@@ -1,0 +1,159 @@
+//! The loop of several simulated workers: as the worker's own, each piece of work on a free seat.
+
+use super::Workers;
+use super::fiber::Job;
+use crate::backend::{Completion, Until, Waited};
+use crate::choice::EventId;
+use crate::op::home::{Local, Ready};
+use crate::sim::steps::Until as Till;
+use crate::worker::{Goal, Paused, RunError};
+
+/// What one worker does without giving it back: the handler of a completion, a posted one, a poll.
+pub(super) struct Piece {
+    local: &'static Local,
+    work: Work,
+}
+
+enum Work {
+    Completion(Completion),
+    Ready(Ready),
+}
+
+impl Piece {
+    /// Runs it on the stack of the caller.
+    pub(super) fn run_here(self) {
+        match self.work {
+            Work::Completion(completion) => self.local.dispatch(completion),
+            Work::Ready(ready) => self.local.perform(ready),
+        }
+    }
+
+    /// What the trace calls its begin, if the kernel has not said so itself.
+    pub(super) fn name(&self) -> Option<(EventId, &'static str)> {
+        match &self.work {
+            Work::Ready(Ready::Call(event, _, _)) => Some((*event, "handler begins")),
+            Work::Ready(Ready::Task(id)) => {
+                let event = self.local.tasks.event_of(*id)?;
+                Some((event, "task goes on"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Job for Piece {
+    fn run(self) {
+        self.run_here();
+    }
+}
+
+/// The same in the kernel's words.
+fn till(until: Until) -> Till {
+    match until {
+        Until::Now => Till::Now,
+        Until::Event => Till::Event,
+        Until::Time(time) => Till::Time(time),
+    }
+}
+
+impl Local {
+    /// Something is ready that needs no kernel.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.ready.borrow().is_empty() || !self.mail.borrow().is_empty() || self.home.has_mail()
+    }
+
+    /// [`Local::work`] with several simulated workers.
+    pub(crate) fn work_overlapping(&'static self, goal: Goal) -> Result<Paused, RunError> {
+        let Some(workers) = Workers::of_this_thread() else {
+            // The kernel is used outside of the check that it was made for.
+            self.overlaps.set(false);
+            return self.work(goal);
+        };
+        let enough = self.handlers_run.get().saturating_add(goal.handlers);
+        workers.local.set(Some(self));
+        workers.goal.set((enough, till(goal.wait)));
+        workers.accepts.set(true);
+        let outcome = self.rounds(&workers, goal, enough);
+        workers.finish();
+        workers.clocks.borrow_mut().all_are_done();
+        outcome
+    }
+
+    fn rounds(
+        &'static self,
+        workers: &Workers,
+        goal: Goal,
+        enough: usize,
+    ) -> Result<Paused, RunError> {
+        loop {
+            while let Some(completion) = self.next_completion() {
+                workers.begin(Piece {
+                    local: self,
+                    work: Work::Completion(completion),
+                });
+                if let Some(paused) = self.pause(enough) {
+                    return Ok(paused);
+                }
+            }
+            self.read_mail();
+            let round = self.ready.borrow().len();
+            for _ in 0..round {
+                if let Some(paused) = self.pause(enough) {
+                    return Ok(paused);
+                }
+                let next = self.ready.borrow_mut().pop_front();
+                let Some(ready) = next else { break };
+                workers.begin(Piece {
+                    local: self,
+                    work: Work::Ready(ready),
+                });
+            }
+            if let Some(paused) = self.pause(enough) {
+                return Ok(paused);
+            }
+            if goal.main && self.main_ready.get() {
+                return Ok(Paused::Goal);
+            }
+            if workers.begun.get() > 0 {
+                self.ask_beside(workers, &goal)?;
+            } else if let Some(paused) = self.ask_kernel(&goal)? {
+                return Ok(paused);
+            }
+        }
+    }
+
+    /// The next completion of the batch. A panic of its handler finds the rest where it is.
+    fn next_completion(&self) -> Option<Completion> {
+        let at = self.batch_next.get();
+        let next = self.batch.borrow().get(at).copied();
+        match next {
+            Some(_) => self.batch_next.set(at + 1),
+            None => {
+                self.batch.borrow_mut().clear();
+                self.batch_next.set(0);
+            }
+        }
+        next
+    }
+
+    /// A worker asks the kernel while handlers of others are suspended. If nothing comes of it, one of
+    /// those goes on.
+    fn ask_beside(&self, workers: &Workers, goal: &Goal) -> Result<(), RunError> {
+        let until = match workers.world.with(|kernel| kernel.horizon(till(goal.wait))) {
+            _ if self.has_pending() => Until::Now,
+            Till::Now => Until::Now,
+            Till::Event => Until::Event,
+            Till::Time(time) => Until::Time(time),
+        };
+        if let Some(lane) = self.lane.borrow_mut().as_mut() {
+            let waited = lane.wait(&mut self.batch.borrow_mut(), until);
+            if waited.map_err(RunError::Backend)? == Waited::Over {
+                return Err(RunError::Stuck(self.dump()));
+            }
+        }
+        if self.batch.borrow().is_empty() && !self.has_pending() {
+            workers.go_on();
+        }
+        Ok(())
+    }
+}
