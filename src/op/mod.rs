@@ -32,4 +32,5 @@ pub(crate) mod wake;
 use crate::atomics as sync;
 
 pub use kind::{Kind, is_canceled};
+pub(crate) use operation::{Both, stop_external};
 pub use operation::{Cancel, Operation};

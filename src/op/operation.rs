@@ -109,6 +109,18 @@ impl<K: Kind + 'static> Operation<K> {
     where
         H: FnOnce(K::Output) + Send + 'static,
     {
+        self.start_with(handler, Callback::<K, H>::VTABLE)
+    }
+
+    /// Starts it with something in the place of a handler, whose vtable that is: one for a payload of
+    /// `Both<K, H>`.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn start_with<H: Send + 'static>(
+        self,
+        handler: H,
+        vtable: &'static VTable,
+    ) -> Cancel {
         // Taken apart without running Drop, which has nothing to do on an operation that was not
         // started: only so does the operation stay in registers.
         let this = std::mem::ManuallyDrop::new(self);
@@ -125,7 +137,7 @@ impl<K: Kind + 'static> Operation<K> {
                 Some(slot) => {
                     let (index, first) = (slot.index(), slot.first.get());
                     let both = Both { kind, handler };
-                    both.into_slot(local, slot, Callback::<K, H>::VTABLE, |kind| {
+                    both.into_slot(local, slot, vtable, |kind| {
                         local.start(slot, kind, timeout, location, false);
                     });
                     Cancel {
@@ -135,9 +147,9 @@ impl<K: Kind + 'static> Operation<K> {
                         started: None,
                     }
                 }
-                None => no_slot(local, kind, handler),
+                None => no_slot(local, kind, handler, vtable),
             },
-            None => elsewhere(home, kind, handler, timeout, location),
+            None => elsewhere(home, kind, handler, timeout, location, vtable),
         }
     }
 
@@ -413,12 +425,12 @@ fn waiter(local: &Local, cx: &Context<'_>) -> Waiter {
 /// The payload of an operation with a handler: the kind first, so that it is found without knowing
 /// the handler's type.
 #[repr(C)]
-struct Both<K, H> {
-    kind: K,
-    handler: H,
+pub(crate) struct Both<K, H> {
+    pub(crate) kind: K,
+    pub(crate) handler: H,
 }
 
-impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
+impl<K: Kind + 'static, H: Send + 'static> Both<K, H> {
     /// Moves both into an empty slot, and starts the kind there.
     #[inline]
     fn into_slot(
@@ -441,7 +453,8 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
 
 /// What asks an external kind whether a cancel ends it, in a payload that begins with the kind: the
 /// kind itself, or a [`Both`].
-const fn stop_external<K: Kind, P: Send>() -> Option<unsafe fn(&Local, &'static Slot) -> bool> {
+pub(crate) const fn stop_external<K: Kind, P: Send>()
+-> Option<unsafe fn(&Local, &'static Slot) -> bool> {
     unsafe fn ask<K: Kind, P: Send>(local: &Local, slot: &'static Slot) -> bool {
         // SAFETY: the payload is a P, whose first field is a K (Both is repr(C)); the slot is pending, so
         // nobody else looks into it, and `stop` runs no user code that could.
@@ -451,6 +464,10 @@ const fn stop_external<K: Kind, P: Send>() -> Option<unsafe fn(&Local, &'static 
 }
 
 struct Callback<K, H>(std::marker::PhantomData<(K, H)>);
+
+fn vtable_of<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static>(_: &H) -> &'static VTable {
+    Callback::<K, H>::VTABLE
+}
 
 impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
     const VTABLE: &'static VTable = &VTable {
@@ -715,7 +732,7 @@ impl Local {
     }
 
     /// A composed operation takes in a result; true if it has submitted its next activation.
-    fn goes_on<K: Steps>(&self, slot: &'static Slot, kind: &mut K, result: i32) -> bool {
+    pub(crate) fn goes_on<K: Steps>(&self, slot: &'static Slot, kind: &mut K, result: i32) -> bool {
         // The kind asks its buffer: user code, which may drop or poll the operation's own future. That
         // must not find it done while `kind` is borrowed.
         slot.set_life(life::SUBMITTING);
@@ -767,14 +784,16 @@ impl Local {
 /// Not one slot is left: the handler hears of it as soon as the running one has returned.
 #[cold]
 #[inline(never)]
-fn no_slot<K: Kind + 'static, H>(local: &Local, kind: K, handler: H) -> Cancel
-where
-    H: FnOnce(K::Output) + Send + 'static,
-{
+fn no_slot<K: Kind + 'static, H: Send + 'static>(
+    local: &Local,
+    kind: K,
+    handler: H,
+    vtable: &'static VTable,
+) -> Cancel {
     // In a slot of its own, so that the one place that calls handlers calls this one too: with a
     // second place the compiler would not inline any of them there.
     let slot = local.slots.extra();
-    Both { kind, handler }.into_slot(local, slot, Callback::<K, H>::VTABLE, |_| {});
+    Both { kind, handler }.into_slot(local, slot, vtable, |_| {});
     slot.origin.event.set(local.next_event());
     local
         .ready
@@ -786,24 +805,22 @@ where
 /// `then` away from the worker: a message starts the operation there.
 #[cold]
 #[inline(never)]
-fn elsewhere<K: Kind + 'static, H>(
+fn elsewhere<K: Kind + 'static, H: Send + 'static>(
     home: HomeRef,
     kind: K,
     handler: H,
     timeout: u64,
     location: &'static Location<'static>,
-) -> Cancel
-where
-    H: FnOnce(K::Output) + Send + 'static,
-{
+    vtable: &'static VTable,
+) -> Cancel {
     let started = Arc::new(Started::new());
     let target = started.clone();
     home.send(Message::Run(Box::new(move |local: &Local| {
         let Some(slot) = local.slots.take() else {
-            no_slot(local, kind, handler);
+            no_slot(local, kind, handler, vtable);
             return;
         };
-        Both { kind, handler }.into_slot(local, slot, Callback::<K, H>::VTABLE, |kind| {
+        Both { kind, handler }.into_slot(local, slot, vtable, |kind| {
             local.start_unless_canceled(slot, kind, &started, timeout, location);
         });
     })));
@@ -871,7 +888,10 @@ impl<K: Kind + 'static> Parcel<K> {
         let deliver = move |output| delivery.put(output);
         match local.slots.take() {
             Some(slot) => deliver_to_slot(local, slot, kind, deliver, started, timeout, location),
-            None => drop(no_slot(local, kind, deliver)),
+            None => {
+                let vtable = vtable_of::<K, _>(&deliver);
+                drop(no_slot(local, kind, deliver, vtable));
+            }
         }
     }
 
