@@ -5,43 +5,7 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use super::home::lock;
-
-/// Where an operation that a message starts has got to: what a cancel handle made before needs.
-pub(crate) struct Started(Mutex<StartedState>);
-
-#[derive(Clone, Copy)]
-enum StartedState {
-    Queued,
-    InSlot { index: u32, first: u64 },
-    Canceled,
-}
-
-impl Started {
-    pub(crate) fn new() -> Started {
-        Started(Mutex::new(StartedState::Queued))
-    }
-
-    /// The operation gets this slot. False: it was cancelled before it came so far.
-    pub(crate) fn set(&self, index: u32, first: u64) -> bool {
-        let mut state = lock(&self.0);
-        if matches!(*state, StartedState::Canceled) {
-            return false;
-        }
-        *state = StartedState::InSlot { index, first };
-        true
-    }
-
-    /// Cancels it if it is still on its way; else says in which slot it is.
-    pub(crate) fn cancel(&self) -> Option<(u32, u64)> {
-        let mut state = lock(&self.0);
-        match *state {
-            StartedState::Queued => *state = StartedState::Canceled,
-            StartedState::InSlot { index, first } => return Some((index, first)),
-            StartedState::Canceled => {}
-        }
-        None
-    }
-}
+pub(crate) use super::started::Started;
 
 /// Where a worker puts the output for a future that is polled elsewhere.
 pub(crate) struct Fetched<T> {

@@ -9,7 +9,7 @@ use proactor::{
     Handle, IoBuf, JoinError, NotOnStrand, Proactor, RunEnd, Strand, StrandCell, compose,
 };
 
-use crate::kernels::{in_any_order, on_every_kernel, whatever_happens, with_workers};
+use crate::kernels::{in_any_order, on_every_kernel, with_workers};
 use crate::tools::{Told, pair, panic_quietly, room};
 
 /// How many handlers of one strand run before others get their turn, as the documentation says.
@@ -539,7 +539,7 @@ unsafe impl IoBuf for Asked {
 
 #[test]
 fn every_step_of_a_composed_operation_runs_on_its_strand() {
-    whatever_happens(|kernel| {
+    in_any_order(|kernel| {
         let proactor = kernel.proactor();
         let (client, server) = pair(&proactor);
         let strand = Strand::new(&proactor);
