@@ -310,12 +310,7 @@ impl Tasks {
     }
 
     /// Takes a task in, about to be polled: its number.
-    fn insert(
-        &self,
-        task: Arc<Task>,
-        event: EventId,
-        location: &'static Location<'static>,
-    ) -> u64 {
+    fn insert(&self, task: Arc<Task>, event: EventId, location: &'static Location<'static>) -> u64 {
         let mut entries = self.entries.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
             entries.push(Entry {
