@@ -99,7 +99,7 @@ pub use check::check;
 pub use offload::{Offload, OffloadError};
 pub use op::{Cancel, InFlight, Kind, Operation, is_canceled};
 pub use proactor::{Builder, Drive, Handle, Proactor, Stats, WorkGuard};
-pub use strand::{NotOnStrand, Strand, StrandCell, StrandStats};
+pub use strand::{NotOnStrand, OnStrand, Strand, StrandCell, StrandStats};
 pub use task::{JoinError, JoinHandle};
 pub use watchdog::Overrun;
 pub use worker::{RunEnd, RunError};

@@ -172,7 +172,7 @@ impl Task {
             let begun = || local.at_root(|| local.begun(Began::Task, location));
             local
                 .tasks
-                .insert(task.clone(), event.unwrap_or_else(begun));
+                .insert(task.clone(), event.unwrap_or_else(begun), location);
         }
         local.tasks.poll(local, task.id.load(Ordering::Acquire));
     }
@@ -374,8 +374,9 @@ impl Tasks {
     }
 
     /// Takes a task in, about to be polled: its number.
-    fn insert(&self, task: Arc<Task>, event: EventId) -> u64 {
+    fn insert(&self, task: Arc<Task>, event: EventId, location: &'static Location<'static>) -> u64 {
         task.step.set((event, 0));
+        task.location.set(Some(location));
         task.scheduled.store(true, Ordering::Relaxed);
         let id = self.put(Arc::clone(&task));
         task.id.store(id, Ordering::Release);
@@ -384,7 +385,7 @@ impl Tasks {
 
     /// Takes a task in and makes it ready.
     fn begin_task(&self, local: &Local, task: Arc<Task>, location: &'static Location<'static>) {
-        let id = self.insert(task, local.begun(Began::Task, location));
+        let id = self.insert(task, local.begun(Began::Task, location), location);
         local.ready.borrow_mut().push_back(Ready::Task(id));
     }
 
@@ -518,7 +519,6 @@ where
     let future = Box::pin(Spawned { future, settle });
     let task = Task::new(home, NOWHERE, Some(future), strand);
     let location = Location::caller();
-    task.location.set(Some(location));
     match (&task.seat, home.here()) {
         // It arrives at its worker with its first step, which is posted here and now, in order.
         (Some(seat), _) => {

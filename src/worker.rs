@@ -169,6 +169,7 @@ impl Local {
             return self.work_overlapping(goal);
         }
         let enough = self.handlers_run.get().saturating_add(goal.handlers);
+        self.enough.set(enough);
         // A poll ends although handlers keep coming: it runs what is ready when it begins, and takes
         // from the kernel as many completions as there were operations under way, at most.
         let mut share = None;
@@ -298,7 +299,7 @@ impl Local {
                 self.announce(next);
             }
             match next {
-                Some(ready) => self.perform(ready, enough),
+                Some(ready) => self.perform(ready),
                 None => break,
             }
         }
@@ -311,8 +312,9 @@ impl Local {
         let running = &self.home.running;
         let slot = match next {
             Ready::Task(id) => return running.is(&"task", self.tasks.location(*id)),
-            Ready::Turn(_) => return running.is(&"strand", None),
             Ready::Call(_, location, _) => return running.is(&"post", Some(location)),
+            // It says itself which of its handlers runs.
+            Ready::Turn(_) => return running.is(&"strand", None),
             Ready::Complete(completion) => self.slots.get(completion.token.index()),
             Ready::Refused(slot, _) => Some(*slot),
         };
@@ -323,10 +325,10 @@ impl Local {
 
     /// Runs one thing that was ready.
     #[inline]
-    pub(crate) fn perform(&self, ready: Ready, enough: usize) {
+    pub(crate) fn perform(&self, ready: Ready) {
         match ready {
-            Ready::Turn(due) => due.run(self, &|| self.pause(enough).is_none()),
             Ready::Task(id) => self.tasks.poll(self, id),
+            Ready::Turn(due) => due.run(self, &|| self.pause(self.enough.get()).is_none()),
             Ready::Complete(completion) => self.dispatch(completion),
             Ready::Refused(slot, result) => self.refuse(slot, result),
             Ready::Call(event, _, handler) => {

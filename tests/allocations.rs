@@ -14,7 +14,7 @@ use proactor::choice::Kind;
 use proactor::fs::File;
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sim::{Config, World};
-use proactor::{Handle, Proactor};
+use proactor::{Handle, Proactor, Strand};
 
 struct Counting;
 
@@ -180,6 +180,49 @@ fn an_echo_of_tasks_allocates_nothing() {
             }
         }));
     });
+}
+
+/// As [`echo`], on a strand.
+fn echo_on(strand: Strand, stream: TcpStream, buf: Vec<u8>) {
+    let on = strand.clone();
+    stream.clone().read(buf).on(&on).then(move |(read, buf)| {
+        if read.unwrap() > 0 {
+            let on = strand.clone();
+            stream
+                .clone()
+                .write(buf)
+                .on(&on)
+                .then(move |(written, buf)| {
+                    written.unwrap();
+                    echo_on(strand, stream, buf);
+                });
+        }
+    });
+}
+
+#[test]
+fn an_echo_of_handlers_on_a_strand_allocates_nothing() {
+    everywhere(|proactor, _, meter| {
+        let (client, server) = pair(proactor);
+        echo_on(Strand::new(proactor), server, Vec::with_capacity(64));
+        ask(client, vec![1; 64], meter);
+    });
+}
+
+#[test]
+fn posts_to_a_strand_allocate_nothing() {
+    fn again(strand: Strand, meter: Meter) {
+        let next = strand.clone();
+        strand.post(move || {
+            // Ten words at most.
+            let room = [0u64; 7];
+            next.post(move || drop(room));
+            if meter.step() {
+                again(next, meter);
+            }
+        });
+    }
+    everywhere(|proactor, _, meter| again(Strand::new(proactor), meter));
 }
 
 #[test]

@@ -20,6 +20,8 @@ mod servers;
 #[cfg(target_os = "linux")]
 mod sim;
 #[cfg(target_os = "linux")]
+mod strands;
+#[cfg(target_os = "linux")]
 mod table;
 
 #[cfg(target_os = "linux")]
@@ -34,6 +36,8 @@ proactor-benches [table] [--quick]
     Exit code 1: something is over its bar.
 proactor-benches locks [--quick]
     The last of them alone: proactor::sync beside std.
+proactor-benches strands [--quick]
+    Strands beside Asio's (g++ and libasio-dev are wanted) and beside a queue under a lock.
 proactor-benches profile hand|callback|async|tokio [CONNECTIONS] [ROWS]
 proactor-benches profile kind|random [CONNECTIONS] [ROWS]
     Where the instructions of one request, or of one simulated completion, go.
@@ -75,6 +79,8 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
         ["--quick"] | ["table", "--quick"] => return Ok(table::print(Size::Quick)?),
         ["locks"] => return Ok(locks::print(Size::Full, callgrind::installed())?),
         ["locks", "--quick"] => return Ok(locks::print(Size::Quick, callgrind::installed())?),
+        ["strands"] => return Ok(strands::print(Size::Full)?),
+        ["strands", "--quick"] => return Ok(strands::print(Size::Quick)?),
         ["profile", subject, rest @ ..] if rest.len() <= 2 => {
             let connections = rest.first().copied().unwrap_or("64");
             let rows = rest.get(1).map_or(Ok(40), |rows| rows.parse())?;

@@ -10,33 +10,48 @@ use super::slots::{Slot, Stop, VTable, special};
 use super::start::{Terms, quick};
 use crate::backend::Note;
 
-/// Starts an operation with a handler.
+/// Starts an operation with a handler, whose completion goes by `vtable`: one for a `Both<K, H>`, such
+/// as [`of_handler`].
 #[inline]
-pub(super) fn start<K, H>(kind: K, handler: H, terms: Terms) -> Cancel
+pub(super) fn start<K, H>(kind: K, handler: H, vtable: &'static VTable, terms: Terms) -> Cancel
 where
     K: Kind + 'static,
-    H: FnOnce(K::Output) + Send + 'static,
+    H: Send + 'static,
 {
     match quick(&kind, terms) {
         Some((local, slot)) => {
             let cancel = Cancel::of_slot(local.home, slot);
             let both = Both { kind, handler };
-            both.into_slot(slot, Callback::<K, H>::VTABLE, |kind| {
+            both.into_slot(slot, vtable, |kind| {
                 local.start_quickly(slot, kind);
             });
             cancel
         }
-        None => start_otherwise(&mut Some(Both { kind, handler }), terms),
+        None => start_otherwise(&mut Some(Both { kind, handler }), vtable, terms),
     }
+}
+
+/// What calls a user's handler.
+#[inline]
+pub(super) fn of_handler<K, H>() -> &'static VTable
+where
+    K: Kind + 'static,
+    H: FnOnce(K::Output) + Send + 'static,
+{
+    Callback::<K, H>::VTABLE
 }
 
 /// The same, of anything and from anywhere.
 #[cold]
 #[inline(never)]
-fn start_otherwise<K, H>(both: &mut Option<Both<K, H>>, terms: Terms) -> Cancel
+fn start_otherwise<K, H>(
+    both: &mut Option<Both<K, H>>,
+    vtable: &'static VTable,
+    terms: Terms,
+) -> Cancel
 where
     K: Kind + 'static,
-    H: FnOnce(K::Output) + Send + 'static,
+    H: Send + 'static,
 {
     // By reference, so that only who comes this way puts both on the stack.
     let Some(Both { kind, handler }) = both.take() else {
@@ -44,38 +59,37 @@ where
     };
     let home = kind.home();
     let Some(local) = home.here() else {
-        return send(home, kind, handler, terms);
+        return send(home, kind, handler, vtable, terms);
     };
     match local.take_slot::<K>(terms) {
         Some(slot) => {
             let cancel = Cancel::of_slot(local.home, slot);
             let both = Both { kind, handler };
-            both.into_slot(slot, Callback::<K, H>::VTABLE, |kind| {
+            both.into_slot(slot, vtable, |kind| {
                 local.start(slot, kind, terms, false);
             });
             cancel
         }
-        None => no_slot(local, kind, handler),
+        None => no_slot(local, kind, handler, vtable),
     }
 }
 
 /// Away from the worker: a message starts the operation there.
-fn send<K, H>(home: HomeRef, kind: K, handler: H, terms: Terms) -> Cancel
+fn send<K, H>(
+    home: HomeRef,
+    kind: K,
+    handler: H,
+    vtable: &'static VTable,
+    terms: Terms,
+) -> Cancel
 where
     K: Kind + 'static,
-    H: FnOnce(K::Output) + Send + 'static,
+    H: Send + 'static,
 {
     let started = Arc::new(Started::new(home));
     let target = started.clone();
     home.send(Message::Run(Box::new(move |local: &Local| {
-        start_sent(
-            local,
-            kind,
-            handler,
-            &started,
-            terms,
-            Callback::<K, H>::VTABLE,
-        );
+        start_sent(local, kind, handler, &started, terms, vtable);
     })));
     Cancel::of_started(target)
 }
@@ -90,10 +104,10 @@ fn start_sent<K, H>(
     vtable: &'static VTable,
 ) where
     K: Kind + 'static,
-    H: FnOnce(K::Output) + Send + 'static,
+    H: Send + 'static,
 {
     let Some(slot) = local.take_slot::<K>(terms) else {
-        no_slot(local, kind, handler);
+        no_slot(local, kind, handler, vtable);
         return;
     };
     Both { kind, handler }.into_slot(slot, vtable, |kind| {
@@ -123,16 +137,16 @@ pub(super) fn start_internal<K, H>(
 }
 
 /// Not one slot is left: the handler hears of it as soon as the running one has returned.
-fn no_slot<K, H>(local: &Local, kind: K, handler: H) -> Cancel
+fn no_slot<K, H>(local: &Local, kind: K, handler: H, vtable: &'static VTable) -> Cancel
 where
     K: Kind + 'static,
-    H: FnOnce(K::Output) + Send + 'static,
+    H: Send + 'static,
 {
     // In a slot of its own, so that the one place that calls handlers calls this one too: with a
     // second place the compiler would not inline any of them there.
     let slot = local.slots.extra();
     local.taken_for::<K>();
-    Both { kind, handler }.into_slot(slot, Callback::<K, H>::VTABLE, |_| {});
+    Both { kind, handler }.into_slot(slot, vtable, |_| {});
     slot.mark(special::EVENT);
     slot.origin.event.set(local.next_event());
     local
@@ -145,12 +159,12 @@ where
 /// The payload of an operation with a handler: the kind first, so that it is found without knowing
 /// the handler's type.
 #[repr(C)]
-struct Both<K, H> {
-    kind: K,
-    handler: H,
+pub(crate) struct Both<K, H> {
+    pub(crate) kind: K,
+    pub(crate) handler: H,
 }
 
-impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
+impl<K: Kind + 'static, H: Send + 'static> Both<K, H> {
     /// Moves both into an empty slot, and starts the kind there.
     #[inline]
     fn into_slot(self, slot: &'static Slot, vtable: &'static VTable, start: impl FnOnce(&mut K)) {
@@ -166,7 +180,7 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Both<K, H> {
 
 /// What asks an external kind whether a cancel ends it, in a payload that begins with the kind: the
 /// kind itself, or a [`Both`].
-pub(super) const fn stop_external<K: Kind, P: Send>()
+pub(crate) const fn stop_external<K: Kind, P: Send>()
 -> Option<unsafe fn(&Local, &'static Slot) -> bool> {
     unsafe fn ask<K: Kind, P: Send>(local: &Local, slot: &'static Slot) -> bool {
         // SAFETY: the payload is a P, whose first field is a K (Both is repr(C)); the slot is pending, so

@@ -5,48 +5,31 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use super::home::{HomeRef, lock};
+use super::started;
 use crate::backend::Token;
 
 /// Where an operation that a message starts has got to: what a cancel handle made before needs.
 pub(crate) struct Started {
     pub(crate) home: HomeRef,
-    state: Mutex<StartedState>,
-}
-
-#[derive(Clone, Copy)]
-enum StartedState {
-    Queued,
-    InSlot(Token),
-    Canceled,
+    at: started::Started,
 }
 
 impl Started {
     pub(crate) fn new(home: HomeRef) -> Started {
         Started {
             home,
-            state: Mutex::new(StartedState::Queued),
+            at: started::Started::new(),
         }
     }
 
     /// The operation starts with this token. False: it was cancelled before it came so far.
     pub(crate) fn set(&self, first: Token) -> bool {
-        let mut state = lock(&self.state);
-        if matches!(*state, StartedState::Canceled) {
-            return false;
-        }
-        *state = StartedState::InSlot(first);
-        true
+        self.at.set(first.0)
     }
 
     /// Cancels it if it is still on its way; else says with which token it started.
     pub(crate) fn cancel(&self) -> Option<Token> {
-        let mut state = lock(&self.state);
-        match *state {
-            StartedState::Queued => *state = StartedState::Canceled,
-            StartedState::InSlot(first) => return Some(first),
-            StartedState::Canceled => {}
-        }
-        None
+        self.at.cancel().map(Token)
     }
 }
 

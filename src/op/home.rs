@@ -162,6 +162,8 @@ pub(crate) struct Local {
     /// How many slots hold operations that the limit does not count (I5).
     pub(crate) unbounded: Cell<u32>,
     pub(crate) handlers_run: Cell<usize>,
+    /// How far the loop goes: until so many have run.
+    pub(crate) enough: Cell<usize>,
     pub(crate) discarded_bytes: Cell<u64>,
     pub(crate) discarded_handles: Cell<u64>,
     pub(crate) tearing_down: Cell<bool>,
@@ -240,17 +242,17 @@ thread_local! {
     static CURRENT: Cell<Option<&'static Local>> = const { Cell::new(None) };
 }
 
+/// The worker that runs on this thread now, whichever proactor's it is.
+#[inline]
+pub(crate) fn current() -> Option<&'static Local> {
+    CURRENT.get()
+}
+
 /// A home, and which of its incarnations is meant.
 #[derive(Clone, Copy)]
 pub(crate) struct HomeRef {
     pub(crate) home: &'static Home,
     pub(crate) incarnation: u64,
-}
-
-/// The local half of the home whose worker runs on this thread, if any.
-#[inline]
-pub(crate) fn current() -> Option<&'static Local> {
-    CURRENT.get()
 }
 
 impl HomeRef {
@@ -565,6 +567,7 @@ impl Local {
             limit: Cell::new(u32::MAX),
             unbounded: Cell::new(0),
             handlers_run: Cell::new(0),
+            enough: Cell::new(usize::MAX),
             discarded_bytes: Cell::new(0),
             discarded_handles: Cell::new(0),
             tearing_down: Cell::new(false),
@@ -577,12 +580,12 @@ impl Local {
         }
     }
 
-    /// What has to be kept for the running handler while others run.
-    pub(crate) fn frame(&self) -> Frame {
+    /// What has to be kept for the running handler while others run, which begin inside no strand.
+    pub(crate) fn take_frame(&self) -> Frame {
         Frame {
             step: self.step.get(),
             nth: self.nth.get(),
-            strand: self.strand_frame.get(),
+            strand: self.strand_frame.replace(std::ptr::null()),
         }
     }
 

@@ -38,6 +38,7 @@ pub(crate) mod wake;
 // What the lock-free files of this room are made of; in `tests/loom` it is loom's.
 use crate::atomics as sync;
 
+pub(crate) use callback::{Both, stop_external};
 pub use cancel::Cancel;
 pub use in_flight::InFlight;
 pub use kind::{Kind, is_canceled};

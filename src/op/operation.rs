@@ -12,6 +12,7 @@ use super::callback;
 use super::cancel::Cancel;
 use super::in_flight::{InFlight, already_polled};
 use super::kind::Kind;
+use super::slots::VTable;
 use super::start::{NEVER, Terms};
 use crate::time::nanos;
 
@@ -100,7 +101,24 @@ impl<K: Kind + 'static> Operation<K> {
         let this = ManuallyDrop::new(self);
         // SAFETY: `this` is not used again, and not dropped.
         match unsafe { std::ptr::read(&this.state) } {
-            State::Idle(kind) => callback::start(kind, handler, this.terms),
+            State::Idle(kind) => {
+                callback::start(kind, handler, callback::of_handler::<K, H>(), this.terms)
+            }
+            State::Started(in_flight) => started_already(in_flight),
+            State::Neither => already_polled(),
+        }
+    }
+
+    /// Starts it, with what its completion goes by: `vtable` is one for a `Both<K, H>`.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn start_with<H: Send + 'static>(
+        self,
+        handler: H,
+        vtable: &'static VTable,
+    ) -> Cancel {
+        match self.state {
+            State::Idle(kind) => callback::start(kind, handler, vtable, self.terms),
             State::Started(in_flight) => started_already(in_flight),
             State::Neither => already_polled(),
         }

@@ -253,7 +253,7 @@ impl Local {
     }
 
     /// A composed operation takes in a result; true if it has submitted its next activation.
-    pub(super) fn goes_on<K: Steps>(&self, slot: &'static Slot, kind: &mut K, result: i32) -> bool {
+    pub(crate) fn goes_on<K: Steps>(&self, slot: &'static Slot, kind: &mut K, result: i32) -> bool {
         // The kind asks its buffer: user code, which may drop or poll the operation's own future. That
         // must not find it done while `kind` is borrowed.
         slot.set_life(life::SUBMITTING);

@@ -8,7 +8,6 @@ use super::sync::AtomicU64;
 
 const QUEUED: u64 = 0;
 const CANCELED: u64 = u64::MAX;
-const INDEX_BITS: u32 = 20;
 
 /// See the head of this file.
 pub(crate) struct Started(AtomicU64);
@@ -18,28 +17,23 @@ impl Started {
         Started(AtomicU64::new(QUEUED))
     }
 
-    /// The operation gets this slot, as this generation (from 1 up). False: it was cancelled before it
-    /// came so far.
-    pub(crate) fn set(&self, index: u32, first: u64) -> bool {
-        debug_assert!(index >> INDEX_BITS == 0 && first > 0);
+    /// The operation starts with this token, which is neither 0 nor the largest number. False: it was
+    /// cancelled before it came so far.
+    pub(crate) fn set(&self, first: u64) -> bool {
+        debug_assert!(first != QUEUED && first != CANCELED);
         self.0
-            .compare_exchange(
-                QUEUED,
-                (first << INDEX_BITS) | u64::from(index),
-                ord::SETTLE,
-                ord::SEE_SETTLED,
-            )
+            .compare_exchange(QUEUED, first, ord::SETTLE, ord::SEE_SETTLED)
             .is_ok()
     }
 
-    /// Cancels it if it is still on its way; else says in which slot it is, as which generation.
-    pub(crate) fn cancel(&self) -> Option<(u32, u64)> {
+    /// Cancels it if it is still on its way; else says with which token it started.
+    pub(crate) fn cancel(&self) -> Option<u64> {
         match self
             .0
             .compare_exchange(QUEUED, CANCELED, ord::SETTLE, ord::SEE_SETTLED)
         {
             Ok(_) | Err(CANCELED) => None,
-            Err(slot) => Some(((slot & ((1 << INDEX_BITS) - 1)) as u32, slot >> INDEX_BITS)),
+            Err(first) => Some(first),
         }
     }
 }

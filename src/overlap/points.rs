@@ -128,7 +128,7 @@ impl Workers {
         seat.points.set(0);
         self.waiting.borrow_mut().push(index);
         self.beat.leaves(index, place.1);
-        let frame = local.frame();
+        let frame = local.take_frame();
         fiber::pause();
         local.set_frame(frame);
     }

@@ -28,7 +28,7 @@ impl Piece {
         self.local.strand_frame.set(std::ptr::null());
         match self.work {
             Work::Completion(completion) => self.local.dispatch(completion),
-            Work::Ready(ready) => self.local.perform(ready, usize::MAX),
+            Work::Ready(ready) => self.local.perform(ready),
         }
     }
 

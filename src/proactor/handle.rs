@@ -10,8 +10,8 @@ use crate::backend::Began;
 use crate::offload;
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, Message, Ready, STOPPED, gone, lock};
-use crate::switch::{self, Point};
 use crate::strand::Strand;
+use crate::switch::{self, Point};
 use crate::task::{self, JoinHandle};
 use crate::time::{Instant, Sleep};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::node::Node;
 use super::posted;
-use super::turn::{BATCH, Inner};
+use super::turn::{BATCH, Inner, Inside};
 use crate::op::home::Local;
 use crate::proactor::Handle;
 use crate::switch::{self, Point};
@@ -178,16 +178,10 @@ impl Strand {
         unsafe { self.0.post(node) }
     }
 
-    /// Runs `handler` at once if nothing of the strand runs or waits. False: it was not called.
+    /// Goes inside if nothing of the strand runs or waits.
     #[inline]
-    pub(super) fn try_run(&self, local: &Local, handler: impl FnOnce()) -> bool {
-        match self.0.enter(local) {
-            Some(_inside) => {
-                handler();
-                true
-            }
-            None => false,
-        }
+    pub(super) fn enter<'a>(&'a self, local: &'a Local) -> Option<Inside<'a>> {
+        self.0.enter(local)
     }
 }
 

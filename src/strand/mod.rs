@@ -9,6 +9,7 @@ mod cell;
 mod handle;
 mod latch;
 pub(crate) mod node;
+mod on;
 mod ord;
 mod posted;
 mod queue;
@@ -19,3 +20,4 @@ use crate::atomics as sync;
 
 pub use cell::{NotOnStrand, StrandCell};
 pub use handle::{Strand, StrandStats};
+pub use on::OnStrand;

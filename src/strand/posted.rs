@@ -9,6 +9,7 @@ use super::node::{Acts, Node};
 use crate::backend::{Began, Note};
 use crate::choice::EventId;
 use crate::op::home::{Local, current};
+use crate::switch;
 
 /// How many words a closure may have and still cost no allocation.
 const WORDS: usize = 10;
@@ -89,6 +90,10 @@ impl<F: FnOnce() + Send + 'static> Function<F> {
             (event, location, Self::take(node))
         };
         let event = event.unwrap_or_else(|| local.at_root(|| local.begun(Began::Post, location)));
+        switch::acquired(event.0);
+        if local.watched.get() {
+            local.home.running.is(&"post", Some(location));
+        }
         local.begin_step(event);
         local.handlers_run.set(local.handlers_run.get() + 1);
         function();

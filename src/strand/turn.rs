@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use super::node::{Node, UNKNOWN};
 use super::queue::Queue;
 use crate::op::due::{Due, Turn};
-use crate::switch;
 use crate::op::home::{HomeRef, Local, Message, Ready, current};
+use crate::switch;
 
 /// How many handlers of a strand run before what else is ready on the worker gets its turn.
 pub(super) const BATCH: usize = 32;
@@ -73,6 +73,12 @@ impl Inner {
     #[inline]
     fn frame(&self) -> *const () {
         std::ptr::from_ref(self).cast()
+    }
+
+    /// What orders its handlers, for a simulation that looks for accesses that nothing orders.
+    #[inline]
+    fn id(&self) -> u64 {
+        self.frame().addr() as u64
     }
 
     /// Puts a handler behind those that were posted before, and sees to it that it gets its turn.
@@ -135,9 +141,7 @@ impl<'a> Inside<'a> {
     /// The caller is the owner.
     #[inline]
     fn new(strand: &'a Arc<Inner>, local: &'a Local) -> Inside<'a> {
-        // What the strand's handlers did before is seen by those that run now: the simulation's race
-        // detector is told so.
-        switch::acquired(strand.frame().addr() as u64);
+        switch::acquired(strand.id());
         Inside {
             before: local.strand_frame.replace(strand.frame()),
             strand,
@@ -189,7 +193,7 @@ impl Drop for Inside<'_> {
     fn drop(&mut self) {
         self.local.strand_frame.set(self.before);
         let strand = self.strand;
-        switch::released(strand.frame().addr() as u64);
+        switch::released(strand.id());
         strand.counts.add_ran(self.ran.get());
         // SAFETY: the owner, until `leave` says otherwise; it is asked only when none is known of.
         unsafe {
@@ -209,7 +213,9 @@ impl Drop for Inside<'_> {
 impl Turn for Inner {
     fn run(self: Arc<Self>, local: &Local, goes_on: &dyn Fn() -> bool) {
         let inside = Inside::new(&self, local);
-        for _ in 0..BATCH {
+        // Where workers are simulated, others may go on between any two handlers.
+        let batch = if local.overlaps.get() { 1 } else { BATCH };
+        for _ in 0..batch {
             if !inside.run_next() || !goes_on() {
                 break;
             }

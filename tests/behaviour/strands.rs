@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use proactor::{JoinError, NotOnStrand, Proactor, RunEnd, Strand, StrandCell};
+use proactor::{
+    Handle, IoBuf, JoinError, NotOnStrand, Proactor, RunEnd, Strand, StrandCell, compose,
+};
 
-use crate::kernels::{in_any_order, on_every_kernel, on_the_real_kernel, with_workers};
-use crate::tools::{Told, panic_quietly};
+use crate::kernels::{in_any_order, on_every_kernel, with_workers};
+use crate::tools::{Told, pair, panic_quietly, room};
 
 /// How many handlers of one strand run before others get their turn, as the documentation says.
 const BATCH: usize = 32;
@@ -358,25 +360,23 @@ fn a_task_on_a_strand_that_is_torn_down_is_dropped() {
 
 #[test]
 fn tasks_of_several_workers_share_a_strand() {
-    on_the_real_kernel(|_| {
-        with_workers(3, |kernel| {
-            let proactor = kernel.proactor();
-            let strand = Strand::new(&proactor);
-            let sum = Arc::new(StrandCell::new(&strand, 0));
-            for worker in 0..3 {
-                let handle = proactor.worker(worker).unwrap();
-                let sum = sum.clone();
-                drop(handle.spawn_on(&strand, async move {
-                    for _ in 0..50 {
-                        handle.sleep(Duration::from_micros(10)).await.unwrap();
-                        sum.with(|sum| *sum += 1);
-                    }
-                }));
-            }
-            assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
-            drop(proactor);
-            assert_eq!(Arc::into_inner(sum).unwrap().into_inner(), 150);
-        });
+    with_workers(3, |kernel| {
+        let proactor = kernel.proactor();
+        let strand = Strand::new(&proactor);
+        let sum = Arc::new(StrandCell::new(&strand, 0));
+        for worker in 0..3 {
+            let handle = proactor.worker(worker).unwrap();
+            let sum = sum.clone();
+            drop(handle.spawn_on(&strand, async move {
+                for _ in 0..50 {
+                    handle.sleep(Duration::from_micros(10)).await.unwrap();
+                    sum.with(|sum| *sum += 1);
+                }
+            }));
+        }
+        assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
+        drop(proactor);
+        assert_eq!(Arc::into_inner(sum).unwrap().into_inner(), 150);
     });
 }
 
@@ -483,5 +483,191 @@ fn depth_and_longest_wait_can_be_read() {
         if kernel.is_simulated() {
             assert_eq!(stats.longest_wait, Duration::ZERO, "no time passed");
         }
+    });
+}
+
+#[test]
+fn an_operation_on_a_strand_has_its_handler_there() {
+    in_any_order(|kernel| {
+        let proactor = kernel.proactor();
+        let (client, server) = pair(&proactor);
+        let strand = Strand::new(&proactor);
+        let log = Arc::new(StrandCell::new(&strand, Vec::new()));
+        let (on_read, on_write, on_sleep) = (log.clone(), log.clone(), log.clone());
+        let again = (server.clone(), strand.clone());
+        server.read(room(8)).on(&strand).then(move |(read, buf)| {
+            on_read.with(|log| log.push(read.unwrap()));
+            let (server, strand) = again;
+            let inner = on_read.clone();
+            server.write(buf).on(&strand).then(move |(written, _)| {
+                inner.with(|log| log.push(written.unwrap()));
+            });
+        });
+        client.write("ab").on(&strand).then(move |(written, _)| {
+            on_write.with(|log| log.push(written.unwrap()));
+        });
+        proactor
+            .sleep(Duration::from_millis(1))
+            .on(&strand)
+            .then(move |slept| on_sleep.with(|log| log.push(usize::from(slept.is_err()))));
+        assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
+        drop((client, server, proactor));
+        let mut log = Arc::into_inner(log).unwrap().into_inner();
+        log.sort_unstable();
+        assert_eq!(log, [0, 2, 2, 2]);
+    });
+}
+
+/// A buffer that tells on which strand its methods are called.
+struct Asked {
+    bytes: Vec<u8>,
+    strand: Strand,
+    tell: Told<bool>,
+}
+
+// SAFETY: the memory and the promises are the Vec's.
+unsafe impl IoBuf for Asked {
+    fn io_ptr(&self) -> *const u8 {
+        self.bytes.io_ptr()
+    }
+
+    fn io_len(&self) -> usize {
+        self.tell.tell(self.strand.is_inside());
+        self.bytes.io_len()
+    }
+}
+
+#[test]
+fn every_step_of_a_composed_operation_runs_on_its_strand() {
+    in_any_order(|kernel| {
+        let proactor = kernel.proactor();
+        let (client, server) = pair(&proactor);
+        let strand = Strand::new(&proactor);
+        let told = Told::nothing();
+        let buf = Asked {
+            bytes: vec![7; 6_000],
+            strand: strand.clone(),
+            tell: told.clone(),
+        };
+        let (begun, inside) = (told.clone(), strand.clone());
+        let tell = told.clone();
+        compose::write_all(&client, buf).on(&strand).then(move |_| {
+            tell.tell(inside.is_inside());
+            drop(client);
+        });
+        // How often it was asked to start it.
+        let started = begun.take();
+        assert!(started.into_iter().all(|inside| !inside));
+        compose::read_to_end(&server, Vec::new(), 6_000).then(|_| {});
+        proactor.run().unwrap();
+        let told = told.take();
+        // Away from its worker it was started there.
+        let outside = told.iter().take_while(|inside| !**inside).count();
+        assert!(outside <= 2 && told.len() > outside, "{told:?}");
+        assert!(told[outside..].iter().all(|inside| *inside), "{told:?}");
+    });
+}
+
+#[test]
+fn a_cancel_that_comes_while_a_step_waits_for_its_strand_is_heard() {
+    on_every_kernel(|kernel| {
+        let proactor = kernel.proactor_with_one_worker();
+        let (client, server) = pair(&proactor);
+        let strand = Strand::new(&proactor);
+        let told = Told::nothing();
+        let (tell, flooded) = (told.clone(), strand.clone());
+        proactor.post(move || {
+            let read = compose::read_exact(&server, room(8).slice(..8)).on(&flooded);
+            let mut cancel = Some(read.then(move |(read, _)| tell.tell((read, server))));
+            let mut client = Some(client);
+            for number in 0..100 {
+                match number {
+                    10 => {
+                        let client = client.take();
+                        flooded.post(move || {
+                            let client = client.unwrap();
+                            client.clone().write("half").then(move |_| {
+                                // The other half never comes, and no end either.
+                                std::mem::forget(client);
+                            });
+                        });
+                    }
+                    80 => {
+                        let cancel = cancel.take();
+                        flooded.post(move || cancel.unwrap().cancel());
+                    }
+                    _ => flooded.post(|| {}),
+                }
+            }
+        });
+        proactor.run().unwrap();
+        let (read, _) = told.only();
+        assert!(proactor::is_canceled(&read.unwrap_err()));
+        assert_eq!(proactor.stats().operations, 0);
+    });
+}
+
+#[test]
+fn operations_of_several_workers_share_a_strand() {
+    for workers in [2, 3] {
+        with_workers(workers, |kernel| {
+            let proactor = kernel.proactor();
+            let strand = Strand::new(&proactor);
+            let log = Arc::new(StrandCell::new(&strand, 0));
+            fn again(handle: Handle, strand: Strand, log: Arc<StrandCell<usize>>, left: usize) {
+                let (next, on) = (handle, strand.clone());
+                handle.sleep(Duration::ZERO).on(&strand).then(move |slept| {
+                    slept.unwrap();
+                    log.with(|log| *log += 1);
+                    if left > 1 {
+                        again(next, on, log, left - 1);
+                    }
+                });
+            }
+            for worker in 0..workers {
+                let (strand, log) = (strand.clone(), log.clone());
+                again(proactor.worker(worker).unwrap(), strand, log, 200);
+            }
+            assert_eq!(proactor.run().unwrap(), RunEnd::OutOfWork);
+            drop(proactor);
+            assert_eq!(Arc::into_inner(log).unwrap().into_inner(), workers * 200);
+        });
+    }
+}
+
+#[test]
+fn a_teardown_drops_operations_that_wait_for_their_strand() {
+    on_every_kernel(|kernel| {
+        let proactor = kernel.proactor();
+        let strand = Strand::new(&proactor);
+        let told = Told::nothing();
+        let (bell, inside, handle) = (
+            Bell(told.clone(), "queued"),
+            strand.clone(),
+            proactor.handle(),
+        );
+        let pending = Bell(told.clone(), "pending");
+        strand.post(move || {
+            let on = inside.clone();
+            handle
+                .sleep(Duration::ZERO)
+                .on(&on)
+                .then(move |_| drop(bell));
+            let sleep = handle.sleep(Duration::from_secs(3_600));
+            sleep.on(&on).then(move |_| drop(pending));
+            // Ahead of it, for ever.
+            fn flood(strand: Strand) {
+                let again = strand.clone();
+                strand.post(move || flood(again));
+            }
+            flood(inside);
+        });
+        for _ in 0..100 {
+            proactor.run_one().unwrap();
+        }
+        drop(proactor);
+        let mut told = told.take();
+        told.sort_unstable();
+        assert_eq!(told, ["pending", "queued"]);
     });
 }

@@ -46,6 +46,7 @@ macro_rules! world {
 
 mod handover;
 mod inbox;
+mod latch;
 mod life;
 mod queue;
 mod started;

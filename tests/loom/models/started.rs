@@ -16,7 +16,7 @@ pub(crate) fn cancel_against_start() {
         thread::spawn(move || {
             let target = started.cancel();
             if let Some(target) = target {
-                assert_eq!(target, (5, 9));
+                assert_eq!(target, 9);
                 // SAFETY: what the model is to find out.
                 slot.with(|slot| assert_eq!(unsafe { *slot }, 1));
             }
@@ -27,7 +27,7 @@ pub(crate) fn cancel_against_start() {
         // SAFETY: what the model is to find out.
         unsafe { *slot = 1 };
     });
-    let starts = started.set(5, 9);
+    let starts = started.set(9);
     let again = started.cancel();
     let sent_after_it = cancel.join().unwrap();
     assert_eq!(starts, sent_after_it, "the cancel was lost, or hit twice");
@@ -48,7 +48,7 @@ pub(crate) fn cancel_against_completion(compares: bool) {
         })
     };
     let stop = |own: u64| {
-        let Some((_, first)) = message.lock().unwrap().take() else {
+        let Some(first) = message.lock().unwrap().take() else {
             return;
         };
         if !compares || first == generation.load(Ordering::Relaxed) {
@@ -56,7 +56,7 @@ pub(crate) fn cancel_against_completion(compares: bool) {
             stopped.store(true, Ordering::Relaxed);
         }
     };
-    if started.set(5, 9) {
+    if started.set(9) {
         stop(9);
         // It is complete, and the slot begins another one.
         generation.store(10, Ordering::Relaxed);
