@@ -241,7 +241,7 @@ impl<K: Kind> Drop for InFlight<K> {
         match std::mem::replace(&mut self.place, Place::Over) {
             Place::Over => {}
             Place::Here(slot) => let_go::<K>(self.home, slot),
-            Place::Elsewhere(away) => let_go_elsewhere(away),
+            Place::Elsewhere(away) => let_go_elsewhere(*away),
         }
     }
 }
@@ -264,7 +264,7 @@ fn let_go<K: Kind>(home: HomeRef, slot: &'static Slot) {
 
 #[cold]
 #[inline(never)]
-fn let_go_elsewhere<T>(away: Box<Away<T>>) {
+fn let_go_elsewhere<T>(away: Away<T>) {
     away.let_go();
 }
 
