@@ -38,6 +38,8 @@
 //! - [`Operation`] is what every initiating function returns: lazy; give it a handler with
 //!   [`then`](Operation::then), or `.await` it.
 //! - [`net`], [`fs`], [`signal`], [`time`]: the objects. [`compose`]: operations made of several.
+//! - [`Builder::workers`] for many of them; [`Strand`] and [`StrandCell`] for handlers that must not
+//!   overlap, [`Operation::on`] to run them there.
 //! - [`Handle::offload`] for work that blocks or computes for long; [`Builder::watchdog`] names a
 //!   handler that should have used it.
 //! - [`sync`]: locks, channels and atomics that a simulation can schedule.

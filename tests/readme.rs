@@ -53,6 +53,22 @@ fn whatever_the_kernel_does_a_client_gets_back_what_it_sent() {
     });
 }
 
+use proactor::{Strand, StrandCell};
+use std::sync::Arc;
+
+fn count_requests(proactor: &Proactor, listener: &TcpListener) {
+    let strand = Strand::new(proactor);
+    let served = Arc::new(StrandCell::new(&strand, 0_u64));
+    for _ in 0..8 {
+        let served = served.clone();
+        listener.accept().on(&strand).then(move |accepted| {
+            if accepted.is_ok() {
+                served.with(|served| *served += 1); // no lock, no other handler of the strand meanwhile
+            }
+        });
+    }
+}
+
 #[test]
 fn the_readme_shows_this_very_code() {
     let here = include_str!("readme.rs");
@@ -61,7 +77,7 @@ fn the_readme_shows_this_very_code() {
         .skip(1)
         .filter_map(|rest| rest.split("```").next())
         .collect();
-    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks.len(), 3);
     for block in blocks {
         assert!(
             here.contains(block),

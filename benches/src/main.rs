@@ -38,7 +38,7 @@ proactor-benches locks [--quick]
     The last of them alone: proactor::sync beside std.
 proactor-benches strands [--quick]
     Strands beside Asio's (g++ and libasio-dev are wanted) and beside a queue under a lock.
-proactor-benches profile hand|callback|async|tokio [CONNECTIONS] [ROWS]
+proactor-benches profile hand|callback|async|tokio|2-workers [CONNECTIONS] [ROWS]
 proactor-benches profile kind|random [CONNECTIONS] [ROWS]
     Where the instructions of one request, or of one simulated completion, go.
 proactor-benches serve SERVER CONNECTIONS REQUESTS

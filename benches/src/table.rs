@@ -90,7 +90,7 @@ fn echo(size: Size, connections: usize, valgrind: bool) -> io::Result<bool> {
 
     println!();
     println!(
-        "TCP echo, 64-byte messages, {connections} connection{}, one thread",
+        "TCP echo, 64-byte messages, {connections} connection{}, one thread (but for `2-workers`)",
         if connections == 1 { "" } else { "s" }
     );
     println!(

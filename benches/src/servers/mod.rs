@@ -18,10 +18,18 @@ pub enum Server {
     Async,
     /// tokio's current-thread runtime.
     Tokio,
+    /// As `Callback`, with two workers: each has every other connection.
+    TwoWorkers,
 }
 
 impl Server {
-    pub const ALL: [Server; 4] = [Server::Hand, Server::Callback, Server::Async, Server::Tokio];
+    pub const ALL: [Server; 5] = [
+        Server::Hand,
+        Server::Callback,
+        Server::Async,
+        Server::Tokio,
+        Server::TwoWorkers,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -29,6 +37,7 @@ impl Server {
             Server::Callback => "callback",
             Server::Async => "async",
             Server::Tokio => "tokio",
+            Server::TwoWorkers => "2-workers",
         }
     }
 
@@ -40,7 +49,8 @@ impl Server {
     pub fn run(self, connections: usize, requests: u64) -> io::Result<()> {
         match self {
             Server::Hand => by_hand::run(connections, requests),
-            Server::Callback => callback::run(requests),
+            Server::Callback => callback::run(1, requests),
+            Server::TwoWorkers => callback::run(2, requests),
             Server::Async => coroutine::run(requests),
             Server::Tokio => tokio::run(requests),
         }
