@@ -29,6 +29,8 @@ fn count(sim: &Sim, on: fn(&Strand, Box<dyn FnOnce() + Send>, &Sim)) {
         };
         on(&strand, Box::new(add), sim);
     }
+    // Somebody else, to give way to.
+    sim.proactor().post(|| ());
     assert_eq!(sim.proactor().run().expect("it runs"), RunEnd::OutOfWork);
     assert_eq!(counter.load(Relaxed), 2, "an update is lost");
 }
