@@ -15,7 +15,7 @@ use crate::switch::{self, Point};
 use crate::task::{self, JoinHandle};
 use crate::time::{Instant, Sleep};
 
-/// A cheap, copyable, weak reference to a [`Proactor`], for every thread and every handler.
+/// A cheap, copyable, weak reference to a [`Proactor`](crate::Proactor), for every thread and every handler.
 ///
 /// Once the proactor has been dropped, what is asked through it fails with an error that says so.
 ///
@@ -30,7 +30,7 @@ pub struct Handle {
     only: u32,
 }
 
-/// Keeps [`Proactor::run`] waiting although nothing is in flight, until it is dropped.
+/// Keeps [`Proactor::run`](crate::Proactor::run) waiting although nothing is in flight, until it is dropped.
 #[must_use = "the guard holds only as long as it lives"]
 pub struct WorkGuard {
     home: HomeRef,
@@ -205,8 +205,8 @@ impl Handle {
         Instant::from_nanos(self.home.backend().map_or(0, |backend| backend.now()))
     }
 
-    /// Makes `run` and its kin return [`RunEnd::Stopped`] as soon as the running handler has
-    /// returned, and at once from then on, until [`restart`](Proactor::restart). What is in flight stays so.
+    /// Makes `run` and its kin return [`RunEnd::Stopped`](crate::RunEnd::Stopped) as soon as the running handler has
+    /// returned, and at once from then on, until [`restart`](crate::Proactor::restart). What is in flight stays so.
     pub fn stop(&self) {
         self.each(|home| {
             if home.if_alive(|home| home.stopped.fetch_or(STOPPED, Ordering::AcqRel)) {
