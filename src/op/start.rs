@@ -2,7 +2,7 @@
 //! a composed operation.
 //!
 //! There are two ways in. The quick one is for what is frequent: the caller runs on the worker that the
-//! object is at home on, the kernel is a real one, a slot is free, and no timeout is to be armed.
+//! object is at home on, the lane is native (a real kernel's), a slot is free, and no timeout is to be armed.
 //! [`quick`] finds that out with a handful of comparisons, and what follows is straight code in the
 //! caller's own function, as long as the operation fits into registers. All else goes the other way,
 //! out of line.
