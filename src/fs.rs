@@ -4,11 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::backend::{Code, LENGTH_OFFSET, Op, Raw, open_flags};
+use crate::backend::{Code, LENGTH_OFFSET, Note, Op, Raw, open_flags};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, gone};
-use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps, offset};
+use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps, offset, unread_bytes};
 use crate::op::object::{ObjectHandle, ObjectRef};
 use crate::proactor::Handle;
 
@@ -263,6 +263,10 @@ impl Steps for Open {
         }
     }
 
+    fn unread(out: &Self::Out) -> Option<Note> {
+        out.as_ref().ok().map(|_| Note::DiscardedHandle)
+    }
+
     fn discard(self, outcome: Outcome<'_>) {
         outcome.discard_handle();
     }
@@ -297,6 +301,10 @@ impl<B: IoBufMut> Steps for ReadAt<B> {
             unsafe { self.buf.set_io_len(n) };
         }
         (result, self.buf)
+    }
+
+    fn unread(out: &Self::Out) -> Option<Note> {
+        unread_bytes(*out.0.as_ref().ok()?)
     }
 
     fn discard(self, outcome: Outcome<'_>) {

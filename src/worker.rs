@@ -415,8 +415,8 @@ impl Local {
         let mut waited = Ok(Waited::Returned);
         if self.home.falls_asleep() {
             waited = lane.wait(&mut self.batch.borrow_mut(), goal.wait);
-            self.home.is_awake();
         }
+        self.home.is_awake();
         crew.rise(index);
         waited.map_err(RunError::Backend)?;
         let over = matches!(goal.wait, Until::Time(at) if self.now() >= at);

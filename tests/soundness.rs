@@ -126,6 +126,10 @@ fn pair(proactor: &Proactor) -> (TcpStream, TcpStream) {
 }
 
 /// Starts it and polls once, inside the worker.
+#[allow(
+    clippy::async_yields_async,
+    reason = "what is in flight leaves the worker"
+)]
 fn start<O: IntoFuture<IntoFuture: Unpin>>(proactor: &Proactor, operation: O) -> O::IntoFuture {
     let started = proactor.block_on(async {
         let mut future = operation.into_future();

@@ -33,13 +33,13 @@ fn chain(strand: Strand, left: u64) {
     }
 }
 
-fn bursts(proactor: proactor::Handle, strand: Strand, left: u64) {
+fn bursts(strand: Strand, left: u64) {
     for _ in 0..BURST {
         strand.post(|| {});
     }
     if left > BURST {
         let again = strand.clone();
-        strand.post(move || bursts(proactor, again, left - BURST));
+        strand.post(move || bursts(again, left - BURST));
     }
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn print(size: Size) -> std::io::Result<bool> {
         drop(proactor.run());
     });
     let in_bursts = least(times, || {
-        bursts(proactor.handle(), strand.clone(), times);
+        bursts(strand.clone(), times);
         drop(proactor.run());
     });
     println!(

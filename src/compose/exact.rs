@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::{Cause, Sink, Source, interrupted};
-use crate::backend::Code;
+use super::{Cause, Sink, Source, interrupted, unread};
+use crate::backend::{Code, Note};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::fs::File;
 use crate::op::Operation;
@@ -125,6 +125,10 @@ impl<B: IoBufMut> Steps for ReadExact<B> {
             Err(interrupted(&outcome, self.done as u64, Cause::EndOfFile))
         };
         (result, self.buf)
+    }
+
+    fn unread(out: &Self::Out) -> Option<Note> {
+        unread(&out.0)
     }
 
     fn discard(self, outcome: Outcome<'_>) {

@@ -15,9 +15,10 @@ pub use copy::{Copy, copy};
 pub use exact::{ReadExact, WriteAll, read_exact, read_exact_at, write_all, write_all_at};
 pub use read_to_end::{ReadToEnd, read_to_end};
 
+use crate::backend::Note;
 use crate::fs::File;
 use crate::net::{ReadHalf, TcpStream, WriteHalf};
-use crate::op::kind::{HANDLE_CLOSED, Outcome};
+use crate::op::kind::{HANDLE_CLOSED, Outcome, unread_bytes};
 use crate::op::object::ObjectRef;
 use crate::op::slots::Stop;
 
@@ -83,4 +84,15 @@ fn interrupted(outcome: &Outcome<'_>, done: u64, when_zero: Cause) -> std::io::E
         (_, _) => Cause::Error(outcome.error()),
     };
     Interrupted::error(done, cause)
+}
+
+/// What the result of a composed read is counted as when nobody wants it.
+fn unread(result: &std::io::Result<usize>) -> Option<Note> {
+    match result {
+        Ok(n) => unread_bytes(*n),
+        Err(error) => {
+            let interrupted = error.get_ref()?.downcast_ref::<Interrupted>()?;
+            unread_bytes(usize::try_from(interrupted.done).ok()?)
+        }
+    }
 }

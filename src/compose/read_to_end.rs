@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::{Cause, Interrupted, Source, interrupted};
-use crate::backend::Code;
+use super::{Cause, Interrupted, Source, interrupted, unread};
+use crate::backend::{Code, Note};
 use crate::buf::MAX_TRANSFER;
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local};
@@ -74,6 +74,10 @@ impl Steps for ReadToEnd {
             _ => Err(interrupted(&outcome, done, Cause::EndOfFile)),
         };
         (result, self.buf)
+    }
+
+    fn unread(out: &Self::Out) -> Option<Note> {
+        unread(&out.0)
     }
 
     fn discard(self, outcome: Outcome<'_>) {

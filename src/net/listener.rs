@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::{TcpStream, ToAddr};
-use crate::backend::{self, Code};
+use crate::backend::{self, Code, Note};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, gone};
 use crate::op::kind::{Activation, Outcome, Steps};
@@ -211,6 +211,10 @@ impl Steps for Accept {
             .peer_addr()
             .map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
         Ok((stream, peer))
+    }
+
+    fn unread(out: &Self::Out) -> Option<Note> {
+        out.as_ref().ok().map(|_| Note::DiscardedHandle)
     }
 
     fn discard(self, outcome: Outcome<'_>) {

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use crate::backend::{Code, Segment};
+use crate::backend::{Code, Note, Segment};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::op::home::{HomeRef, Local};
-use crate::op::kind::{Activation, Outcome, Steps};
+use crate::op::kind::{Activation, Outcome, Steps, unread_bytes};
 use crate::op::object::ObjectRef;
 
 /// The kind of [`TcpStream::read`](super::TcpStream::read).
@@ -46,6 +46,10 @@ impl<B: IoBufMut> Steps for Read<B> {
             unsafe { self.buf.set_io_len(n) };
         }
         (result, self.buf)
+    }
+
+    fn unread(out: &Self::Out) -> Option<Note> {
+        unread_bytes(*out.0.as_ref().ok()?)
     }
 
     fn discard(self, outcome: Outcome<'_>) {
@@ -189,6 +193,10 @@ impl<B: IoBufMut> Steps for ReadVectored<B> {
             }
         }
         (result, self.bufs)
+    }
+
+    fn unread(out: &Self::Out) -> Option<Note> {
+        unread_bytes(*out.0.as_ref().ok()?)
     }
 
     fn discard(self, outcome: Outcome<'_>) {

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Entry, OffloadError};
@@ -21,7 +21,8 @@ use crate::op::home::{HomeRef, Message, lock};
 /// How much a pool takes on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    pub(crate) threads: usize,
+    /// None: as many as suit the machine.
+    pub(crate) threads: Option<usize>,
     pub(crate) queue: usize,
     /// How long a thread without work stays.
     pub(crate) keep_alive: Duration,
@@ -30,8 +31,7 @@ pub(crate) struct Bounds {
 impl Default for Bounds {
     fn default() -> Bounds {
         Bounds {
-            // Most of what is offloaded blocks: some threads more than cores do no harm.
-            threads: std::thread::available_parallelism().map_or(4, |n| n.get().max(4)),
+            threads: None,
             queue: 1_024,
             keep_alive: Duration::from_secs(10),
         }
@@ -41,7 +41,7 @@ impl Default for Bounds {
 impl Bounds {
     pub(crate) fn check(&self) -> io::Result<()> {
         let refuse = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        if self.threads == 0 {
+        if self.threads == Some(0) {
             return refuse(
                 "offload_threads(0): nothing that is offloaded would ever run; allow at least 1",
             );
@@ -55,11 +55,22 @@ impl Bounds {
     }
 }
 
+/// The least number of threads: most of what is offloaded blocks, so that some more than cores do no harm.
+const FEW: usize = 4;
+
+/// Asked once: it reads files.
+fn of_this_machine() -> usize {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(FEW, |n| n.get().max(FEW)))
+}
+
 /// The pool of one proactor. Dropped, it lets its threads go.
 pub(crate) struct Pool(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
-    pub(super) bounds: Bounds,
+    /// How many jobs run at a time.
+    pub(super) threads: usize,
+    bounds: Bounds,
     pub(super) state: Mutex<State>,
     call: Condvar,
 }
@@ -79,8 +90,15 @@ pub(super) struct State {
 }
 
 impl Pool {
-    pub(crate) fn new(bounds: Bounds) -> Pool {
+    pub(crate) fn new(bounds: Bounds, is_simulated: bool) -> Pool {
+        let threads = match (bounds.threads, is_simulated) {
+            (Some(threads), _) => threads,
+            // The same on every machine.
+            (None, true) => FEW,
+            (None, false) => of_this_machine(),
+        };
         Pool(Arc::new(Shared {
+            threads,
             bounds,
             state: Mutex::default(),
             call: Condvar::new(),
@@ -102,7 +120,7 @@ impl Pool {
             self.0.call.notify_one();
             return Ok(());
         }
-        if state.threads == self.0.bounds.threads {
+        if state.threads == self.0.threads {
             return Ok(());
         }
         state.threads += 1;
@@ -162,7 +180,7 @@ impl Shared {
     /// The state, if there is room for one job more.
     pub(super) fn admit(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = lock(&self.state);
-        let Bounds { threads, queue, .. } = self.bounds;
+        let (threads, queue) = (self.threads, self.bounds.queue);
         // Both together: whether a thread has taken its next job yet must not matter.
         if state.running + state.queue.len() >= threads.saturating_add(queue) {
             return Err(OffloadError::Full { threads, queue }.into());

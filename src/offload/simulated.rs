@@ -39,7 +39,7 @@ impl Pool {
     /// Takes a job on. The simulated kernel will say when it begins.
     pub(super) fn simulate(&self, local: &Local, entry: Entry) -> io::Result<()> {
         let mut state = self.0.admit()?;
-        if state.running < self.0.bounds.threads {
+        if state.running < self.0.threads {
             state.running += 1;
             drop(state);
             Turn::begin(local, self.0.clone(), entry);

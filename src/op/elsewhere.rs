@@ -1,12 +1,14 @@
 //! The slow way round: operations that are started, awaited or cancelled away from their worker.
 
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use super::home::{HomeRef, lock};
+use super::cancel::Cancel;
+use super::handover::{self, Awaiting};
+use super::home::{HomeRef, Message};
+use super::kind::Kind;
 use super::started;
-use crate::backend::Token;
+use crate::backend::{Note, Token};
 
 /// Where an operation that a message starts has got to: what a cancel handle made before needs.
 pub(crate) struct Started {
@@ -33,116 +35,101 @@ impl Started {
     }
 }
 
-/// Where a worker puts the output for a future that is polled elsewhere.
-pub(crate) struct Fetched<T> {
-    state: Mutex<FetchedState<T>>,
+/// The future's end of an operation that its worker starts, or whose output its worker hands out.
+pub(super) struct Away<T> {
+    awaiting: Awaiting<Arrived<T>>,
     started: Arc<Started>,
 }
 
-struct FetchedState<T> {
-    output: Option<T>,
-    waker: Option<Waker>,
-    abandoned: bool,
-    /// There will be no output: a panic has taken it.
-    lost: bool,
+/// The worker's end: the duty to hand an output over. Dropped without, the output is lost.
+pub(super) struct Delivery<T> {
+    handover: handover::Delivery<Arrived<T>>,
+    home: HomeRef,
+    unread: fn(&T) -> Option<Note>,
 }
 
-/// The duty to put an output there. If it is dropped undone, a method of the buffer panicked when the
-/// output was made.
-pub(crate) struct Delivery<T>(Option<Arc<Fetched<T>>>);
+/// Both ends, for an operation of this kind that is at home there.
+pub(super) fn away<K: Kind>(home: HomeRef) -> (Delivery<K::Output>, Away<K::Output>) {
+    let (handover, awaiting) = handover::handover();
+    let delivery = Delivery {
+        handover,
+        home,
+        unread: K::unread,
+    };
+    let started = Arc::new(Started::new(home));
+    (delivery, Away { awaiting, started })
+}
 
 impl<T> Delivery<T> {
-    pub(crate) fn put(mut self, output: T) {
-        if let Some(to) = self.0.take() {
-            to.put(output);
-        }
+    pub(super) fn put(self, output: T) {
+        self.handover.put(Arrived {
+            output: Some(output),
+            home: self.home,
+            unread: self.unread,
+        });
+    }
+
+    /// Whether nobody will ask for the output.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.handover.is_abandoned()
+    }
+
+    /// Nobody will ever answer: the other end waits for as long as it likes.
+    pub(super) fn forget(self) {
+        self.handover.forget();
     }
 }
 
-impl<T> Drop for Delivery<T> {
-    fn drop(&mut self) {
-        if let Some(to) = self.0.take() {
-            let waker = {
-                let mut state = lock(&to.state);
-                state.lost = true;
-                state.waker.take()
-            };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
-    }
-}
-
-impl<T> Fetched<T> {
-    pub(crate) fn delivery(self: &Arc<Self>) -> Delivery<T> {
-        Delivery(Some(self.clone()))
-    }
-
-    pub(crate) fn new(home: HomeRef) -> Arc<Fetched<T>> {
-        Arc::new(Fetched {
-            state: Mutex::new(FetchedState {
-                output: None,
-                waker: None,
-                abandoned: false,
-                lost: false,
-            }),
-            started: Arc::new(Started::new(home)),
-        })
-    }
-
-    pub(crate) fn started(&self) -> Arc<Started> {
-        self.started.clone()
-    }
-
-    pub(crate) fn put(&self, output: T) {
-        let (waker, unwanted) = {
-            let mut state = lock(&self.state);
-            if state.abandoned {
-                (None, Some(output))
-            } else {
-                state.output = Some(output);
-                (state.waker.take(), None)
-            }
-        };
-        // User code (a buffer's Drop, a waker) runs outside the lock.
-        drop(unwanted);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+impl<T> Away<T> {
+    pub(super) fn started(&self) -> &Arc<Started> {
+        &self.started
     }
 
     /// # Panics
     ///
     /// If the output was lost to a panic on the worker.
-    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<T> {
-        let mut state = lock(&self.state);
-        match state.output.take() {
-            Some(output) => Poll::Ready(output),
-            None if state.lost => {
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<T> {
+        match std::task::ready!(self.awaiting.poll(cx)) {
+            Ok(arrived) => Poll::Ready(arrived.read()),
+            Err(handover::Lost) => {
                 panic!("a method of the lent buffer panicked, and the output is lost")
-            }
-            None => {
-                let old = state.waker.replace(cx.waker().clone());
-                drop(state);
-                drop(old);
-                Poll::Pending
             }
         }
     }
 
-    /// Nobody will ask any more: the output is thrown away. For cancelling it on the way.
-    pub(crate) fn abandon(&self) -> Arc<Started> {
-        let (output, waker) = {
-            let mut state = lock(&self.state);
-            state.abandoned = true;
-            (state.output.take(), state.waker.take())
-        };
-        drop((output, waker));
-        self.started()
+    /// Nobody will ask any more: the output is thrown away, and a cancel asked for.
+    pub(super) fn let_go(self) {
+        let Away { awaiting, started } = self;
+        drop(awaiting);
+        Cancel::of_started(started).cancel();
     }
+}
 
-    pub(crate) fn is_abandoned(&self) -> bool {
-        lock(&self.state).abandoned
+/// An output on its way. If it is dropped unread, what was in it is counted as discarded.
+struct Arrived<T> {
+    output: Option<T>,
+    home: HomeRef,
+    unread: fn(&T) -> Option<Note>,
+}
+
+impl<T> Arrived<T> {
+    fn read(mut self) -> T {
+        match self.output.take() {
+            Some(output) => output,
+            None => unreachable!("an output is read once: `read` takes all of it"),
+        }
+    }
+}
+
+impl<T> Drop for Arrived<T> {
+    fn drop(&mut self) {
+        if let Some(note) = self.output.as_ref().and_then(self.unread) {
+            match self.home.here() {
+                Some(local) => local.note(note),
+                None => self
+                    .home
+                    .send(Message::Run(Box::new(move |local| local.note(note)))),
+            }
+        }
     }
 }

@@ -18,9 +18,11 @@ use std::thread::ThreadId;
 
 use super::crew::Crew;
 use super::due::Due;
+use super::inbox::Inbox;
 use super::kind::Steps;
 use super::object::Objects;
 use super::running::Running;
+use super::wake::Sleeper;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life, special};
 use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Tag, Token};
 use crate::choice::EventId;
@@ -107,13 +109,11 @@ impl Owner {
 
 /// One worker's place in the world. Never freed.
 pub(crate) struct Home {
-    /// Moves on when a proactor moves in or out: odd while one lives here. A handle with another
-    /// number is stale.
-    incarnation: AtomicU64,
     pub(crate) owner: Mutex<Option<Owner>>,
-    inbox: Mutex<Vec<Message>>,
-    has_mail: AtomicBool,
-    asleep: AtomicBool,
+    /// Its lives are those of the proactors that live here in turn, with odd numbers. A handle with
+    /// another number is stale.
+    inbox: Inbox<Message>,
+    sleeper: Sleeper,
     /// Bits: [`STOPPED`], [`HALTED`]. 0: the worker runs on.
     pub(crate) stopped: AtomicU8,
     /// Which of its proactor's workers this is.
@@ -306,36 +306,23 @@ impl HomeRef {
     /// Whether the proactor has not been torn down.
     #[inline]
     pub(crate) fn is_alive(&self) -> bool {
-        self.home.incarnation.load(Ordering::Acquire) == self.incarnation
+        self.home.inbox.life() == self.incarnation
     }
 
     /// Does something to the shared half, unless the proactor has been torn down: a teardown does not
     /// come in between. Whether it was done.
     pub(crate) fn if_alive<T>(&self, act: impl FnOnce(&Home) -> T) -> bool {
-        let _inbox = lock(&self.home.inbox);
-        let alive = self.is_alive();
-        if alive {
-            act(self.home);
-        }
-        alive
+        let done = self
+            .home
+            .inbox
+            .while_open(self.incarnation, || act(self.home));
+        done.is_some()
     }
 
     /// Leaves a message and sees to it that the worker reads it. The message is dropped if the
     /// proactor is gone.
     pub(crate) fn send(&self, message: Message) {
-        let refused = {
-            let mut inbox = lock(&self.home.inbox);
-            // Checked under the lock: a teardown that empties the inbox bumps the number first.
-            if self.is_alive() {
-                inbox.push(message);
-                self.home.has_mail.store(true, Ordering::SeqCst);
-                None
-            } else {
-                Some(message)
-            }
-        };
-        // Dropping a message is user code: outside the lock.
-        if refused.is_none() {
+        if self.home.inbox.send(self.incarnation, message).is_ok() {
             self.home.wake();
         }
     }
@@ -369,20 +356,26 @@ impl Home {
     /// An empty home from the pool, or a new one.
     pub(crate) fn take() -> HomeRef {
         let pooled = lock(&POOL).pop();
-        let home = pooled.unwrap_or_else(Home::make);
-        HomeRef {
-            home,
-            incarnation: home.incarnation.fetch_add(1, Ordering::AcqRel) + 1,
+        match pooled {
+            Some(home) => HomeRef {
+                home,
+                incarnation: home.inbox.reopen(),
+            },
+            None => {
+                let home = Home::make();
+                HomeRef {
+                    home,
+                    incarnation: home.inbox.life(),
+                }
+            }
         }
     }
 
     fn make() -> &'static Home {
         let home: &'static Home = Box::leak(Box::new(Home {
-            incarnation: AtomicU64::new(0),
             owner: Mutex::new(None),
-            inbox: Mutex::new(Vec::new()),
-            has_mail: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
+            inbox: Inbox::new(),
+            sleeper: Sleeper::new(),
             stopped: AtomicU8::new(0),
             index: AtomicU32::new(0),
             crew_id: AtomicU64::new(0),
@@ -402,10 +395,7 @@ impl Home {
     /// The proactor's life here is over: every handle to it is stale from now on. Messages that had
     /// been left are given back, to be dropped.
     pub(crate) fn end_incarnation(&self) -> Vec<Message> {
-        let mut inbox = lock(&self.inbox);
-        self.incarnation.fetch_add(1, Ordering::AcqRel);
-        self.has_mail.store(false, Ordering::SeqCst);
-        std::mem::take(&mut *inbox)
+        self.inbox.close()
     }
 
     /// Puts an empty home back into the pool.
@@ -415,7 +405,7 @@ impl Home {
         *lock(&self.crew) = None;
         self.crew_id.store(0, Ordering::Relaxed);
         self.index.store(0, Ordering::Relaxed);
-        self.asleep.store(false, Ordering::SeqCst);
+        self.sleeper.is_awake();
         self.stopped.store(0, Ordering::SeqCst);
         self.orphaned.store(false, Ordering::SeqCst);
         self.guards.store(0, Ordering::SeqCst);
@@ -424,7 +414,7 @@ impl Home {
 
     /// Leaves a message for whatever proactor lives here now, if any.
     pub(crate) fn send(&'static self, message: Message) {
-        let incarnation = self.incarnation.load(Ordering::Acquire);
+        let incarnation = self.inbox.life();
         if incarnation & 1 == 1 {
             let home = HomeRef {
                 home: self,
@@ -456,40 +446,30 @@ impl Home {
 
     /// Takes the messages that have been left.
     pub(crate) fn collect_mail(&self, into: &mut VecDeque<Message>) {
-        if self.has_mail.load(Ordering::Acquire) {
-            let mut inbox = lock(&self.inbox);
-            self.has_mail.store(false, Ordering::SeqCst);
-            into.extend(inbox.drain(..));
-        }
+        self.inbox.collect(into);
     }
 
     #[inline]
     pub(crate) fn has_mail(&self) -> bool {
-        self.has_mail.load(Ordering::SeqCst)
+        !self.inbox.is_empty()
     }
 
-    /// The worker is about to wait: from now on whoever leaves a message must wake it. False if there
-    /// is mail already, so that it must not wait.
+    /// The worker is about to wait: from now on whoever leaves a message must wake it. False if one was
+    /// left since [`is_awake`](Home::is_awake), so that it must not wait.
     #[inline]
     pub(crate) fn falls_asleep(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
-        // Both sides write their flag and then read the other's, sequentially consistent: at least
-        // one of them sees the other (Dekker), so no wake is lost.
-        if self.has_mail() {
-            self.asleep.store(false, Ordering::SeqCst);
-            return false;
-        }
-        true
+        self.sleeper.falls_asleep()
     }
 
+    /// The worker waits no longer, or did not: it looks at its mail next.
     #[inline]
     pub(crate) fn is_awake(&self) {
-        self.asleep.store(false, Ordering::Relaxed);
+        self.sleeper.is_awake();
     }
 
     /// Makes a sleeping worker look up.
     pub(crate) fn wake(&self) {
-        if self.asleep.swap(false, Ordering::SeqCst) {
+        if self.sleeper.ring() {
             let backend = lock(&self.backend).clone();
             if let Some(backend) = backend {
                 backend.wake(self.index.load(Ordering::Relaxed) as usize);
@@ -630,7 +610,7 @@ impl Local {
     pub(crate) fn me(&self) -> HomeRef {
         HomeRef {
             home: self.home,
-            incarnation: self.home.incarnation.load(Ordering::Acquire),
+            incarnation: self.home.inbox.life(),
         }
     }
 

@@ -7,12 +7,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::callback::stop_external;
 use super::cancel::Cancel;
-use super::elsewhere::Fetched;
+use super::elsewhere::{self, Away};
 use super::home::{HomeRef, Local, Message, Stays};
 use super::kind::{GONE, Kind, Outcome, TOO_MANY};
 use super::object::Object;
@@ -53,7 +52,7 @@ enum Place<T> {
     /// was taken or the future is gone.
     Here(&'static Slot),
     /// The worker starts it, or hands its output out.
-    Elsewhere(Arc<Fetched<T>>),
+    Elsewhere(Box<Away<T>>),
     /// The output was taken.
     Over,
 }
@@ -104,7 +103,7 @@ fn start_otherwise<K: Kind + 'static>(
         already_polled()
     };
     let Some(local) = home.here() else {
-        return Place::Elsewhere(parcel::start(home, kind, terms));
+        return Place::Elsewhere(Box::new(parcel::start(home, kind, terms)));
     };
     let Some(slot) = local.take_slot::<K>(terms) else {
         let output = kind.finish(Outcome {
@@ -112,9 +111,9 @@ fn start_otherwise<K: Kind + 'static>(
             result: TOO_MANY,
             stop: Stop::No,
         });
-        let fetched = Fetched::new(home);
-        fetched.put(output);
-        return Place::Elsewhere(fetched);
+        let (delivery, away) = elsewhere::away::<K>(home);
+        delivery.put(output);
+        return Place::Elsewhere(Box::new(away));
     };
     let budget = local.ready_budget.get();
     // SAFETY: as in `InFlight::start`.
@@ -137,7 +136,7 @@ impl<K: Kind> InFlight<K> {
         match &self.place {
             // Its token stays the same as long as the slot is ours.
             Place::Here(slot) => Cancel::of_slot(self.home.home, slot),
-            Place::Elsewhere(fetched) => Cancel::of_started(fetched.started()),
+            Place::Elsewhere(away) => Cancel::of_started(away.started().clone()),
             Place::Over => Cancel::NOTHING,
         }
     }
@@ -206,10 +205,10 @@ impl<K: Kind + 'static> InFlight<K> {
     }
 
     fn poll_fetched(&mut self, cx: &mut Context<'_>) -> Poll<K::Output> {
-        let Place::Elsewhere(fetched) = &self.place else {
+        let Place::Elsewhere(away) = &mut self.place else {
             already_polled()
         };
-        let output = std::task::ready!(fetched.poll(cx));
+        let output = std::task::ready!(away.poll(cx));
         self.place = Place::Over;
         Poll::Ready(output)
     }
@@ -226,7 +225,7 @@ impl<K: Kind + 'static> InFlight<K> {
             }
             return output.map_or(Poll::Pending, Poll::Ready);
         }
-        self.place = Place::Elsewhere(parcel::fetch::<K>(self.home, slot));
+        self.place = Place::Elsewhere(Box::new(parcel::fetch::<K>(self.home, slot)));
         self.poll_fetched(cx)
     }
 }
@@ -246,7 +245,7 @@ impl<K: Kind> Drop for InFlight<K> {
         match std::mem::replace(&mut self.place, Place::Over) {
             Place::Over => {}
             Place::Here(slot) => let_go::<K>(self.home, slot),
-            Place::Elsewhere(fetched) => let_go_elsewhere(fetched),
+            Place::Elsewhere(away) => let_go_elsewhere(*away),
         }
     }
 }
@@ -269,8 +268,8 @@ fn let_go<K: Kind>(home: HomeRef, slot: &'static Slot) {
 
 #[cold]
 #[inline(never)]
-fn let_go_elsewhere<T>(fetched: Arc<Fetched<T>>) {
-    Cancel::of_started(fetched.abandon()).cancel();
+fn let_go_elsewhere<T>(away: Away<T>) {
+    away.let_go();
 }
 
 impl<K: Kind> fmt::Debug for InFlight<K> {

@@ -84,6 +84,11 @@ impl<T> Inbox<T> {
         }
     }
 
+    /// Begins the next life of one that was closed: its number.
+    pub(crate) fn reopen(&self) -> u64 {
+        (self.gate.fetch_add(1 << INSIDE_BITS, ord::SHUT) >> INSIDE_BITS) + 1
+    }
+
     /// Does something unless that life is over; if it is done, no close comes in between. To be short:
     /// a close waits for it.
     pub(crate) fn while_open<R>(&self, life: u64, act: impl FnOnce() -> R) -> Option<R> {
@@ -104,7 +109,8 @@ impl<T> Inbox<T> {
     }
 
     /// Ends this life: what is sent to it from now on is given back to its sender. What had been left
-    /// is given back here. The next life begins.
+    /// is given back here. Nobody is told the number of the life that follows, so nothing is sent to it,
+    /// until [`Inbox::reopen`] begins another.
     pub(crate) fn close(&self) -> Vec<T> {
         self.gate.fetch_add(1 << INSIDE_BITS, ord::SHUT);
         while ord::WAITS_FOR_SENDERS && self.gate.load(ord::SEE_OUT) & INSIDE != 0 {

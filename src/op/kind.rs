@@ -121,6 +121,12 @@ pub trait Steps: Sized + Send {
     /// The result for people.
     fn finish(self, outcome: Outcome<'_>) -> Self::Out;
 
+    /// What a result is counted as that was ready, and is dropped on another thread than its worker's.
+    fn unread(out: &Self::Out) -> Option<Note> {
+        let _ = out;
+        None
+    }
+
     /// The result that nobody waits for any more: a handle is closed, bytes are counted.
     fn discard(self, outcome: Outcome<'_>) {
         let _ = outcome;
@@ -204,6 +210,11 @@ fn error(local: Option<&Local>, result: i32, stop: Stop) -> io::Error {
         (PANICKED, _) => io::Error::other("a method of the lent buffer panicked"),
         (code, _) => local.map_or_else(gone, |local| local.error(code.wrapping_neg())),
     }
+}
+
+/// What so many bytes that were received are counted as when nobody wants them.
+pub(crate) fn unread_bytes(n: usize) -> Option<Note> {
+    (n > 0).then_some(Note::DiscardedBytes(n as u64))
 }
 
 /// The error of an operation that was cancelled before it had any effect.

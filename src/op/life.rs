@@ -36,15 +36,4 @@ impl Life {
     pub(crate) fn set(&self, to: u8) {
         self.0.store(to, ord::PUBLISH);
     }
-
-    /// A completion has come. False: the slot waits for none, which is not to happen but for a stale
-    /// token. Else it is done, and what it holds is the caller's.
-    #[inline]
-    pub(crate) fn complete(&self) -> bool {
-        let waits = self.get() == PENDING;
-        if waits {
-            self.set(DONE);
-        }
-        waits
-    }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Wake;
 
 use super::callback;
-use super::elsewhere::{Fetched, Started};
+use super::elsewhere::{Away, Delivery, Started, away};
 use super::home::{HomeRef, Local, Message, Stays, lock};
 use super::in_flight::{orphan, output_of_the_dead, take_output};
 use super::kind::{GONE, Kind, Outcome};
@@ -12,82 +12,64 @@ use super::slots::{Slot, Stop, Waiter, life};
 use super::start::Terms;
 
 /// Has the worker start an operation; the output comes to what this returns.
-pub(super) fn start<K: Kind + 'static>(
-    home: HomeRef,
-    kind: K,
-    terms: Terms,
-) -> Arc<Fetched<K::Output>> {
-    let fetched = Fetched::new(home);
-    let started = fetched.started();
+pub(super) fn start<K: Kind + 'static>(home: HomeRef, kind: K, terms: Terms) -> Away<K::Output> {
+    let (delivery, away) = away::<K>(home);
+    let started = away.started().clone();
     // If the proactor goes before the worker gets there, the closure is dropped and `kind` with
     // it: the parcel sees to it that the output is there all the same.
-    let parcel = Parcel {
-        what: What::Start(kind),
-        to: fetched.clone(),
-    };
+    let parcel = Parcel(Some((What::Start(kind), delivery)));
     home.send(Message::Run(Box::new(move |local| {
         parcel.start(local, &started, terms)
     })));
-    fetched
+    away
 }
 
 /// Has the worker send the output of the operation in this slot, whose future is away.
-pub(super) fn fetch<K: Kind + 'static>(
-    home: HomeRef,
-    slot: &'static Slot,
-) -> Arc<Fetched<K::Output>> {
-    let fetched = Fetched::new(home);
-    let stays = Stays(slot);
-    let parcel = Parcel::<K> {
-        what: What::Fetch { home, stays },
-        to: fetched.clone(),
+pub(super) fn fetch<K: Kind + 'static>(home: HomeRef, slot: &'static Slot) -> Away<K::Output> {
+    let (delivery, away) = away::<K>(home);
+    let what = What::Fetch {
+        home,
+        stays: Stays(slot),
     };
+    let parcel = Parcel::<K>(Some((what, delivery)));
     home.send(Message::Run(Box::new(move |local| parcel.fetch(local))));
-    fetched
+    away
 }
 
 /// What goes to the worker for a future that is polled elsewhere, and sees to it that the future
-/// gets an output even if the worker never looks at it.
-struct Parcel<K: Kind + 'static> {
-    what: What<K>,
-    to: Arc<Fetched<K::Output>>,
-}
+/// gets an output even if the worker never looks at it. None: it is done.
+struct Parcel<K: Kind + 'static>(Option<(What<K>, Delivery<K::Output>)>);
 
 enum What<K> {
     /// Start this.
     Start(K),
     /// Fetch the result of what a task of the worker has started there.
     Fetch { home: HomeRef, stays: Stays },
-    /// It is done.
-    Nothing,
 }
 
 impl<K: Kind + 'static> Parcel<K> {
     /// On the worker: starts the operation, as one with a handler that hands the output over.
     fn start(mut self, local: &Local, started: &Started, terms: Terms) {
-        let What::Start(kind) = std::mem::replace(&mut self.what, What::Nothing) else {
-            return;
-        };
-        let delivery = self.to.delivery();
-        let deliver = move |output| delivery.put(output);
-        callback::start_internal(local, kind, deliver, started, terms);
+        if let Some((What::Start(kind), delivery)) = self.0.take() {
+            let deliver = move |output| delivery.put(output);
+            callback::start_internal(local, kind, deliver, started, terms);
+        }
     }
 
     /// On the worker: hands over the result of an operation that was started here by a task.
     fn fetch(mut self, local: &Local) {
-        let What::Fetch { home, stays } = std::mem::replace(&mut self.what, What::Nothing) else {
+        let Some((What::Fetch { home, stays }, delivery)) = self.0.take() else {
             return;
         };
         let slot = stays.0;
-        if self.to.is_abandoned() {
+        if delivery.is_abandoned() {
             orphan::<K>(local, slot);
         } else if slot.life() == life::DONE {
-            let delivery = self.to.delivery();
             delivery.put(take_output::<K>(local, slot));
         } else {
             // Come again when it is done. The waker carries the parcel.
-            self.what = What::Fetch { home, stays };
-            let again = Fetcher::<K>(Mutex::new(Some(self)), home);
+            let again = Parcel(Some((What::Fetch { home, stays }, delivery)));
+            let again = Fetcher::<K>(Mutex::new(Some(again)), home);
             drop(slot.replace_waiter(Waiter::Waker(Arc::new(again).into())));
         }
     }
@@ -110,33 +92,30 @@ impl<K: Kind + 'static> Wake for Fetcher<K> {
 
 impl<K: Kind + 'static> Drop for Parcel<K> {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.what, What::Nothing) {
-            What::Start(kind) => {
-                self.to.put(kind.finish(Outcome {
+        match self.0.take() {
+            Some((What::Start(kind), delivery)) => {
+                delivery.put(kind.finish(Outcome {
                     local: None,
                     result: GONE,
                     stop: Stop::Teardown,
                 }));
             }
             // A teardown threw the message away. What it was sent for is still in its slot.
-            What::Fetch { home, stays } => match home.here() {
+            Some((What::Fetch { home, stays }, delivery)) => match home.here() {
                 Some(local) => {
-                    Parcel {
-                        what: What::<K>::Fetch { home, stays },
-                        to: self.to.clone(),
-                    }
-                    .fetch(local);
+                    Parcel::<K>(Some((What::Fetch { home, stays }, delivery))).fetch(local);
                 }
-                None if home.is_alive() => {}
+                None if home.is_alive() => delivery.forget(),
                 None => {
                     // SAFETY: this parcel has what the future had: the slot and its output. The home
                     // has ended.
-                    if let Some(output) = unsafe { output_of_the_dead::<K>(stays.0) } {
-                        self.to.put(output);
+                    match unsafe { output_of_the_dead::<K>(stays.0) } {
+                        Some(output) => delivery.put(output),
+                        None => delivery.forget(),
                     }
                 }
             },
-            What::Nothing => {}
+            None => {}
         }
     }
 }

@@ -227,12 +227,6 @@ impl Slot {
         self.life.set(to);
     }
 
-    /// Its completion has come: it is `DONE` from now on. False: it waits for none.
-    #[inline]
-    pub(crate) fn completes(&self) -> bool {
-        self.life.complete()
-    }
-
     /// The next activation of the same operation gets a generation of its own.
     #[inline]
     pub(crate) fn next_activation(&self) {

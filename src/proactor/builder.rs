@@ -79,12 +79,13 @@ impl Builder {
         self
     }
 
-    /// How many threads run what is [offloaded](Handle::offload) (default: one a core, at least 4).
+    /// How many threads run what is [offloaded](Handle::offload) (default: one a core,
+    /// at least 4; in a simulation 4).
     /// They are started when they are needed. In a simulation no thread is, and so many jobs are begun
     /// at once.
     #[must_use]
     pub fn offload_threads(mut self, threads: usize) -> Builder {
-        self.offload.threads = threads;
+        self.offload.threads = Some(threads);
         self
     }
 
@@ -186,7 +187,7 @@ impl Builder {
             .collect::<io::Result<_>>()?;
         let limit = self.max_operations / workers as u32;
         let watchdog = self.watchdog.filter(|_| !self.is_simulated());
-        let pool = Arc::new(Pool::new(self.offload));
+        let pool = Arc::new(Pool::new(self.offload, self.is_simulated()));
         let mut members = Vec::with_capacity(workers);
         for lane in lanes {
             let home = Home::take();

@@ -91,7 +91,7 @@ fn accepted_connections_are_at_home_with_each_worker_in_turn() {
         let addr = listener.local_addr().unwrap();
         let (tell, told) = mpsc::channel();
         let handle = proactor.handle();
-        proactor.spawn(async move {
+        drop(proactor.spawn(async move {
             for _ in 0..4 {
                 let (stream, _) = listener.accept().await.unwrap();
                 let tell = tell.clone();
@@ -102,7 +102,7 @@ fn accepted_connections_are_at_home_with_each_worker_in_turn() {
                     tell.send(here()).unwrap();
                 }));
             }
-        });
+        }));
         let echoed = proactor
             .block_on(async move {
                 let mut echoed = Vec::new();
@@ -183,7 +183,9 @@ fn a_panic_on_any_worker_resumes_on_the_caller_of_run_and_nothing_else_is_lost()
             for target in 0..2 {
                 let ran = ran.clone();
                 let target = proactor.worker(target).unwrap();
-                target.post(move || drop(ran.fetch_add(1, Ordering::Relaxed)));
+                target.post(move || {
+                    ran.fetch_add(1, Ordering::Relaxed);
+                });
             }
             let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| proactor.run()));
             let payload = caught.unwrap_err();
@@ -242,7 +244,9 @@ fn people_bring_threads_and_all_come_back_together() {
         for worker in 0..2 {
             let ran = ran.clone();
             let worker = proactor.worker(worker).unwrap();
-            worker.post(move || drop(ran.lock().unwrap().insert(thread::current().id())));
+            worker.post(move || {
+                ran.lock().unwrap().insert(thread::current().id());
+            });
         }
         // Holds the run until both are there.
         let guard = proactor.work_guard();

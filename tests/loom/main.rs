@@ -9,6 +9,10 @@
 //! keeps two of them on different words apart is stronger in the source than any model here asks for.
 //! And it misses the executions in which a load comes after another thread's load and write of the same
 //! word, if in its first execution that load came before: so readers are spawned, and writers are not.
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each twin is the shipping file in a world of its own"
+)]
 
 mod explore;
 mod sync;
@@ -33,6 +37,7 @@ macro_rules! world {
             mod ord {
                 #[allow(unused_imports, reason = "for twins whose change is an ordering")]
                 use std::sync::atomic::Ordering;
+                #[allow(unused_imports, reason = "for files that need no ordering but their own")]
                 pub(crate) use crate::shipping::$orderings::*;
                 $(pub(crate) const $constant: $type = $value;)*
             }

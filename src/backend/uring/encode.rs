@@ -41,7 +41,6 @@ static SHAPES: [Shape; 15] = {
         opcode: [opcode::SEND, 0, 0, 0],
         op_flags: libc::MSG_NOSIGNAL as u32,
         min_len: 0,
-        ..RARE
     };
     shapes[Code::ReadAt as usize] = Shape {
         opcode: [opcode::READ, 0, 0, 0],

@@ -140,8 +140,6 @@ impl Switcher for Script {
 
     fn forget(&self, _: u64) {}
 
-    fn passes(&self, _: u64, _: crate::choice::EventId) {}
-
     fn worker(&self) -> Option<usize> {
         None
     }

@@ -15,7 +15,7 @@ struct Handler {
 }
 
 impl Handler {
-    fn new(poster: usize, number: usize) -> *mut Link {
+    fn link(poster: usize, number: usize) -> *mut Link {
         Box::into_raw(Box::new(Handler {
             link: Link::new(),
             posted: UnsafeCell::new((poster, number)),
@@ -25,7 +25,7 @@ impl Handler {
 
     /// # Safety
     ///
-    /// The link is one of [`Handler::new`] that was taken out of its queue.
+    /// The link is one of [`Handler::link`] that was taken out of its queue.
     unsafe fn into_posted(link: *mut Link) -> (usize, usize) {
         // SAFETY: the caller's promise; the link stands first.
         let handler = unsafe { Box::from_raw(link.cast::<Handler>()) };
@@ -55,7 +55,7 @@ impl Strand {
     /// True: the caller is the owner.
     fn post(&self, poster: usize, number: usize) -> bool {
         // SAFETY: a fresh link, freed when it is taken.
-        unsafe { self.queue.post(Handler::new(poster, number)) }
+        unsafe { self.queue.post(Handler::link(poster, number)) }
     }
 
     fn log(&self, posted: (usize, usize)) {
