@@ -20,6 +20,8 @@ mod builder;
 mod drive;
 mod enter;
 mod handle;
+#[cfg(test)]
+mod interrupted;
 mod team;
 mod teardown;
 

@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,6 +37,8 @@ pub(crate) struct Task {
     scheduled: AtomicBool,
     aborted: AtomicBool,
     future: UnsafeCell<Option<TaskFuture>>,
+    /// What its polls are given: borrowed from the task itself, so without a count of its own.
+    waker: UnsafeCell<ManuallyDrop<Waker>>,
     /// The call that spawned it.
     location: Cell<Option<&'static Location<'static>>>,
     /// The event that its code consumed last, and how many submissions it has made since.
@@ -75,7 +78,7 @@ impl Seat {
 
 // SAFETY: the node and the arrival of a `seat` are touched only by who has set `scheduled`, until it is in the queue, and
 // by who takes it out of there, who then clears `scheduled`;
-// `future`, `step` and `location` are used only by `Tasks` on the home worker's thread, and by Drop, which
+// `waker` is written before the task is shared, and `future`, `step` and `location` are used only by `Tasks` on the home worker's thread, and by Drop, which
 // is alone; a TaskFuture is Send, so whoever drops the last reference may drop it.
 unsafe impl Send for Task {}
 // SAFETY: as above.
@@ -95,16 +98,22 @@ impl Task {
         future: Option<TaskFuture>,
         strand: Option<Strand>,
     ) -> Arc<Task> {
-        Arc::new(Task {
+        let task = Arc::new(Task {
             home,
             id: AtomicU64::new(id),
             scheduled: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             future: UnsafeCell::new(future),
+            waker: UnsafeCell::new(ManuallyDrop::new(Waker::noop().clone())),
             location: Cell::new(None),
             step: Cell::new((EventId::ROOT, 0)),
             seat: strand.map(Seat::new),
-        })
+        });
+        let waker = RawWaker::new(Arc::as_ptr(&task).cast(), task.vtable());
+        // SAFETY: nobody else knows the task yet. The vtable's functions take the data as an Arc<Task>,
+        // whose count this waker borrows: it stands in the task, and is never dropped.
+        unsafe { *task.waker.get() = ManuallyDrop::new(Waker::from_raw(waker)) };
+        task
     }
 
     /// The future that `block_on` runs, as a task without a future of its own.
@@ -195,6 +204,14 @@ impl Task {
     unsafe fn home_of_step(node: *mut Node) -> HomeRef {
         // SAFETY: the node is a task's and queued, so its count keeps the task.
         unsafe { (*(*node.cast::<StepNode>()).task).home }
+    }
+
+    /// Its scheduled poll begins: wakes from now on are for another one. Whether it was aborted.
+    fn begins_scheduled(&self) -> bool {
+        // What was done before a wake that found it scheduled already is seen by this poll: so a swap,
+        // not a store, behind which the poll's own reads could pass.
+        self.scheduled.swap(false, Ordering::AcqRel);
+        self.aborted.load(Ordering::Acquire)
     }
 
     /// Of a waker. One of a task on a strand has another, and so no number: see [`id_of`].
@@ -288,9 +305,13 @@ struct Table {
 }
 
 struct Entry {
-    generation: u32,
+    /// The number of the task that stands here: index and generation. While none does, with [`EMPTY`].
+    id: u64,
     task: Option<Arc<Task>>,
 }
+
+/// No task has a number with this bit, except [`MAIN`] and [`NOWHERE`], whose index no entry has.
+const EMPTY: u64 = 1 << 63;
 
 const fn id(index: u32, generation: u32) -> u64 {
     ((generation as u64) << 32) | index as u64
@@ -327,38 +348,40 @@ impl Tasks {
         // SAFETY: no other borrow (see `table`).
         let table = unsafe { &mut *self.table.get() };
         let index = table.free.pop().unwrap_or_else(|| {
+            let index = table.entries.len() as u32;
             table.entries.push(Entry {
-                generation: 0,
+                id: id(index, 0) | EMPTY,
                 task: None,
             });
-            table.entries.len() as u32 - 1
+            index
         });
         let entry = &mut table.entries[index as usize];
-        // Bit 31 stays clear, so that no task has the number MAIN or NOWHERE.
-        entry.generation = (entry.generation + 1) & 0x7fff_ffff;
         // What was there has been taken out: nothing is dropped.
         entry.task = Some(task);
-        id(index, entry.generation)
+        entry.id = id(index, ((entry.id >> 32) as u32).wrapping_add(1)) & !EMPTY;
+        entry.id
     }
 
     /// Takes a task out, which is dropped by the caller.
     fn take(&self, id: u64) -> Option<Arc<Task>> {
         // SAFETY: no other borrow (see `table`).
         let table = unsafe { &mut *self.table.get() };
-        let task = table.entries[id as u32 as usize].task.take();
+        let entry = table.entries.get_mut(id as u32 as usize)?;
+        if entry.id != id {
+            return None;
+        }
+        entry.id |= EMPTY;
         table.free.push(id as u32);
-        task
+        entry.task.take()
     }
 
     /// The number of any one task.
     fn any(&self) -> Option<u64> {
         // SAFETY: no other borrow (see `table`).
         let table = unsafe { &*self.table.get() };
-        let mut entries = table.entries.iter().enumerate();
-        entries.find_map(|(index, entry)| {
-            let _ = entry.task.as_ref()?;
-            Some(id(index as u32, entry.generation))
-        })
+        let mut entries = table.entries.iter();
+        let entry = entries.find(|entry| entry.task.is_some())?;
+        Some(entry.id)
     }
 
     /// The task with this number, if it is not over. It lives until it is taken out.
@@ -367,10 +390,14 @@ impl Tasks {
         // SAFETY: no other borrow (see `table`).
         let table = unsafe { &*self.table.get() };
         let entry = table.entries.get(id as u32 as usize)?;
-        if u64::from(entry.generation) != id >> 32 {
+        if entry.id != id {
             return None;
         }
-        entry.task.as_ref().map(Arc::as_ptr)
+        debug_assert!(entry.task.is_some());
+        // SAFETY: a number without EMPTY is that of the task in the entry: `put` and `take` change both.
+        Some(Arc::as_ptr(unsafe {
+            entry.task.as_ref().unwrap_unchecked()
+        }))
     }
 
     /// Takes a task in, about to be polled: its number.
@@ -392,10 +419,20 @@ impl Tasks {
     /// Polls a task. Nothing happens if it is over.
     #[inline]
     pub(crate) fn poll(&self, local: &Local, id: u64) {
+        if local.is_virtual.get() {
+            self.poll_simulated(local, id);
+        } else {
+            self.poll_now(local, id);
+        }
+    }
+
+    /// A simulated kernel asks whose step it is, and the handlers of its workers may overlap.
+    #[cold]
+    fn poll_simulated(&self, local: &Local, id: u64) {
         if local.overlaps.get() {
             self.poll_alone(local, id);
         } else {
-            self.poll_now(local, id);
+            self.poll_as_step(local, id);
         }
     }
 
@@ -412,7 +449,21 @@ impl Tasks {
         let _alone = Alone { local, id };
         // Its polls are ordered, and so is a wake before the poll that it brings about.
         crate::switch::acquired(id);
+        self.poll_as_step(local, id);
+    }
+
+    /// Each poll goes on with the step that the task's code has come to.
+    fn poll_as_step(&self, local: &Local, id: u64) {
+        let Some(task) = self.find(id) else { return };
+        // SAFETY: the entry holds the task, and nothing of the user's runs here that could end it.
+        let (step, nth) = unsafe { (*task).step.get() };
+        local.step.set(step);
+        local.nth.set(nth);
         self.poll_now(local, id);
+        if let Some(task) = self.find(id) {
+            // SAFETY: as above.
+            unsafe { (*task).step.set((local.step.get(), local.nth.get())) };
+        }
     }
 
     fn poll_now(&self, local: &Local, id: u64) {
@@ -421,39 +472,23 @@ impl Tasks {
         // is the worker's, and a task is never polled inside its own poll: handlers do not nest, and
         // where they overlap `poll_alone` sees to it.
         let task = unsafe { &*task };
-        task.scheduled.store(false, Ordering::Release);
-        // Only a simulated kernel asks whose step it is.
-        if local.is_virtual.get() {
-            let (step, nth) = task.step.get();
-            local.step.set(step);
-            local.nth.set(nth);
-        }
         local.handlers_run.set(local.handlers_run.get() + 1);
-        let end = End { tasks: self, id };
-        if task.aborted.load(Ordering::Acquire) {
+        let end = End { tasks: self, task };
+        // A task that was not woken, but waited for an operation, is not scheduled; if this look
+        // misses a wake, or an abort, its message makes it be polled again.
+        if task.scheduled.load(Ordering::Relaxed) && task.begins_scheduled() {
             return drop(end);
         }
-        let waker = std::mem::ManuallyDrop::new(
-            // SAFETY: a borrowed waker: it is not dropped, so it gives up no count; the entry keeps the task alive.
-            unsafe {
-                Waker::from_raw(RawWaker::new(
-                    std::ptr::from_ref(task).cast(),
-                    task.vtable(),
-                ))
-            },
-        );
-        // SAFETY: only the home worker's thread gets here, and polls do not nest.
-        let Some(future) = (unsafe { &mut *task.future.get() }) else {
-            return;
-        };
+        // SAFETY: only the home worker's thread gets here, and polls do not nest. A task among these
+        // has its future: `End` takes it out of here first.
+        let future = unsafe { (*task.future.get()).as_mut().unwrap_unchecked() };
+        // SAFETY: it was written before the task was shared.
+        let waker = unsafe { &*task.waker.get() };
         if future
             .as_mut()
-            .poll(&mut Context::from_waker(&waker))
+            .poll(&mut Context::from_waker(waker))
             .is_pending()
         {
-            if local.is_virtual.get() {
-                task.step.set((local.step.get(), local.nth.get()));
-            }
             std::mem::forget(end);
         }
     }
@@ -476,7 +511,7 @@ impl Tasks {
     pub(crate) fn remove_any(&self) -> bool {
         let found = self.any();
         if let Some(id) = found {
-            drop(End { tasks: self, id });
+            self.end(id);
         }
         found.is_some()
     }
@@ -486,12 +521,23 @@ impl Tasks {
 /// its worker, whoever else still holds a waker.
 struct End<'a> {
     tasks: &'a Tasks,
-    id: u64,
+    /// Among `tasks` still. No reference: it may be gone when this has been dropped.
+    task: *const Task,
 }
 
 impl Drop for End<'_> {
+    #[cold]
+    #[inline(never)]
     fn drop(&mut self) {
-        if let Some(task) = self.tasks.take(self.id) {
+        // SAFETY: until here nobody has taken it out.
+        let id = unsafe { (*self.task).id.load(Ordering::Relaxed) };
+        self.tasks.end(id);
+    }
+}
+
+impl Tasks {
+    fn end(&self, id: u64) {
+        if let Some(task) = self.take(id) {
             task.id.store(NOWHERE, Ordering::Release);
             // SAFETY: the worker's own thread; the poll that borrowed the future is over.
             drop(unsafe { (*task.future.get()).take() });

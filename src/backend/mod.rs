@@ -373,6 +373,34 @@ pub(crate) trait Backend: Send + Sync {
     fn close(&self, raw: Raw);
 }
 
+/// [`Lane::submit`] to a lane that [is native](Lane::is_native), which never has anything ready: in line,
+/// without its table of methods. `asked` is what stands in `op`, in registers.
+///
+/// # Safety
+///
+/// As [`Lane::submit`]; and the lane is native.
+#[inline(always)]
+pub(crate) unsafe fn submit_natively(
+    lane: &mut dyn Lane,
+    token: Token,
+    asked: Op,
+    op: &Op,
+    origin: &Origin,
+) {
+    #[cfg(target_os = "linux")]
+    {
+        let _ = origin;
+        // SAFETY: passed on.
+        unsafe { uring::submit(lane, token, asked, op) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = asked;
+        // SAFETY: passed on.
+        unsafe { lane.submit(token, op, origin) };
+    }
+}
+
 /// One worker's side of a kernel.
 ///
 /// Unless it [is virtual](Lane::is_virtual), its methods call nothing that belongs to the caller: no
@@ -408,6 +436,11 @@ pub(crate) trait Lane: Send {
     ///
     /// Waking and dropping a waker is user code, which may want the lane: the caller does it.
     fn notify(&mut self, waker: Waker, until: Until) -> io::Result<Notified>;
+
+    /// It is of the one type to which [`submit_natively`] submits.
+    fn is_native(&self) -> bool {
+        false
+    }
 
     /// A wait never sleeps in real time (a simulation).
     fn is_virtual(&self) -> bool {

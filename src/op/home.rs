@@ -600,9 +600,10 @@ impl Local {
     /// At most so many operations may be in flight.
     pub(crate) fn set_limit(&self, limit: u32) {
         self.limit.set(limit);
-        // A simulated kernel wants to know more of an operation than a real one.
-        self.slots
-            .set_room(if self.is_virtual.get() { 0 } else { limit });
+        // What starts quickly goes to the lane by its own type. (A simulated kernel wants to know more.)
+        let lane = self.lane.borrow();
+        let is_native = lane.as_ref().is_some_and(|lane| lane.is_native());
+        self.slots.set_room(if is_native { limit } else { 0 });
     }
 
     /// This worker, for others to reach.

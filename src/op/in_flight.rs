@@ -14,6 +14,7 @@ use super::cancel::Cancel;
 use super::elsewhere::{self, Away};
 use super::home::{HomeRef, Local, Message, Stays};
 use super::kind::{GONE, Kind, Outcome, TOO_MANY};
+use super::object::Object;
 use super::parcel;
 use super::slots::{Slot, Stop, VTable, Waiter, life, special};
 use super::start::{Terms, quick};
@@ -171,12 +172,15 @@ impl<K: Kind + 'static> InFlight<K> {
         cx: &mut Context<'_>,
     ) -> Poll<K::Output> {
         if slot.life() == life::DONE {
-            // It is Here: there is nothing to drop.
-            std::mem::forget(std::mem::replace(&mut self.place, Place::Over));
             if slot.is(special::EVENT) {
                 local.begin_step(slot.origin.event.get());
             }
-            return Poll::Ready(take_output::<K>(local, slot));
+            let (kind, outcome) = take_done::<K>(local, slot);
+            // It is Here: there is nothing to drop. Not before the slot is given back, which may go out
+            // of line: so the compiler knows the place when the future is dropped; and not after
+            // `finish`, which asks the buffer and may panic.
+            std::mem::forget(std::mem::replace(&mut self.place, Place::Over));
+            return Poll::Ready(kind.finish(outcome));
         }
         // Who waits, in the cheapest form: a task of this worker by its number, others by their waker.
         match task::id_of(cx.waker(), local.home) {
@@ -323,10 +327,18 @@ impl<K: Kind> Awaited<K> {
         }
         slot.set_life(life::DONE);
         slot.result.set(result);
-        local.detach(slot);
+        // What is rare is the last thing done, out of line: so nothing has to be kept over a call.
+        if slot.special.get() != 0 {
+            return detach_and_tell(local, slot);
+        }
+        if let Some(object) = slot.object.take()
+            && object.end()
+        {
+            return close_and_tell(local, slot, object);
+        }
         match slot.take_task() {
             Some(id) => local.tasks.poll(local, id),
-            None => local.notify(slot.take_waiter()),
+            None => tell(local, slot),
         }
     }
 
@@ -344,6 +356,27 @@ impl<K: Kind> Awaited<K> {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn detach_and_tell(local: &Local, slot: &'static Slot) {
+    local.detach(slot);
+    tell(local, slot);
+}
+
+#[cold]
+#[inline(never)]
+fn close_and_tell(local: &Local, slot: &'static Slot, object: &'static Object) {
+    local.finish_close(object);
+    tell(local, slot);
+}
+
+/// The slot is done: who waits hears of it.
+#[cold]
+#[inline(never)]
+fn tell(local: &Local, slot: &'static Slot) {
+    local.notify(slot.take_waiter());
+}
+
 fn discard<K: Kind>(local: &Local, slot: &'static Slot) {
     let (result, stop) = (slot.result.get(), slot.stop.get());
     // SAFETY: an orphaned slot's payload is a K; it is given back empty.
@@ -356,19 +389,27 @@ fn discard<K: Kind>(local: &Local, slot: &'static Slot) {
     });
 }
 
-/// Takes the output of a slot that is done and frees it. It was detached when it was done.
+/// Takes out of a slot that is done what its output is made of, and frees it. It was detached when it
+/// was done.
 #[inline]
-pub(super) fn take_output<K: Kind>(local: &Local, slot: &'static Slot) -> K::Output {
+fn take_done<'a, K: Kind>(local: &'a Local, slot: &'static Slot) -> (K, Outcome<'a>) {
     let (result, stop) = (slot.result.get(), slot.stop.get());
     // SAFETY: the future that started it as a K is the only one that comes here, once; the slot is
     // given back empty.
     let kind = unsafe { slot.take::<K>() };
     local.give_back::<K>(slot);
-    kind.finish(Outcome {
+    let outcome = Outcome {
         local: Some(local),
         result,
         stop,
-    })
+    };
+    (kind, outcome)
+}
+
+/// The same, as the output.
+pub(super) fn take_output<K: Kind>(local: &Local, slot: &'static Slot) -> K::Output {
+    let (kind, outcome) = take_done::<K>(local, slot);
+    kind.finish(outcome)
 }
 
 /// The output of an operation whose proactor was torn down: the teardown left it done, in its slot,

@@ -1,7 +1,10 @@
 //! [`Operation`]: lazy until it is given a handler or awaited, then in its slot until its completion.
 //!
-//! It turns into a future, but is none: see [`InFlight`] for why that pays. Whatever takes a future here
-//! takes an operation as well.
+//! It turns into a future, but is none: see [`InFlight`] for why that pays. `.await` and
+//! [`Proactor::block_on`](crate::Proactor::block_on) take it as it is. What takes a future by its
+//! trait, such as [`Handle::spawn`](crate::Handle::spawn), wants it turned into one: by
+//! [`into_future`](IntoFuture::into_future), which starts it at once, or by an `async` block that
+//! awaits it, and so starts it as the task's own.
 
 use std::fmt;
 use std::mem::ManuallyDrop;

@@ -2,7 +2,7 @@
 //! a composed operation.
 //!
 //! There are two ways in. The quick one is for what is frequent: the caller runs on the worker that the
-//! object is at home on, the kernel is a real one, a slot is free, and no timeout is to be armed.
+//! object is at home on, the lane is native (a real kernel's), a slot is free, and no timeout is to be armed.
 //! [`quick`] finds that out with a handful of comparisons, and what follows is straight code in the
 //! caller's own function, as long as the operation fits into registers. All else goes the other way,
 //! out of line.
@@ -12,7 +12,9 @@ use std::panic::Location;
 use super::home::Local;
 use super::kind::{Activation, GONE, PANICKED, Steps, TOO_MANY};
 use super::slots::{Slot, Stop, life, special};
-use crate::backend::{CANCELED, Code, Completion, Op, Origin, Raw, Submitted, Token};
+use crate::backend::{
+    CANCELED, Code, Completion, Op, Origin, Raw, Submitted, Token, submit_natively,
+};
 use crate::op::elsewhere::Started;
 use crate::op::home::Ready;
 use crate::switch::{self, Point};
@@ -168,7 +170,10 @@ impl Local {
             return false;
         }
         match way {
-            Way::Quick => return self.submit_quickly(slot),
+            Way::Quick => {
+                self.submit_quickly(slot, op);
+                return false;
+            }
             Way::Other { may_be_ready } => slot.origin.may_be_ready.set(may_be_ready),
             Way::Next => slot.origin.may_be_ready.set(false),
         }
@@ -183,21 +188,18 @@ impl Local {
         }
     }
 
-    /// Hands the slot's activation to the lane of a real kernel, which never has it ready.
+    /// Hands the slot's activation, which asks for `op`, to the lane of a real kernel.
     #[inline(always)]
-    fn submit_quickly(&self, slot: &'static Slot) -> bool {
-        debug_assert!(!self.is_virtual.get());
+    fn submit_quickly(&self, slot: &'static Slot, op: Op) {
         debug_assert!(self.lane.try_borrow_mut().is_ok_and(|lane| lane.is_some()));
         // SAFETY: the lane is borrowed only for as long as one of its methods runs, on this thread,
         // and that of a real kernel calls nothing of its caller's (its contract): so it is not now.
         // The rest as in `submit`.
-        // As long as there is room for an operation (Slots::set_room) there is a lane.
-        let submitted = unsafe {
-            let lane = (*self.lane.as_ptr()).as_mut().unwrap_unchecked();
-            lane.submit(slot.token(), slot.op(), slot.origin.get())
-        };
-        debug_assert_eq!(submitted, Submitted::Pending);
-        false
+        // As long as there is room for an operation (Slots::set_room) there is a lane, a native one.
+        unsafe {
+            let lane = (*self.lane.as_ptr()).as_deref_mut().unwrap_unchecked();
+            submit_natively(lane, slot.token(), op, slot.op(), slot.origin.get());
+        }
     }
 
     /// Hands the slot's activation to the lane.

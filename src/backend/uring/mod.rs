@@ -40,7 +40,7 @@ use self::bell::Bell;
 use self::clock::Clock;
 use self::driver::Driver;
 use self::kernel::{KernelRing, Level, Size};
-use super::{Backend, Lane, ListenOptions, Raw};
+use super::{Backend, Lane, ListenOptions, Op, Raw, Token};
 
 /// How large the rings are. Neither bounds the number of operations in flight.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +129,19 @@ impl Uring {
         bells[index] = Some(Arc::clone(&bell));
         Ok(Driver::new(ring, bell))
     }
+}
+
+/// [`submit_natively`](super::submit_natively), on Linux.
+///
+/// # Safety
+///
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn submit(lane: &mut dyn Lane, token: Token, asked: Op, op: &Op) {
+    debug_assert!(lane.is_native());
+    // SAFETY: the lane is native: this is its type.
+    let driver = unsafe { &mut *std::ptr::from_mut(lane).cast::<Driver<KernelRing>>() };
+    driver.submit_now(token, &asked, op);
 }
 
 /// Asks socket2 something about a socket.

@@ -1,5 +1,6 @@
 //! The seam's side of the driver: submit, cancel, wait.
 
+use std::any::TypeId;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -8,24 +9,21 @@ use std::time::Duration;
 
 use super::{Driver, Own, Waiting};
 use crate::backend::uring::encode;
+use crate::backend::uring::kernel::KernelRing;
 use crate::backend::uring::notify::Notifier;
 use crate::backend::uring::ring::{Enter, Register, Ring};
 use crate::backend::{
     CANCELED, Code, Completion, Lane, Notified, Op, Origin, Raw, Submitted, Token, Until, Waited,
 };
 
-impl<R: Ring + Send> Lane for Driver<R> {
-    #[inline]
+impl<R: Ring + Send + 'static> Lane for Driver<R> {
     unsafe fn submit(&mut self, token: Token, op: &Op, _: &Origin) -> Submitted {
-        self.in_flight += 1;
-        // What is out of the ordinary goes out of line, and is the last thing done: so nothing has to
-        // be saved over a call. If anything waits for the queue it is full: nobody is overtaken here.
-        match encode::frequent(op) {
-            Some(shape) if self.ring.push_with(|sqe| shape.fill(sqe, token, op)) => {
-                Submitted::Pending
-            }
-            _ => self.submit_slowly(token, op),
-        }
+        self.submit_now(token, op, op);
+        Submitted::Pending
+    }
+
+    fn is_native(&self) -> bool {
+        TypeId::of::<Self>() == TypeId::of::<Driver<KernelRing>>()
     }
 
     fn cancel(&mut self, token: Token) {
@@ -148,16 +146,27 @@ impl<R: Ring + Send> Lane for Driver<R> {
 }
 
 impl<R: Ring> Driver<R> {
+    /// Submits what stands in `op` until its completion; `asked` is the same, perhaps in registers.
+    #[inline(always)]
+    pub(in crate::backend::uring) fn submit_now(&mut self, token: Token, asked: &Op, op: &Op) {
+        self.in_flight += 1;
+        // What is out of the ordinary goes out of line. If anything waits for the queue it is full:
+        // nobody is overtaken here.
+        match encode::frequent(asked) {
+            Some(shape) if self.ring.push_with(|sqe| shape.fill(sqe, token, asked)) => {}
+            _ => self.submit_slowly(token, op),
+        }
+    }
+
     /// What is rare, or finds no room.
     #[cold]
     #[inline(never)]
-    fn submit_slowly(&mut self, token: Token, op: &Op) -> Submitted {
+    fn submit_slowly(&mut self, token: Token, op: &Op) {
         if op.code == Code::Timer {
             self.timers.arm(token, op.offset);
         } else {
             self.place(Waiting::Operation(token, op));
         }
-        Submitted::Pending
     }
 
     /// Whether the deadline that ended a sleep was the caller's (a timer's fires the timer).
