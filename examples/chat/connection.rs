@@ -103,10 +103,8 @@ impl Connection {
 
     fn has_read(self: Arc<Self>, result: io::Result<usize>, mut buf: Vec<u8>) {
         let inputs = self.state.with(|state| match result {
-            _ if state.is_leaving => Vec::new(),
-            Ok(1..) => state.lines.take(&buf),
-            Ok(0) => state.lines.finish().into_iter().collect(),
-            Err(_) => Vec::new(),
+            Ok(1..) if !state.is_leaving => state.lines.take(&buf),
+            _ => Vec::new(),
         });
         for input in inputs {
             self.hear(input);

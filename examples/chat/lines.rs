@@ -1,7 +1,8 @@
 //! Lines out of the bytes that reads bring, without any I/O.
 //!
-//! A read may bring a part of a line, or many. Lines end with LF or CRLF. What is no UTF-8, and what
-//! would control somebody's terminal, is replaced.
+//! A read may bring a part of a line, or many. Lines end with LF or CRLF; what has no end when the client
+//! leaves is no line, for nobody knows whether it is whole. What is no UTF-8, and what would control
+//! somebody's terminal, is replaced.
 
 use std::mem;
 
@@ -40,8 +41,8 @@ impl Lines {
         inputs
     }
 
-    /// The line ends here, or the client's side does: what it had begun counts as a line.
-    pub(crate) fn finish(&mut self) -> Option<Input> {
+    /// The line ends here.
+    fn finish(&mut self) -> Option<Input> {
         let line = mem::take(&mut self.begun);
         if mem::take(&mut self.skipping) {
             return None;
