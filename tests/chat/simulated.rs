@@ -12,7 +12,7 @@ fn every_line_comes_whole_once_and_in_order() {
         let summary = Checker::new()
             .name("chat")
             .workers(workers)
-            .executions(300_000)
+            .executions(40_000)
             .run(|sim| hold(sim, connection::send, everything))
             .unwrap_or_else(|failure| panic!("{failure}"));
         println!("{summary}");
