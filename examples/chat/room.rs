@@ -119,10 +119,7 @@ impl State {
         if let Some(refusal) = refusal {
             return Connection::tell(&member.connection, refusal.into());
         }
-        Connection::tell(
-            &member.connection,
-            format!("* you are {name} now\n").into(),
-        );
+        Connection::tell(&member.connection, format!("* you are {name} now\n").into());
         let before = std::mem::replace(&mut member.name, name.clone());
         self.tell_all_but(id, format!("* {before} is {name} now\n"));
     }

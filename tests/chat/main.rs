@@ -13,7 +13,9 @@ mod room;
 #[path = "../../examples/chat/server.rs"]
 mod server;
 
+mod client;
 mod conversation;
+mod manners;
 mod planted;
 mod real;
 mod simulated;
