@@ -12,7 +12,7 @@ use crate::connection::{Limits, Send};
 use crate::server::Server;
 
 /// The same for every wait, so that the clock says whether anybody was late.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the second guest says, in one go, before it leaves.
 const SAID: &str = "one\ntwo\nthree\n";

@@ -1,10 +1,15 @@
 //! The server under `check` with two workers: whatever the kernel and the workers do, a client sees
 //! every line whole, once, in its order.
 
-use proactor::check::Checker;
+use std::sync::{Arc, Mutex};
 
-use crate::connection;
-use crate::conversation::{everything, hold};
+use proactor::check::{Checker, Sim};
+use proactor::net::{TcpListener, TcpStream};
+use proactor::{RunEnd, compose};
+
+use crate::connection::{self, Limits};
+use crate::conversation::{PATIENCE, everything, hold};
+use crate::server::Server;
 
 #[test]
 fn every_line_comes_whole_once_and_in_order() {
@@ -17,4 +22,70 @@ fn every_line_comes_whole_once_and_in_order() {
             .unwrap_or_else(|failure| panic!("{failure}"));
         println!("{summary}");
     }
+}
+
+/// Three guests come at once, say a line, take a name (all the same one), and read to the end; the server
+/// stops when the first of them has heard the others or can't any more. What each has seen.
+fn crowd(sim: &Sim) -> Vec<String> {
+    let proactor = sim.proactor();
+    let listener = TcpListener::bind(proactor, "10.0.0.1:7").expect("the port is free");
+    let limits = Limits {
+        // Who does not read at once is too slow.
+        waiting: 2,
+        stall: PATIENCE,
+        linger: PATIENCE,
+        read: 16,
+    };
+    let server = Server::start(proactor, listener, limits, connection::send);
+    let guest = |index: usize| {
+        let (handle, server) = (proactor.handle(), server.clone());
+        proactor.spawn(async move {
+            let mut screen = Vec::new();
+            let connected = TcpStream::connect(&handle, "10.0.0.1:7").await;
+            if let Ok(stream) = connected {
+                let said = format!("line {index}\n/name ada\n");
+                let _ = compose::write_all(&stream, said.into_bytes()).await;
+                if index > 0 {
+                    (_, screen) = compose::read_to_end(&stream, screen, 4096).await;
+                }
+            }
+            server.stop();
+            String::from_utf8(screen).expect("all of it is ASCII")
+        })
+    };
+    let guests: Vec<_> = (0..3).map(guest).collect();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let to = seen.clone();
+    drop(proactor.spawn(async move {
+        for guest in guests {
+            let screen = guest.await.expect("it ends");
+            to.lock().expect("no panic").push(screen);
+        }
+    }));
+    assert_eq!(proactor.run().expect("it runs"), RunEnd::OutOfWork);
+    let seen = seen.lock().expect("no panic");
+    seen.clone()
+}
+
+#[test]
+fn whoever_comes_and_goes_a_stop_sends_all_home() {
+    let summary = Checker::new()
+        .name("chat/crowd")
+        .workers(2)
+        .executions(40_000)
+        .run(|sim| {
+            for screen in crowd(sim) {
+                let lines: Vec<&str> = screen.split_inclusive('\n').collect();
+                for line in lines.iter().filter(|line| line.ends_with('\n')) {
+                    assert!(line.starts_with("* ") || line.starts_with('<'), "{screen}");
+                    let twice = lines.iter().filter(|it| *it == line).count() > 1;
+                    assert!(
+                        !twice || line.contains("taken"),
+                        "twice: {line}in\n{screen}"
+                    );
+                }
+            }
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{summary}");
 }
