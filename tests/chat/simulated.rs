@@ -17,15 +17,15 @@ fn every_line_comes_whole_once_and_in_order() {
         let summary = Checker::new()
             .name("chat")
             .workers(workers)
-            .executions(40_000)
+            .executions(20_000)
             .run(|sim| hold(sim, connection::send, everything))
             .unwrap_or_else(|failure| panic!("{failure}"));
         println!("{summary}");
     }
 }
 
-/// Three guests come at once, say a line, take a name (all the same one), and read to the end; the server
-/// stops when the first of them has heard the others or can't any more. What each has seen.
+/// Three guests come at once, say a line and want a name, all the same one. The first leaves at once, and
+/// the server stops; the others read to the end. What each has seen.
 fn crowd(sim: &Sim) -> Vec<String> {
     let proactor = sim.proactor();
     let listener = TcpListener::bind(proactor, "10.0.0.1:7").expect("the port is free");
@@ -72,17 +72,16 @@ fn whoever_comes_and_goes_a_stop_sends_all_home() {
     let summary = Checker::new()
         .name("chat/crowd")
         .workers(2)
-        .executions(40_000)
+        .executions(20_000)
         .run(|sim| {
             for screen in crowd(sim) {
                 let lines: Vec<&str> = screen.split_inclusive('\n').collect();
                 for line in lines.iter().filter(|line| line.ends_with('\n')) {
                     assert!(line.starts_with("* ") || line.starts_with('<'), "{screen}");
-                    let twice = lines.iter().filter(|it| *it == line).count() > 1;
-                    assert!(
-                        !twice || line.contains("taken"),
-                        "twice: {line}in\n{screen}"
-                    );
+                    // Two may have had the same name, one after the other; nobody says a line twice.
+                    let said = line.split_once("> ").map_or("", |(_, said)| said);
+                    let times = lines.iter().filter(|it| it.ends_with(said)).count();
+                    assert!(said.is_empty() || times == 1, "{line}in\n{screen}");
                 }
             }
         })
