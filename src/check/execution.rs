@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::choice::{Chooser, EventId, Site};
-use crate::sim::Invariant;
+use crate::sim::{Invariant, words};
 
 /// Something that can be run again and again, its every freedom decided by a chooser.
 pub(crate) trait Subject: Sync {
@@ -71,7 +71,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn of(location: &std::panic::Location<'_>) -> Place {
         Place {
-            file: location.file().to_owned(),
+            file: words::file(location.file()),
             line: location.line(),
             column: location.column(),
         }

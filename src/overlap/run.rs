@@ -26,10 +26,25 @@ impl Piece {
     pub(super) fn run_here(self) {
         // On no strand before its own code says so, whoever gave way to it.
         self.local.strand_frame.set(std::ptr::null());
+        // And about its own event: what it decides before it runs any code, or without, is not to count
+        // as a decision of whoever gave way to it.
+        self.local.begin_step(self.event());
         match self.work {
             Work::Completion(completion) => self.local.dispatch(completion),
             Work::Ready(ready) => self.local.perform(ready),
         }
+    }
+
+    /// What it is about, until its code says so itself.
+    fn event(&self) -> EventId {
+        let slot = match &self.work {
+            Work::Completion(completion) | Work::Ready(Ready::Complete(completion)) => {
+                self.local.slots.get(completion.token.index())
+            }
+            Work::Ready(Ready::Refused(slot, _)) => Some(*slot),
+            Work::Ready(_) => None,
+        };
+        slot.map_or(EventId::ROOT, |slot| slot.origin.event.get())
     }
 
     /// Its event has no other piece.

@@ -7,6 +7,7 @@ use super::clocks::Access;
 use super::run::Piece;
 use super::seat::Seat;
 use crate::choice::EventId;
+use crate::sim::words::place;
 use crate::sim::{Invariant, Violation};
 
 impl Workers {
@@ -18,7 +19,7 @@ impl Workers {
         let mut first = None;
         for seat in waiting.iter().map(|seat| &self.seats[*seat]) {
             if let Some((point, at)) = seat.place.get() {
-                message.push_str(&format!("\n  {point} waits at {}:{}", at.file(), at.line()));
+                message.push_str(&format!("\n  {point} waits at {}", place(at)));
                 first = first.or(Some((seat.event.get(), at)));
             }
         }
@@ -57,13 +58,11 @@ impl Workers {
         other: &Access,
     ) {
         let message = format!(
-            "nothing orders {what} at {}:{} and {} at {}:{}: no strand, no lock, and neither handler \
-             is the cause of the other",
-            at.file(),
-            at.line(),
+            "nothing orders {what} at {} and {} at {}: no strand, no lock, and neither handler is the \
+             cause of the other",
+            place(at),
             other.what,
-            other.location.file(),
-            other.location.line()
+            place(other.location)
         );
         self.world.report(Violation {
             invariant: Invariant::Race,

@@ -7,7 +7,7 @@ use super::kernel::{CLOCK, Kernel};
 use super::op::{Op, State, Verb};
 use super::trace::What;
 use super::violation::Invariant;
-use super::words::{duration, plural};
+use super::words::{duration, place, plural};
 use crate::choice::{Alternatives, EventId, Site};
 
 /// How long [`Kernel::step`] may let time run.
@@ -256,12 +256,7 @@ impl Kernel {
                 self.reason(op)
             );
             if let Some(location) = op.location {
-                let _ = write!(
-                    message,
-                    ", started at {}:{}",
-                    location.file(),
-                    location.line()
-                );
+                let _ = write!(message, ", started at {}", place(location));
             }
         }
         self.report(super::Violation {
@@ -287,8 +282,7 @@ impl Kernel {
                 let _ = write!(message, " {}", self.outcome(*id));
             }
             if let Some(location) = op.location {
-                let (file, line) = (location.file(), location.line());
-                let _ = write!(message, ", started at {file}:{line}");
+                let _ = write!(message, ", started at {}", place(location));
             }
         }
         if last.is_empty() {
@@ -325,24 +319,14 @@ impl Kernel {
         for (id, op) in self.under_way() {
             let _ = write!(message, "\n  {} is still in flight", self.m.describe(id));
             if let Some(location) = op.location {
-                let _ = write!(
-                    message,
-                    ", started at {}:{}",
-                    location.file(),
-                    location.line()
-                );
+                let _ = write!(message, ", started at {}", place(location));
             }
             first = first.or(Some((op.event, op.location)));
         }
         for (raw, handle) in self.m.handles.iter() {
             let _ = write!(message, "\n  {} is still open", self.m.object_name(raw));
             if let Some(location) = handle.location {
-                let _ = write!(
-                    message,
-                    ", opened at {}:{}",
-                    location.file(),
-                    location.line()
-                );
+                let _ = write!(message, ", opened at {}", place(location));
             }
             first = first.or(Some((handle.event, handle.location)));
         }

@@ -1,4 +1,6 @@
-//! Numbers as people read them.
+//! Numbers and places as people read them.
+
+use std::panic::Location;
 
 /// `2 ms`, `1.5 s`, `10 us`: in the largest unit that is not below one, to the last nanosecond.
 pub(crate) fn duration(nanos: u64) -> String {
@@ -42,6 +44,24 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// `src/main.rs:7`.
+pub(crate) fn place(location: &Location<'_>) -> String {
+    format!("{}:{}", file(location.file()), location.line())
+}
+
+/// `tests/chat/../../examples/chat/room.rs`, as the compiler calls a module with a `#[path]`, as
+/// `examples/chat/room.rs`. Under a folder that is a link that is another one: it is for reading only.
+pub(crate) fn file(name: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in name.split('/') {
+        match parts.last() {
+            Some(&last) if part == ".." && !matches!(last, "" | "." | "..") => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +77,20 @@ mod tests {
         assert_eq!(plural(1, "byte"), "1 byte");
         assert_eq!(plural(0, "byte"), "0 bytes");
         assert_eq!(plural(48_213, "step"), "48,213 steps");
+    }
+
+    #[test]
+    fn files_read_well() {
+        assert_eq!(file("tests/a/../../examples/b/c.rs"), "examples/b/c.rs");
+        for same in [
+            "../a.rs",
+            "/../a.rs",
+            "./../a.rs",
+            "../../a.rs",
+            "src/a.rs",
+            r"src\a.rs",
+        ] {
+            assert_eq!(file(same), same);
+        }
     }
 }

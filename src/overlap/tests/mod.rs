@@ -2,6 +2,7 @@
 
 mod speed;
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -280,4 +281,67 @@ fn outside_of_handlers_nothing_is_asked() {
         switch::settle();
         assert_eq!(proactor.poll().expect("it runs"), 1);
     });
+}
+
+/// Deviates now and then, and counts decisions that come up twice by the same name.
+struct Names {
+    state: u64,
+    seen: HashSet<(Site, EventId, u32)>,
+    twice: Arc<AtomicU32>,
+}
+
+impl Chooser for Names {
+    fn choose(&mut self, site: Site, key: Key, count: usize, _: &dyn Alternatives) -> usize {
+        if !self.seen.insert((site, key.event, key.occurrence)) {
+            self.twice.fetch_add(1, Relaxed);
+        }
+        // xorshift64, Marsaglia 2003.
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        match self.state % 3 {
+            0 => (self.state >> 8) as usize % count,
+            _ => 0,
+        }
+    }
+}
+
+/// Two strands, each with timers that end at once, whose handlers give way to each other, and a task.
+fn timers_on_strands(proactor: &Proactor) {
+    for _ in 0..2 {
+        let strand = crate::Strand::new(proactor);
+        for _ in 0..3 {
+            let (handle, inside) = (proactor.handle(), strand.clone());
+            let sleep = proactor.sleep(std::time::Duration::from_millis(1));
+            sleep.on(&strand).then(move |_| {
+                let _ = handle.now();
+                inside.post(move || drop(handle.now()));
+            });
+        }
+    }
+    let handle = proactor.handle();
+    drop(proactor.spawn(async move {
+        for _ in 0..3 {
+            let _ = handle.sleep(std::time::Duration::from_millis(1)).await;
+            let _ = handle.now();
+        }
+    }));
+}
+
+#[test]
+fn no_two_decisions_have_the_same_name() {
+    let twice = Arc::new(AtomicU32::new(0));
+    for seed in 1..=300 {
+        let world = world(Names {
+            state: seed,
+            seen: HashSet::new(),
+            twice: twice.clone(),
+        });
+        let workers = Workers::new(&world, 2);
+        let _installed = workers.install(true);
+        let proactor = proactor(&world);
+        timers_on_strands(&proactor);
+        let _ = proactor.run();
+    }
+    assert_eq!(twice.load(Relaxed), 0);
 }
