@@ -20,7 +20,7 @@ use crate::room::{Line, Room};
 pub(crate) struct Limits {
     /// Lines that may wait for a client to read them.
     pub(crate) waiting: usize,
-    /// How long a write may make no end.
+    /// How long the write of what waited may take.
     pub(crate) stall: Duration,
     /// How long who is sent home may take to close its side.
     pub(crate) linger: Duration,
@@ -41,7 +41,7 @@ impl Default for Limits {
 
 /// Starts the write of a batch of lines, whose handler calls [`Connection::sent`]: [`send`], or one with
 /// a mistake, in tests.
-pub(crate) type Send = fn(&Arc<Connection>, Vec<u8>);
+pub(crate) type SendBatch = fn(&Arc<Connection>, Vec<u8>);
 
 /// One client.
 pub(crate) struct Connection {
@@ -50,7 +50,7 @@ pub(crate) struct Connection {
     pub(crate) strand: Strand,
     pub(crate) limits: Limits,
     room: Room,
-    send: Send,
+    send: SendBatch,
     outbox: Outbox,
     state: StrandCell<State>,
 }
@@ -75,7 +75,7 @@ pub(crate) fn send(connection: &Arc<Connection>, batch: Vec<u8>) {
 
 impl Connection {
     /// Serves a client, from the first line to the last.
-    pub(crate) fn start(id: u64, stream: TcpStream, room: &Room, limits: Limits, send: Send) {
+    pub(crate) fn start(id: u64, stream: TcpStream, room: &Room, limits: Limits, send: SendBatch) {
         let strand = Strand::new(&stream.handle());
         let buf = Vec::with_capacity(limits.read);
         let connection = Arc::new(Connection {

@@ -9,7 +9,7 @@ use proactor::Handle;
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sync::atomic::{AtomicBool, Ordering};
 
-use crate::connection::{Connection, Limits, Send};
+use crate::connection::{Connection, Limits, SendBatch};
 use crate::room::Room;
 
 /// How long accepting pauses after an error such as "too many open files".
@@ -24,7 +24,7 @@ struct Shared {
     listener: TcpListener,
     room: Room,
     limits: Limits,
-    send: Send,
+    send: SendBatch,
     is_stopping: AtomicBool,
 }
 
@@ -34,7 +34,7 @@ impl Server {
         proactor: &Handle,
         listener: TcpListener,
         limits: Limits,
-        send: Send,
+        send: SendBatch,
     ) -> Server {
         let server = Server(Arc::new(Shared {
             proactor: *proactor,

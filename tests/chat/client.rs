@@ -8,7 +8,7 @@ use std::time::Duration;
 use proactor::net::TcpListener;
 use proactor::{Proactor, RunEnd};
 
-use crate::connection::{Limits, Send};
+use crate::connection::{Limits, SendBatch};
 use crate::server::Server;
 
 /// Longer than anything takes, on however busy a machine: so that a lost line is told, and does not hang.
@@ -18,7 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn with_server<T>(
     workers: usize,
     limits: Limits,
-    send: Send,
+    send: SendBatch,
     body: impl FnOnce(&Running) -> T,
 ) -> Option<T> {
     let proactor = match Proactor::builder().workers(workers).build() {

@@ -8,7 +8,7 @@ use proactor::choice::Site;
 use proactor::net::{TcpListener, TcpStream};
 use proactor::{Handle, RunEnd, compose};
 
-use crate::connection::{Limits, Send};
+use crate::connection::{Limits, SendBatch};
 use crate::server::Server;
 
 /// The same for every wait, so that the clock says whether anybody was late.
@@ -31,7 +31,7 @@ pub(crate) const SCREEN: &str = "\
 pub(crate) type Judge = fn(&str, bool);
 
 /// Holds the conversation once.
-pub(crate) fn hold(sim: &Sim, send: Send, judge: Judge) {
+pub(crate) fn hold(sim: &Sim, send: SendBatch, judge: Judge) {
     let proactor = sim.proactor();
     let listener = TcpListener::bind(proactor, "10.0.0.1:7").expect("the port is free");
     let limits = Limits {

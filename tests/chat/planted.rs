@@ -7,7 +7,7 @@ use proactor::check::{Checker, Failure, Summary};
 use proactor::compose;
 use proactor::sim::Invariant;
 
-use crate::connection::{self, Connection, Send};
+use crate::connection::{self, Connection, SendBatch};
 use crate::conversation::{Judge, everything, hold, whole_lines};
 
 /// [`connection::send`](crate::connection::send) without its `.on(&connection.strand)`: the write's end
@@ -21,7 +21,7 @@ pub(crate) fn send_off_strand(connection: &Arc<Connection>, batch: Vec<u8>) {
 
 /// The search: every execution with at most two deviations, and no other. Only what a client sees
 /// counts, not that the two accesses are unordered.
-fn search(workers: usize, send: Send, judge: Judge) -> Result<Summary, Box<Failure>> {
+fn search(workers: usize, send: SendBatch, judge: Judge) -> Result<Summary, Box<Failure>> {
     Checker::new()
         .name("chat/lines")
         .workers(workers)

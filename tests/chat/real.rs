@@ -37,9 +37,9 @@ fn chatter(addr: SocketAddr, clients: usize, lines: usize) -> Result<(), String>
 
 /// Even ones by the line, odd ones in pieces that end anywhere, and with CRLF.
 fn speak(mut stream: TcpStream, me: usize, lines: usize) {
-    let end = if me % 2 == 0 { "\n" } else { "\r\n" };
+    let end = if me.is_multiple_of(2) { "\n" } else { "\r\n" };
     let said = (0..lines).map(|line| format!("{me} {line}{end}"));
-    if me % 2 == 0 {
+    if me.is_multiple_of(2) {
         said.for_each(|line| stream.write_all(line.as_bytes()).expect("it is connected"));
     } else {
         let said: String = said.collect();
