@@ -216,7 +216,9 @@ fn posts_to_a_strand_allocate_nothing() {
         strand.post(move || {
             // Ten words at most.
             let room = [0u64; 7];
-            next.post(move || { std::hint::black_box(room); });
+            next.post(move || {
+                std::hint::black_box(room);
+            });
             if meter.step() {
                 again(next, meter);
             }

@@ -92,7 +92,10 @@ impl Token {
     /// The same slot, one generation later.
     #[inline]
     pub(crate) const fn next(self) -> Token {
-        Token(self.0.wrapping_add(1 << (Self::INDEX_BITS + Self::TAG_BITS)))
+        Token(
+            self.0
+                .wrapping_add(1 << (Self::INDEX_BITS + Self::TAG_BITS)),
+        )
     }
 
     /// Whether the upper half of the generations has begun.

@@ -75,13 +75,7 @@ where
 }
 
 /// Away from the worker: a message starts the operation there.
-fn send<K, H>(
-    home: HomeRef,
-    kind: K,
-    handler: H,
-    vtable: &'static VTable,
-    terms: Terms,
-) -> Cancel
+fn send<K, H>(home: HomeRef, kind: K, handler: H, vtable: &'static VTable, terms: Terms) -> Cancel
 where
     K: Kind + 'static,
     H: Send + 'static,

@@ -137,8 +137,8 @@ mod tcp;
 mod tests;
 mod trace;
 mod violation;
-mod workers;
 pub(crate) mod words;
+mod workers;
 mod world;
 
 pub(crate) use lent::Piece;
