@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::panic::Location;
 use std::ptr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::node::{Acts, Node};
 use crate::backend::{Began, Note};
 use crate::choice::EventId;
-use crate::op::home::{Local, current};
+use crate::op::home::{Local, current, lock};
 use crate::switch;
 
 /// How many words a closure may have and still cost no allocation.
@@ -16,6 +18,9 @@ const WORDS: usize = 10;
 
 /// How many free nodes a thread keeps.
 const KEPT: usize = 256;
+
+/// How many chains of so many free nodes wait for a thread that has none: 2 MiB of them.
+const CHAINS: usize = 64;
 
 /// A function in a strand's queue. 128 bytes: two cache lines.
 #[repr(C)]
@@ -115,6 +120,19 @@ struct Pool {
     count: Cell<usize>,
 }
 
+/// Where threads that only post get the nodes back from the workers that ran them: whole chains, so
+/// that the lock is taken once in [`KEPT`] posts.
+static DEPOT: Mutex<Vec<Chain>> = Mutex::new(Vec::new());
+
+/// How many chains are in the depot: so that nobody locks it for nothing.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// [`KEPT`] free nodes.
+struct Chain(*mut Posted);
+
+// SAFETY: free nodes are memory with nothing in it, and the chain is its holder's alone.
+unsafe impl Send for Chain {}
+
 thread_local! {
     static POOL: Pool = const {
         Pool {
@@ -152,6 +170,14 @@ unsafe fn give_back(node: *mut Posted) {
 impl Pool {
     #[inline]
     fn take(&self) -> *mut Posted {
+        if self.first.get().is_null() && WAITING.load(Ordering::Relaxed) > 0 {
+            self.fetch();
+        }
+        self.pop()
+    }
+
+    #[inline]
+    fn pop(&self) -> *mut Posted {
         let first = self.first.get();
         if !first.is_null() {
             // SAFETY: a free node's first word is the next one.
@@ -162,6 +188,28 @@ impl Pool {
         first
     }
 
+    /// Takes a chain from the depot, if one is there.
+    #[cold]
+    fn fetch(&self) {
+        let mut depot = lock(&DEPOT);
+        if let Some(Chain(first)) = depot.pop() {
+            WAITING.store(depot.len(), Ordering::Relaxed);
+            self.first.set(first);
+            self.count.set(KEPT);
+        }
+    }
+
+    /// Leaves all that it has, which is a chain, in the depot; not if that is full.
+    #[cold]
+    fn leave(&self) {
+        let mut depot = lock(&DEPOT);
+        if depot.len() < CHAINS {
+            depot.push(Chain(self.first.replace(ptr::null_mut())));
+            WAITING.store(depot.len(), Ordering::Relaxed);
+            self.count.set(0);
+        }
+    }
+
     /// Whether there was room for it.
     ///
     /// # Safety
@@ -169,6 +217,9 @@ impl Pool {
     /// As [`give_back`].
     #[inline]
     unsafe fn put(&self, node: *mut Posted) -> bool {
+        if self.count.get() == KEPT {
+            self.leave();
+        }
         let has_room = self.count.get() < KEPT;
         if has_room {
             // SAFETY: nobody else uses the memory.
@@ -183,7 +234,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         loop {
-            let node = self.take();
+            let node = self.pop();
             if node.is_null() {
                 return;
             }
