@@ -40,7 +40,7 @@ fn a_handlers_panic_resumes_on_the_caller_of_run_and_run_works_again() {
 #[test]
 fn a_post_that_panics_loses_none_of_those_behind_it() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let told = Told::nothing();
         for number in 0..6 {
             let tell = told.clone();
@@ -61,7 +61,7 @@ fn a_post_that_panics_loses_none_of_those_behind_it() {
 #[test]
 fn a_completion_behind_a_panic_in_the_same_batch_is_not_lost() {
     in_any_order(|kernel| {
-        let proactor = kernel.proactor();
+        let proactor = kernel.proactor_with_one_worker();
         let pairs: Vec<_> = (0..5).map(|_| pair(&proactor)).collect();
         let told = Told::nothing();
         for (number, (client, server)) in pairs.iter().enumerate() {
