@@ -32,14 +32,24 @@ fn serve(stream: TcpStream, read_whole: bool) {
     }
 }
 
+/// Serves who comes first; an accept that fails is followed by another while somebody holds the listener.
+fn accept(listener: &Arc<TcpListener>, read_whole: bool) {
+    let held = Arc::downgrade(listener);
+    listener.accept().then(move |accepted| match accepted {
+        Ok((stream, _)) => serve(stream, read_whole),
+        Err(_) => {
+            if let Some(listener) = held.upgrade() {
+                accept(&listener, read_whole);
+            }
+        }
+    });
+}
+
 /// A client that sends a frame and waits for its echo; faults of the network are no failure.
 fn echo(sim: &Sim, read_whole: bool) {
     let listener = TcpListener::bind(sim.proactor(), "127.0.0.1:7").expect("the address is free");
-    listener.accept().then(move |accepted| {
-        if let Ok((stream, _)) = accepted {
-            serve(stream, read_whole);
-        }
-    });
+    let listener = Arc::new(listener);
+    accept(&listener, read_whole);
     let handle = sim.proactor().handle();
     let client = sim.proactor().spawn(async move {
         let connected = TcpStream::connect(&handle, "127.0.0.1:7").await;

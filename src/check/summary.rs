@@ -194,7 +194,7 @@ fn freedom(site: Site) -> &'static str {
         Site::Cancel => "each outcome of a cancel",
         Site::Connect => "connected, refused",
         Site::Reset => "no, reset",
-        Site::FileError => "no, each error",
+        Site::Accept | Site::FileError => "no, each error",
         Site::ReadyAtFirstPoll => "ready at first poll or not",
         Site::Worker => "which handler goes on where one may give way",
     }

@@ -67,11 +67,13 @@ pub enum Site {
     ReadyAtFirstPoll,
     /// Which of several simulated workers goes on where a handler could give way.
     Worker,
+    /// Whether accepting a connection fails.
+    Accept,
 }
 
 impl Site {
     /// Every site, in the order of their numbers.
-    pub const ALL: [Site; 12] = [
+    pub const ALL: [Site; 13] = [
         Site::NextStep,
         Site::EffectLate,
         Site::RecvSize,
@@ -84,6 +86,7 @@ impl Site {
         Site::FileError,
         Site::ReadyAtFirstPoll,
         Site::Worker,
+        Site::Accept,
     ];
 
     /// The short name that a replay string and a report use.
@@ -102,6 +105,7 @@ impl Site {
             Site::FileError => "file",
             Site::ReadyAtFirstPoll => "ready",
             Site::Worker => "worker",
+            Site::Accept => "accept",
         }
     }
 

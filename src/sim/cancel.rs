@@ -1,11 +1,10 @@
 //! Cancels, and the lines that a cancelled operation leaves: what may come of one is up to the state of its target.
 
-use super::decide::{Menu, Outcome};
 use super::errno;
 use super::kernel::Kernel;
 use super::op::{State, Verb};
 use super::trace::What;
-use crate::choice::Site;
+use super::transitions::{Does, Rule};
 
 impl Kernel {
     /// Asks that an activation ends soon. One that is not in flight is ignored.
@@ -24,28 +23,24 @@ impl Kernel {
         if state == State::Done || self.m.ops[id as usize].cancel_pending {
             return;
         }
-        let won = Outcome::Named("won", "cancelled");
-        let late = Outcome::Named("late", "the cancel is processed late");
-        let picked = if self.decider.kind {
-            won
-        } else if state == State::Wait {
-            [won, late][self.choose(Site::Cancel, id, &Menu::new(&[won, late]))]
-        } else {
-            let lost = Outcome::Named("lost", "too late: the effect came first");
-            [won, late, lost][self.choose(Site::Cancel, id, &Menu::new(&[won, late, lost]))]
+        let rule = match state {
+            State::Wait => Rule::Cancel,
+            _ => Rule::CancelArmed,
         };
-        if picked == won {
-            self.cancel_wins(id);
-        } else if picked == late {
-            self.m.ops[id as usize].cancel_pending = true;
-            self.m.cancels.push(id);
-        } else {
-            self.m.armed.remove(|&other| other == id);
-            self.effect_or_wait(id);
-            if self.m.ops[id as usize].state == State::Wait {
-                // What it was armed for is gone: then there is no effect for the cancel to lose to.
-                self.cancel_wins(id);
+        match self.pick(rule, id) {
+            Does::Late => {
+                self.m.ops[id as usize].cancel_pending = true;
+                self.m.cancels.push(id);
             }
+            Does::Lost => {
+                self.m.armed.remove(|&other| other == id);
+                self.effect_or_wait(id);
+                if self.m.ops[id as usize].state == State::Wait {
+                    // What it was armed for is gone: then there is no effect for the cancel to lose to.
+                    self.cancel_wins(id);
+                }
+            }
+            _ => self.cancel_wins(id),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::kernel::Machine;
 use super::trace::TIMEOUT;
+use super::transitions::{OutcomeClass, Rule, Transition};
 use super::world::Coverage;
 use crate::choice::{Alternatives, Chooser, EventId, Key, Kind, Site};
 
@@ -53,85 +54,59 @@ impl Decider {
     }
 }
 
-/// One alternative of a [`Menu`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Outcome {
-    /// A word for replays and one for people.
-    Named(&'static str, &'static str),
-    /// A transfer of `size` of `of` bytes.
-    Size {
-        word: &'static str,
-        size: u32,
-        of: u32,
-    },
-}
-
-/// A few outcomes of one step, the kind one first.
+/// Some outcomes of a transition: those that are possible here and that the personality has, the kind one
+/// first.
 pub(super) struct Menu {
-    outcomes: [Outcome; 4],
-    len: usize,
+    transition: &'static Transition,
+    /// Which of its outcomes, as bits. Never none.
+    mask: u16,
+    /// How many bytes are possible, if it is a transfer.
+    of: u32,
 }
 
 impl Menu {
-    pub(super) fn new(outcomes: &[Outcome]) -> Menu {
-        let mut menu = Menu {
-            outcomes: [Outcome::Named("", ""); 4],
-            len: 0,
-        };
-        outcomes.iter().for_each(|&outcome| menu.push(outcome));
-        menu
-    }
-
-    /// The outcome classes of a transfer of `of` bytes: all of them, one, half, all but one.
-    ///
-    /// Classes, not every count: those are the counts at which code that forgets short transfers
-    /// breaks. Nothing is dropped twice: 2 bytes have two classes, 3 have three.
-    pub(super) fn sizes(of: u32) -> Menu {
-        let mut menu = Menu::new(&[Outcome::Size {
-            word: "full",
-            size: of,
+    pub(super) fn new(transition: &'static Transition, mask: u16, of: u32) -> Menu {
+        Menu {
+            transition,
+            mask,
             of,
-        }]);
-        for (word, size) in [("1", 1), ("half", of / 2), ("n-1", of.saturating_sub(1))] {
-            if size > 0 && size < of && (0..menu.len).all(|at| menu.size(at) != size) {
-                menu.push(Outcome::Size { word, size, of });
-            }
         }
-        menu
     }
 
-    fn push(&mut self, outcome: Outcome) {
-        self.outcomes[self.len] = outcome;
-        self.len += 1;
-    }
-
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.mask.count_ones() as usize
     }
 
-    pub(super) fn size(&self, index: usize) -> u32 {
-        match self.outcomes[index] {
-            Outcome::Size { size, .. } => size,
-            Outcome::Named(..) => 0,
+    /// The place of an alternative among all outcomes of the transition.
+    pub(super) fn place(&self, index: usize) -> usize {
+        let mut mask = self.mask;
+        for _ in 0..index {
+            mask &= mask - 1;
         }
+        mask.trailing_zeros() as usize
+    }
+
+    fn outcome(&self, index: usize) -> Option<&'static OutcomeClass> {
+        (index < self.len()).then(|| &self.transition.outcomes[self.place(index)])
     }
 }
 
 impl Alternatives for Menu {
     fn label(&self, index: usize) -> String {
-        match self.outcomes[..self.len].get(index) {
-            Some(Outcome::Named(_, label)) => (*label).to_owned(),
-            Some(Outcome::Size { size, of, .. }) if size == of => format!("full ({of} bytes)"),
-            Some(Outcome::Size { size, of, .. }) => format!("short ({size} of {of} bytes)"),
-            None => String::new(),
+        let Some(outcome) = self.outcome(index) else {
+            return String::new();
+        };
+        match (outcome.does.size(self.of), self.of) {
+            (Some(size), of) if size == of => format!("full ({of} bytes)"),
+            (Some(size), of) => format!("short ({size} of {of} bytes)"),
+            (None, _) => outcome.label.to_owned(),
         }
     }
 
     fn word(&self, index: usize) -> String {
-        match self.outcomes[..self.len].get(index) {
-            Some(Outcome::Named(word, _) | Outcome::Size { word, .. }) => (*word).to_owned(),
-            None => String::new(),
-        }
+        self.outcome(index)
+            .map_or(String::new(), |outcome| outcome.word.to_owned())
     }
 
     fn event(&self, _: usize) -> Option<EventId> {
@@ -177,6 +152,16 @@ impl Steps<'_> {
             Step::Cancel(index - done - armed)
         } else {
             Step::Clock
+        }
+    }
+
+    /// The transition that a step is.
+    pub(super) fn rule(step: Step) -> Rule {
+        match step {
+            Step::Complete(_) => Rule::Complete,
+            Step::Effect(_) => Rule::LateEffect,
+            Step::Cancel(_) => Rule::LateCancel,
+            Step::Clock => Rule::Clock,
         }
     }
 
@@ -235,19 +220,26 @@ impl Alternatives for Steps<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::transitions::Personality;
 
     #[test]
-    fn size_classes_are_different_sizes() {
-        let sizes = |of| {
-            let menu = Menu::sizes(of);
-            (0..menu.len()).map(|at| menu.size(at)).collect::<Vec<_>>()
+    fn a_menu_has_what_is_possible_and_the_personality_has() {
+        let recv = Rule::Recv.transition();
+        let menu = |of| {
+            let mask = recv.mask(Personality::Any, true) & recv.sizes(of);
+            Menu::new(recv, mask, of)
         };
-        assert_eq!(sizes(1), [1]);
-        assert_eq!(sizes(2), [2, 1]);
-        assert_eq!(sizes(3), [3, 1, 2]);
-        assert_eq!(sizes(4), [4, 1, 2, 3]);
-        assert_eq!(sizes(100), [100, 1, 50, 99]);
-        assert_eq!(Menu::sizes(64).label(1), "short (1 of 64 bytes)");
-        assert_eq!(Menu::sizes(64).word(3), "n-1");
+        let words = |of| {
+            let menu = menu(of);
+            (0..menu.len()).map(|at| menu.word(at)).collect::<Vec<_>>()
+        };
+        assert_eq!(words(2)[..2], ["full", "1"]);
+        assert_eq!(words(64)[..4], ["full", "1", "half", "n-1"]);
+        assert_eq!(menu(64).label(1), "short (1 of 64 bytes)");
+        assert_eq!(menu(64).label(0), "full (64 bytes)");
+        assert_eq!(menu(3).label(2), "short (2 of 3 bytes)");
+        assert_eq!(menu(3).word(99), "");
+        let faultless = recv.mask(Personality::Any, false) & recv.sizes(64);
+        assert_eq!(Menu::new(recv, faultless, 64).len(), 1);
     }
 }

@@ -25,6 +25,7 @@ errors! {
     ENOTDIR = 20,
     EISDIR = 21,
     EINVAL = 22,
+    ENFILE = 23,
     EMFILE = 24,
     EFBIG = 27,
     ENOSPC = 28,

@@ -1,11 +1,10 @@
 //! Files in memory: a tree of paths, open flags, reads and writes at an offset.
 
-use super::decide::{Menu, Outcome};
 use super::errno;
 use super::handles::Object;
 use super::kernel::Kernel;
 use super::op::Op;
-use crate::choice::Site;
+use super::transitions::{Does, Rule};
 
 /// Bits of `Request::flags` of [`super::op::Verb::Open`].
 pub(crate) const READ: u32 = 1;
@@ -234,14 +233,11 @@ impl Files {
 }
 
 impl Kernel {
-    fn file_error(&mut self, id: u32, outcomes: &[(Outcome, i32)]) -> i32 {
-        let mut menu = [Outcome::Named("ok", "no error"); 4];
-        for (at, &(outcome, _)) in outcomes.iter().enumerate() {
-            menu[at + 1] = outcome;
-        }
-        match self.choose_fault(Site::FileError, id, &Menu::new(&menu[..=outcomes.len()])) {
-            0 => 0,
-            picked => outcomes[picked - 1].1,
+    /// An error that strikes without a cause of ours, or 0.
+    fn file_error(&mut self, rule: Rule, id: u32) -> i32 {
+        match self.pick(rule, id) {
+            Does::Error(error) => error,
+            _ => 0,
         }
     }
 
@@ -255,7 +251,7 @@ impl Kernel {
             return -errno::EINVAL;
         }
         // open(2) lists EMFILE and ENFILE: how many descriptors others hold is not ours to know.
-        let fault = self.file_error(id, &[(EMFILE, errno::EMFILE)]);
+        let fault = self.file_error(Rule::OpenError, id);
         if fault != 0 {
             return -fault;
         }
@@ -310,12 +306,15 @@ impl Kernel {
         if lent.len() == 0 {
             return 0;
         }
-        let fault = self.file_error(id, &[(EIO, errno::EIO)]);
+        let fault = self.file_error(Rule::ReadError, id);
         if fault != 0 {
             return -fault;
         }
         let left = (self.m.files.nodes[node].bytes.len() as u64).saturating_sub(offset);
-        let n = self.choose_size(Site::ReadSize, id, left.min(u64::from(lent.len())) as u32);
+        let n = match self.pick_size(Rule::Read, id, left.min(u64::from(lent.len())) as u32) {
+            Ok(n) => n,
+            Err(error) => return error,
+        };
         if n > 0 {
             let start = offset as usize;
             let bytes = &self.m.files.nodes[node].bytes[start..start + n as usize];
@@ -344,12 +343,15 @@ impl Kernel {
         if offset >= LARGEST {
             return -errno::EFBIG;
         }
-        let fault = self.file_error(id, &[(EIO, errno::EIO), (ENOSPC, errno::ENOSPC)]);
+        let fault = self.file_error(Rule::WriteError, id);
         if fault != 0 {
             return -fault;
         }
         let most = (LARGEST - offset).min(u64::from(lent.len())) as u32;
-        let n = self.choose_size(Site::WriteSize, id, most) as usize;
+        let n = match self.pick_size(Rule::Write, id, most) {
+            Ok(n) => n as usize,
+            Err(error) => return error,
+        };
         let (start, bytes) = (offset as usize, &mut self.m.files.nodes[node].bytes);
         if bytes.len() < start + n {
             bytes.resize(start + n, 0);
@@ -362,7 +364,7 @@ impl Kernel {
     /// fsync(2). What it is for, surviving a crash, is not simulated yet.
     pub(super) fn sync(&mut self, id: u32) -> i32 {
         match self.file_of(id, errno::EINVAL) {
-            Ok(_) => -self.file_error(id, &[(EIO, errno::EIO)]),
+            Ok(_) => -self.file_error(Rule::SyncError, id),
             Err(error) => error,
         }
     }
@@ -380,7 +382,3 @@ impl Kernel {
         0
     }
 }
-
-const EIO: Outcome = Outcome::Named("eio", "input/output error");
-const ENOSPC: Outcome = Outcome::Named("enospc", "no space left");
-const EMFILE: Outcome = Outcome::Named("emfile", "too many open files");

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::busy::Declared;
 use super::clock::Timers;
-use super::decide::{Decider, Menu, Outcome};
+use super::decide::{Decider, Menu};
 use super::errno;
 use super::files::Files;
 use super::handles::{Handles, Object};
@@ -14,6 +14,7 @@ use super::op::{Op, Request, State, Verb};
 use super::queue::Queue;
 use super::tcp::Tcp;
 use super::trace::{Recorder, TIMEOUT, What};
+use super::transitions::{Does, Rule};
 use super::violation::{Invariant, Violation};
 use super::words::duration;
 use super::world::Config;
@@ -453,15 +454,40 @@ impl Kernel {
         }
     }
 
-    /// One decision for an operation.
-    pub(super) fn choose(&mut self, site: Site, id: u32, menu: &Menu) -> usize {
-        if self.decider.kind || menu.len() < 2 {
-            return 0;
+    /// Which outcome of a transition it is, for an operation.
+    #[inline]
+    pub(super) fn pick(&mut self, rule: Rule, id: u32) -> Does {
+        if self.decider.kind {
+            return rule.transition().outcomes[0].does;
         }
+        self.pick_among(rule, id, u16::MAX, 0)
+    }
+
+    /// How much of `of` bytes a transfer moves, or the error that it ends with.
+    #[inline]
+    pub(super) fn pick_size(&mut self, rule: Rule, id: u32, of: u32) -> Result<u32, i32> {
+        if self.decider.kind {
+            return Ok(of);
+        }
+        match self.pick_among(rule, id, rule.transition().sizes(of), of) {
+            Does::Error(error) => Err(-error),
+            does => Ok(does.size(of).unwrap_or(of)),
+        }
+    }
+
+    fn pick_among(&mut self, rule: Rule, id: u32, possible: u16, of: u32) -> Does {
+        let transition = rule.transition();
+        let outcomes = transition.outcomes;
+        let faults = self.m.ops[id as usize].faults > 0;
+        let mask = transition.mask(self.config.personality, faults) & possible;
+        let menu = Menu::new(transition, mask, of);
+        let Some(site) = transition.site.filter(|_| menu.len() > 1) else {
+            return outcomes[0].does;
+        };
         let key = self.key(site, id);
-        let picked = self.decider.choose(site, key, menu.len(), menu);
+        let picked = self.decider.choose(site, key, menu.len(), &menu);
         if self.recorder.on {
-            let text = crate::choice::Alternatives::label(menu, picked);
+            let text = crate::choice::Alternatives::label(&menu, picked);
             self.record(
                 id,
                 What::Decision {
@@ -471,44 +497,18 @@ impl Kernel {
                 text,
             );
         }
-        picked
-    }
-
-    /// One decision whose deviations are free faults: not offered to an operation that had its share.
-    pub(super) fn choose_fault(&mut self, site: Site, id: u32, menu: &Menu) -> usize {
-        if self.decider.kind || self.m.ops[id as usize].faults == 0 {
-            return 0;
-        }
-        let picked = self.choose(site, id, menu);
-        if picked != 0 {
-            self.m.ops[id as usize].faults -= 1;
-        }
-        picked
-    }
-
-    /// How much of `of` bytes a transfer moves.
-    pub(super) fn choose_size(&mut self, site: Site, id: u32, of: u32) -> u32 {
-        if self.decider.kind || of < 2 {
-            return of;
-        }
-        let menu = Menu::sizes(of);
-        menu.size(self.choose_fault(site, id, &menu))
+        let place = menu.place(picked);
+        self.decider.coverage.takes(rule, place);
+        self.m.ops[id as usize].faults -= u32::from(outcomes[place].fault);
+        outcomes[place].does
     }
 
     fn late(&mut self, id: u32) -> bool {
-        let menu = Menu::new(&[
-            Outcome::Named("now", "effect at once"),
-            Outcome::Named("late", "effect later"),
-        ]);
-        self.choose(Site::EffectLate, id, &menu) == 1
+        self.pick(Rule::Late, id) == Does::Late
     }
 
     fn ready_at_first_poll(&mut self, id: u32) -> bool {
-        let menu = Menu::new(&[
-            Outcome::Named("pending", "pending at first poll"),
-            Outcome::Named("ready", "ready at first poll"),
-        ]);
-        self.config.ready_at_first_poll && self.choose(Site::ReadyAtFirstPoll, id, &menu) == 1
+        self.config.ready_at_first_poll && self.pick(Rule::Ready, id) == Does::Ready
     }
 
     pub(super) fn record(&mut self, id: u32, what: What, text: String) {

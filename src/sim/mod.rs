@@ -136,6 +136,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod transitions;
 mod violation;
 pub(crate) mod words;
 mod workers;
@@ -143,5 +144,8 @@ mod world;
 
 pub(crate) use lent::Piece;
 pub use trace::{EventNames, Lane, TraceEvent, What};
+pub use transitions::{
+    Evidence, OutcomeClass, Personalities, Personality, StepKind, Transition, UnknownPersonality,
+};
 pub use violation::{Invariant, Violation};
 pub use world::{Config, Coverage, World};

@@ -122,12 +122,13 @@ impl Kernel {
                 }
             }
             let picked = self.next_step(count, clock);
-            match (Steps {
+            let step = Steps {
                 machine: &self.m,
                 clock,
-            })
-            .step(picked)
-            {
+            }
+            .step(picked);
+            self.decider.coverage.takes(Steps::rule(step), 0);
+            match step {
                 Step::Complete(at) => {
                     if let Some(id) = self.m.done.take(at) {
                         return self.completion(id);

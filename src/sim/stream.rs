@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 
-use super::decide::{Menu, Outcome};
 use super::errno;
 use super::handles::Object;
 use super::kernel::Kernel;
 use super::op::{Op, Verb};
 use super::pipe::Pipe;
 use super::queue::List;
-use crate::choice::Site;
+use super::transitions::{Does, Rule};
 
 /// One end of a connection.
 pub(super) struct Side {
@@ -142,7 +141,10 @@ impl Kernel {
                 -self.m.tcp.conns[conn].take_error(side)
             };
         }
-        let n = self.choose_size(Site::RecvSize, id, lent.len().min(queued as u32));
+        let n = match self.pick_size(Rule::Recv, id, lent.len().min(queued as u32)) {
+            Ok(n) => n,
+            Err(error) => return error,
+        };
         // SAFETY: the operation is in flight, so its buffer is lent; a recv may write it.
         unsafe {
             self.m.tcp.conns[conn].directions[side ^ 1]
@@ -201,7 +203,10 @@ impl Kernel {
         } else {
             self.config.stream_buffer
         };
-        let n = self.choose_size(Site::SendSize, id, lent.len().min(most as u32));
+        let n = match self.pick_size(Rule::Send, id, lent.len().min(most as u32)) {
+            Ok(n) => n,
+            Err(error) => return error,
+        };
         let stream = &mut self.m.tcp.conns[conn];
         if peer_open {
             // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
@@ -265,11 +270,7 @@ impl Kernel {
         if stream.sides[side].dead || over {
             return false;
         }
-        let menu = Menu::new(&[
-            Outcome::Named("none", "no reset"),
-            Outcome::Named("reset", "connection reset"),
-        ]);
-        if self.choose_fault(Site::Reset, id, &menu) == 0 {
+        if self.pick(Rule::Reset, id) != Does::Reset {
             return false;
         }
         let stream = &mut self.m.tcp.conns[conn];

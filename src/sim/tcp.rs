@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::decide::{Menu, Outcome};
 use super::errno;
 use super::handles::Object;
 use super::kernel::Kernel;
 use super::op::{Op, State, Verb};
 use super::queue::{List, NIL};
 use super::stream::Conn;
+use super::transitions::{Does, Rule};
 use super::violation::{Invariant, Violation};
-use crate::choice::{EventId, Site};
+use crate::choice::EventId;
 
 /// `tcp_syn_retries` is 6: a connection attempt that nobody answers ends after 127 s (tcp(7)).
 const SYN_TIMEOUT: u64 = 127_000_000_000;
@@ -303,14 +303,9 @@ impl Kernel {
         let Some(listener) = self.m.tcp.find(target) else {
             return Some(-errno::ECONNREFUSED);
         };
-        let menu = Menu::new(&[
-            Outcome::Named("connected", "connected"),
-            Outcome::Named("refused", "refused"),
-            Outcome::Named("timeout", "nobody answers"),
-        ]);
-        match self.choose_fault(Site::Connect, id, &menu) {
-            1 => return Some(-errno::ECONNREFUSED),
-            2 => {
+        match self.pick(Rule::Connect, id) {
+            Does::Error(error) => return Some(-error),
+            Does::NoAnswer => {
                 self.m.ops[id as usize].state = State::Wait;
                 self.m.ops[id as usize].listener = NIL;
                 self.attempt(id);
@@ -376,6 +371,9 @@ impl Kernel {
         let Some(&conn) = self.m.tcp.listeners[listener].queue.front() else {
             return -errno::EINVAL;
         };
+        if let Does::Error(error) = self.pick(Rule::Accept, id) {
+            return -error;
+        }
         let Some(raw) = self
             .m
             .handles

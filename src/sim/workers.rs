@@ -8,6 +8,7 @@ use super::kernel::Kernel;
 use super::op::Verb;
 use super::steps::Until;
 use super::trace::What;
+use super::transitions::Rule;
 use crate::choice::{Alternatives, EventId, Key, Site};
 use crate::switch;
 
@@ -105,6 +106,8 @@ impl Kernel {
             return 0;
         }
         let picked = self.decider.choose(Site::Worker, key, count, those);
+        let switches = usize::from(picked != 0);
+        self.decider.coverage.takes(Rule::Segment, switches);
         if picked != 0 {
             self.mix(key.event, TURN, picked as u64);
         }

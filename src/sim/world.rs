@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::cell::{ThreadBound, WrongThread};
 use super::kernel::Kernel;
 use super::trace::TraceEvent;
+use super::transitions::{Personality, Rule, TABLE};
 use super::violation::Violation;
 use crate::choice::{Chooser, Site};
 
@@ -17,6 +18,8 @@ pub struct Config {
     /// A free fault (a short transfer, a reset, an I/O error) fires at most that often per operation, so
     /// that liveness can be judged after faults stop. Default 2.
     pub faults_per_operation: u32,
+    /// Which kernel is simulated. Default [`Personality::Any`]: whatever one of them does.
+    pub personality: Personality,
     /// Record the full trace, with labels and locations. Off (the default) while searching.
     pub trace: bool,
     /// Bytes that one direction of a stream takes before a send has to wait. Default 64 KiB.
@@ -36,6 +39,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             faults_per_operation: 2,
+            personality: Personality::Any,
             trace: false,
             stream_buffer: 64 * 1024,
             poison: true,
@@ -51,6 +55,8 @@ impl Default for Config {
 pub struct Coverage {
     offered: [u64; Site::ALL.len()],
     deviated: [u64; Site::ALL.len()],
+    /// By transition: the outcomes that it had where there was a choice, as bits.
+    outcomes: [u16; TABLE.len()],
 }
 
 impl Coverage {
@@ -71,11 +77,19 @@ impl Coverage {
         self.deviated[site as usize] += u64::from(deviated);
     }
 
+    #[inline]
+    pub(super) fn takes(&mut self, rule: Rule, outcome: usize) {
+        self.outcomes[rule as usize] |= 1 << outcome;
+    }
+
     /// Adds the counts of another run.
     pub fn add(&mut self, other: &Coverage) {
         for index in 0..Site::ALL.len() {
             self.offered[index] += other.offered[index];
             self.deviated[index] += other.deviated[index];
+        }
+        for (mine, theirs) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *mine |= theirs;
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::sim::errno::*;
 fn conversation(hand: &mut Hand, message: &[u8]) -> (Vec<u8>, i32) {
     let listener = hand.listen(2);
     let (client, connect) = hand.connect(ADDR);
-    let accept = hand.accept(listener);
+    let mut accept = hand.accept(listener);
     let (mut server, mut sent, mut got, mut end) = (None, 0, Vec::new(), None);
     let (mut send, mut recv, mut timer) = (None, None, Some(hand.timer(50)));
     let (mut connected, mut cancelled) = (false, 0);
@@ -25,6 +25,9 @@ fn conversation(hand: &mut Hand, message: &[u8]) -> (Vec<u8>, i32) {
             if result >= 0 {
                 server = Some(result);
                 recv = Some(hand.recv(result, 7));
+            } else if result != -ECANCELED {
+                assert!([-EMFILE, -ENFILE].contains(&result), "{result}");
+                accept = hand.accept(listener);
             }
         } else if Some(id) == send {
             send = None;

@@ -312,3 +312,19 @@ fn addresses_are_those_of_both_ends() {
     });
     hand.end(&[client, server, listener]);
 }
+
+#[test]
+fn an_accept_that_fails_leaves_the_connection_to_the_next() {
+    for (pick, error) in [(1, EMFILE), (2, ENFILE)] {
+        let mut hand = Hand::script(&[(Site::Accept, 0, pick)]);
+        let listener = hand.listen(8);
+        let (client, connect) = hand.connect(ADDR);
+        let (first, second) = (hand.accept(listener), hand.accept(listener));
+        assert_eq!(hand.result(connect), 0);
+        assert_eq!(hand.result(first), -error);
+        let server = hand.result(second);
+        let (send, recv) = (hand.send(client, b"x"), hand.recv(server, 8));
+        assert_eq!((hand.result(send), hand.result(recv)), (1, 1));
+        hand.end(&[client, server, listener]);
+    }
+}

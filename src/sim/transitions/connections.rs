@@ -1,0 +1,79 @@
+//! How connections come about.
+
+use super::Evidence::{Linux, Man, Microsoft};
+use super::{Does, OutcomeClass, Personalities, StepKind, Transition};
+use crate::choice::Site;
+use crate::sim::errno;
+
+pub(super) const CONNECT: Transition = Transition::new(
+    "connect",
+    StepKind::Effect,
+    Some(Site::Connect),
+    &["connect"],
+    "somebody listens at the address, with room in its backlog",
+    &[
+        OutcomeClass::new(
+            "connected",
+            "connected",
+            Does::Go,
+            Personalities::EVERY,
+            &[Man("connect(2)")],
+        ),
+        OutcomeClass::fault(
+            "refused",
+            "refused",
+            Does::Error(errno::ECONNREFUSED),
+            Personalities::EVERY,
+            &[
+                Man("connect(2)"),
+                Man("tcp(7)"),
+                Linux("net/ipv4/tcp_ipv4.c", "tcp_abort_on_overflow"),
+            ],
+        ),
+        OutcomeClass::fault(
+            "timeout",
+            "nobody answers",
+            Does::NoAnswer,
+            Personalities::EVERY,
+            &[Man("tcp(7)")],
+        ),
+    ],
+);
+
+pub(super) const ACCEPT: Transition = Transition::new(
+    "accept",
+    StepKind::Effect,
+    Some(Site::Accept),
+    &["accept"],
+    "a connection stands in the backlog; with an error it stays there",
+    &[
+        OutcomeClass::new(
+            "accepted",
+            "accepted",
+            Does::Go,
+            Personalities::EVERY,
+            &[Man("accept(2)")],
+        ),
+        OutcomeClass::fault(
+            "emfile",
+            "too many open files",
+            Does::Error(errno::EMFILE),
+            Personalities::EVERY,
+            &[
+                Man("accept(2)"),
+                Linux("io_uring/net.c", "io_accept"),
+                Microsoft("WSASocketW function"),
+            ],
+        ),
+        OutcomeClass::fault(
+            "enfile",
+            "too many open files in the system",
+            Does::Error(errno::ENFILE),
+            Personalities::UNIX,
+            &[
+                Man("accept(2)"),
+                Linux("fs/file_table.c", "alloc_empty_file"),
+            ],
+        ),
+    ],
+);

@@ -1,0 +1,377 @@
+//! The transitions of the simulated kernel: what may happen, when, on which kernels, and why.
+//!
+//! The kernel takes its menus from this table ([`Menu`](super::decide)), so it has no outcome that does not
+//! stand here; the legality table is printed from it.
+//!
+//! # How to add a freedom
+//!
+//! 1. A variant of [`Rule`], and a `const` of type [`Transition`] in the file of its subject, at the same
+//!    place of [`TABLE`] (the compiler checks that). Or one more outcome of a transition that is there:
+//!    behind the others, since the first is the kind one. What it does is a word of [`Does`].
+//! 2. Where the kernel decides: `match self.pick(Rule::X, id) { Does::Y => … }`; for how much a transfer
+//!    moves `self.pick_size(Rule::X, id, of)?`. A kind kernel answers with the first outcome and asks
+//!    nobody. What is a `fault` is not offered to an operation that had its share.
+//! 3. A personality set: who has it. Evidence: a man page, a function of the kernel's source, a page
+//!    of the vendor, a test of this crate that sees it on a real kernel.
+//! 4. A test that it can happen, in `sim/tests`. If it is another [`Site`]: its name there.
+
+mod connections;
+mod files;
+mod personality;
+mod steps;
+mod streams;
+
+pub use personality::{Personalities, Personality, UnknownPersonality};
+
+use crate::choice::Site;
+
+/// The kinds of steps that the kernel makes. A *submission* is where the first of them may happen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum StepKind {
+    /// An operation acts on the kernel's objects, or takes its error.
+    Effect,
+    /// The result of an operation is handed out.
+    Complete,
+    /// A request to cancel reaches its target.
+    Cancel,
+    /// User code runs up to its next switch point.
+    Segment,
+    /// Time moves.
+    Clock,
+}
+
+/// Why a real kernel may do that.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Evidence {
+    /// A page of the Linux manual, or of liburing's: `recv(2)`.
+    Man(&'static str),
+    /// A file of the Linux kernel, and a function or name in it.
+    Linux(&'static str, &'static str),
+    /// The title of a page of Microsoft's documentation.
+    Microsoft(&'static str),
+    /// A section of a standard: an RFC, POSIX.
+    Standard(&'static str),
+    /// A test of this crate that sees it on a real kernel.
+    Test(&'static str),
+    /// Another source, in words.
+    Other(&'static str),
+}
+
+/// What comes of a transition, as far as it makes a difference.
+#[derive(Debug)]
+pub struct OutcomeClass {
+    /// The word of replay strings: `half`.
+    pub word: &'static str,
+    /// For people: `connection reset`.
+    pub label: &'static str,
+    /// The kernels that have it.
+    pub personalities: Personalities,
+    /// A free fault: it happens to an operation only
+    /// [so often](super::Config::faults_per_operation).
+    pub fault: bool,
+    /// Why.
+    pub evidence: &'static [Evidence],
+    pub(super) does: Does,
+}
+
+impl OutcomeClass {
+    const fn new(
+        word: &'static str,
+        label: &'static str,
+        does: Does,
+        personalities: Personalities,
+        evidence: &'static [Evidence],
+    ) -> OutcomeClass {
+        OutcomeClass {
+            word,
+            label,
+            personalities,
+            fault: false,
+            evidence,
+            does,
+        }
+    }
+
+    /// One that an operation suffers only so often.
+    const fn fault(
+        word: &'static str,
+        label: &'static str,
+        does: Does,
+        personalities: Personalities,
+        evidence: &'static [Evidence],
+    ) -> OutcomeClass {
+        OutcomeClass {
+            fault: true,
+            ..OutcomeClass::new(word, label, does, personalities, evidence)
+        }
+    }
+
+    /// The size class of a transfer that is not short.
+    const fn full(evidence: &'static [Evidence]) -> OutcomeClass {
+        OutcomeClass::new(
+            "full",
+            "all n bytes",
+            Does::All,
+            Personalities::EVERY,
+            evidence,
+        )
+    }
+
+    /// One of the size classes of short transfers.
+    const fn short(
+        does: Does,
+        personalities: Personalities,
+        evidence: &'static [Evidence],
+    ) -> OutcomeClass {
+        let (word, label) = match does {
+            Does::One => ("1", "one byte"),
+            Does::Half => ("half", "half of them"),
+            Does::ButOne => ("n-1", "all but one"),
+            _ => panic!("this is no short transfer"),
+        };
+        OutcomeClass::fault(word, label, does, personalities, evidence)
+    }
+}
+
+/// What an outcome is to the kernel's code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Does {
+    /// What the state of things says; the first outcome of most transitions.
+    Go,
+    /// The operation ends with this error number.
+    Error(i32),
+    /// A transfer of everything that is possible.
+    All,
+    /// Of one byte.
+    One,
+    /// Of half.
+    Half,
+    /// Of all but one byte.
+    ButOne,
+    /// Not now.
+    Late,
+    /// The effect comes before the cancel.
+    Lost,
+    /// No answer comes, until a timeout.
+    NoAnswer,
+    /// The connection is reset.
+    Reset,
+    /// The result is there before the submitter goes on.
+    Ready,
+}
+
+impl Does {
+    /// How many of `of` bytes move, if that is a class of its own among those.
+    pub(super) const fn size(self, of: u32) -> Option<u32> {
+        match self {
+            Does::All => Some(of),
+            Does::One if of > 1 => Some(1),
+            Does::Half if of > 3 => Some(of / 2),
+            Does::ButOne if of > 2 => Some(of - 1),
+            _ => None,
+        }
+    }
+
+    const fn is_size(self) -> bool {
+        matches!(self, Does::All | Does::One | Does::Half | Does::ButOne)
+    }
+}
+
+/// A guarded transition: from where, under which condition, with what outcomes.
+#[derive(Debug)]
+pub struct Transition {
+    /// Its name: `recv`.
+    pub name: &'static str,
+    /// The kind of step.
+    pub step: StepKind,
+    /// Where the kernel asks which outcome it is. `None`: nothing is asked, the state decides.
+    pub site: Option<Site>,
+    /// The operations that have it, as traces call them; none means every one.
+    pub operations: &'static [&'static str],
+    /// When it is enabled.
+    pub condition: &'static str,
+    /// What may come of it. The first is the kind one.
+    pub outcomes: &'static [OutcomeClass],
+    /// The outcomes of each personality, and those that are no faults, as bits.
+    masks: [u16; Personality::ALL.len()],
+    faultless: u16,
+}
+
+impl Transition {
+    const fn new(
+        name: &'static str,
+        step: StepKind,
+        site: Option<Site>,
+        operations: &'static [&'static str],
+        condition: &'static str,
+        outcomes: &'static [OutcomeClass],
+    ) -> Transition {
+        assert!(!outcomes.is_empty() && outcomes.len() <= 16);
+        let mut masks = [0; Personality::ALL.len()];
+        let mut faultless = 0;
+        let mut at = 0;
+        while at < outcomes.len() {
+            let mut nth = 0;
+            while nth < masks.len() {
+                if outcomes[at].personalities.has(Personality::ALL[nth]) {
+                    masks[nth] |= 1 << at;
+                }
+                nth += 1;
+            }
+            if !outcomes[at].fault {
+                faultless |= 1 << at;
+            }
+            at += 1;
+        }
+        Transition {
+            name,
+            step,
+            site,
+            operations,
+            condition,
+            outcomes,
+            masks,
+            faultless,
+        }
+    }
+
+    /// The outcomes that a personality has, as bits; without faults if none may be.
+    #[inline]
+    pub(super) const fn mask(&self, personality: Personality, faults: bool) -> u16 {
+        let mask = self.masks[personality as usize];
+        if faults { mask } else { mask & self.faultless }
+    }
+
+    /// The outcomes that make a difference in a transfer of `of` bytes, as bits.
+    pub(super) const fn sizes(&self, of: u32) -> u16 {
+        let mut mask = 0;
+        let mut at = 0;
+        while at < self.outcomes.len() {
+            let does = self.outcomes[at].does;
+            if !does.is_size() || does.size(of).is_some() {
+                mask |= 1 << at;
+            }
+            at += 1;
+        }
+        mask
+    }
+}
+
+/// The name of a transition: its place in [`TABLE`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub(super) enum Rule {
+    Complete,
+    Ready,
+    Late,
+    LateEffect,
+    Cancel,
+    CancelArmed,
+    LateCancel,
+    Clock,
+    Segment,
+    Recv,
+    Send,
+    Reset,
+    Connect,
+    Accept,
+    OpenError,
+    ReadError,
+    WriteError,
+    SyncError,
+    Read,
+    Write,
+}
+
+impl Rule {
+    #[inline]
+    pub(super) fn transition(self) -> &'static Transition {
+        TABLE[self as usize].1
+    }
+}
+
+/// Every transition.
+pub(super) static TABLE: [(Rule, &Transition); 20] = [
+    (Rule::Complete, &steps::COMPLETE),
+    (Rule::Ready, &steps::READY),
+    (Rule::Late, &steps::LATE),
+    (Rule::LateEffect, &steps::LATE_EFFECT),
+    (Rule::Cancel, &steps::CANCEL),
+    (Rule::CancelArmed, &steps::CANCEL_ARMED),
+    (Rule::LateCancel, &steps::LATE_CANCEL),
+    (Rule::Clock, &steps::CLOCK),
+    (Rule::Segment, &steps::SEGMENT),
+    (Rule::Recv, &streams::RECV),
+    (Rule::Send, &streams::SEND),
+    (Rule::Reset, &streams::RESET),
+    (Rule::Connect, &connections::CONNECT),
+    (Rule::Accept, &connections::ACCEPT),
+    (Rule::OpenError, &files::OPEN_ERROR),
+    (Rule::ReadError, &files::READ_ERROR),
+    (Rule::WriteError, &files::WRITE_ERROR),
+    (Rule::SyncError, &files::SYNC_ERROR),
+    (Rule::Read, &files::READ),
+    (Rule::Write, &files::WRITE),
+];
+
+const _: () = {
+    let mut at = 0;
+    while at < TABLE.len() {
+        let (rule, transition) = TABLE[at];
+        assert!(
+            rule as usize == at,
+            "a rule stands at another place than its transition"
+        );
+        let mut nth = 0;
+        while nth < Personality::ALL.len() {
+            // The kind outcome is everybody's, or the whole transition is not theirs.
+            assert!(transition.masks[nth] == 0 || transition.masks[nth] & 1 != 0);
+            nth += 1;
+        }
+        at += 1;
+    }
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_unique_in_their_transition_and_every_outcome_has_its_evidence() {
+        for (_, transition) in &TABLE {
+            let words: std::collections::HashSet<_> =
+                transition.outcomes.iter().map(|it| it.word).collect();
+            assert_eq!(
+                words.len(),
+                transition.outcomes.len(),
+                "{}",
+                transition.name
+            );
+            assert!(!transition.condition.is_empty());
+            for outcome in transition.outcomes {
+                let name = (transition.name, outcome.word);
+                assert!(!outcome.label.is_empty(), "{name:?}");
+                assert!(!outcome.evidence.is_empty(), "{name:?}");
+                assert!(outcome.personalities.has(Personality::Any), "{name:?}");
+            }
+            assert!(!transition.outcomes[0].fault, "{}: kind", transition.name);
+        }
+    }
+
+    #[test]
+    fn size_classes_are_different_sizes() {
+        let sizes = |of| {
+            let outcomes = streams::RECV.outcomes.iter();
+            outcomes
+                .filter_map(|it| it.does.size(of))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(1), [1]);
+        assert_eq!(sizes(2), [2, 1]);
+        assert_eq!(sizes(3), [3, 1, 2]);
+        assert_eq!(sizes(4), [4, 1, 2, 3]);
+        assert_eq!(sizes(100), [100, 1, 50, 99]);
+    }
+}
