@@ -40,6 +40,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::Location;
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::choice::EventId;
 
@@ -360,8 +361,8 @@ pub(crate) trait Backend: Send + Sync {
     /// Opens a listening TCP socket.
     fn listen(&self, addr: SocketAddr, options: ListenOptions) -> io::Result<Raw>;
 
-    /// Opens a TCP socket that can be connected to `addr`.
-    fn stream(&self, addr: SocketAddr) -> io::Result<Raw>;
+    /// Opens a TCP socket that can be connected to `addr`, with the address `local` if there is one.
+    fn stream(&self, addr: SocketAddr, local: Option<SocketAddr>) -> io::Result<Raw>;
 
     fn local_addr(&self, raw: Raw) -> io::Result<SocketAddr>;
 
@@ -370,6 +371,12 @@ pub(crate) trait Backend: Send + Sync {
     fn set_nodelay(&self, raw: Raw, on: bool) -> io::Result<()>;
 
     fn nodelay(&self, raw: Raw) -> io::Result<bool>;
+
+    /// SO_LINGER, in whole seconds, rounded up: only zero is zero. Whatever it is, [`Lane::close`] and
+    /// [`close`](Backend::close) do not wait.
+    fn set_linger(&self, raw: Raw, linger: Option<Duration>) -> io::Result<()>;
+
+    fn linger(&self, raw: Raw) -> io::Result<Option<Duration>>;
 
     /// Closes an object on which nothing is in flight, at once: for handles that never came to a
     /// worker, and at teardown.

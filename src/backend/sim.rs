@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use super::{
     Backend, Began, Code, Completion, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Note,
@@ -97,6 +98,7 @@ fn error(code: i32) -> io::Error {
             errno::EADDRINUSE => io::ErrorKind::AddrInUse,
             errno::EADDRNOTAVAIL => io::ErrorKind::AddrNotAvailable,
             errno::ECONNRESET => io::ErrorKind::ConnectionReset,
+            errno::ENETUNREACH => io::ErrorKind::NetworkUnreachable,
             errno::ENOTCONN => io::ErrorKind::NotConnected,
             errno::ETIMEDOUT => io::ErrorKind::TimedOut,
             errno::ECONNREFUSED => io::ErrorKind::ConnectionRefused,
@@ -151,8 +153,8 @@ impl Backend for SimBackend {
             .map(Raw)
     }
 
-    fn stream(&self, _: SocketAddr) -> io::Result<Raw> {
-        self.call(|kernel| kernel.socket()).map(Raw)
+    fn stream(&self, _: SocketAddr, local: Option<SocketAddr>) -> io::Result<Raw> {
+        self.call(|kernel| kernel.socket(local)).map(Raw)
     }
 
     fn local_addr(&self, raw: Raw) -> io::Result<SocketAddr> {
@@ -169,6 +171,16 @@ impl Backend for SimBackend {
 
     fn nodelay(&self, raw: Raw) -> io::Result<bool> {
         self.call(|kernel| kernel.nodelay(raw.0))
+    }
+
+    fn set_linger(&self, raw: Raw, linger: Option<Duration>) -> io::Result<()> {
+        let seconds = linger.map(|linger| linger.as_secs() + u64::from(linger.subsec_nanos() > 0));
+        self.call(|kernel| kernel.set_linger(raw.0, seconds))
+    }
+
+    fn linger(&self, raw: Raw) -> io::Result<Option<Duration>> {
+        self.call(|kernel| kernel.linger(raw.0))
+            .map(|seconds| seconds.map(Duration::from_secs))
     }
 
     fn close(&self, raw: Raw) {
@@ -461,7 +473,7 @@ mod tests {
         let addr = rig.backend.local_addr(listener).unwrap();
         let taken = rig.backend.listen(addr, options).unwrap_err();
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
-        let client = rig.backend.stream(addr).unwrap();
+        let client = rig.backend.stream(addr, None).unwrap();
         let mut to = ConnectAddr {
             addr,
             scratch: [0; 4],

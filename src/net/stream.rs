@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::ToAddr;
 use super::transfer::{Read, ReadVectored, Write, WriteVectored};
@@ -42,24 +43,48 @@ impl TcpStream {
     /// Cancel-safe: dropped, the half-made connection is closed.
     #[track_caller]
     pub fn connect(proactor: &Handle, addr: impl ToAddr) -> Operation<Connect> {
-        let connect = match addr.to_addr() {
-            Ok(addr) => Connect {
-                home: proactor.for_new(),
-                addr: Some(ConnectAddr {
-                    addr,
-                    scratch: [0; 4],
-                }),
-                handle: None,
-                failed: None,
-            },
-            Err(error) => Connect {
-                home: proactor.for_new(),
-                addr: None,
-                handle: None,
-                failed: Some(error),
-            },
+        Operation::new(Connect::new(proactor, None, addr.to_addr()))
+    }
+
+    /// Connects to `addr` from the address `local` of this machine, which decides the way on a machine
+    /// that has several, and in a simulation which [host](crate::sim::Host) calls. Port 0 takes any free one.
+    ///
+    /// The operation's errors are those of [`connect`](TcpStream::connect), and bind(2)'s:
+    /// [`io::ErrorKind::AddrNotAvailable`] if this machine has no such address,
+    /// [`io::ErrorKind::AddrInUse`] if the port is taken, or not free again yet after an earlier connection.
+    /// Two addresses of which one is IPv4 and the other IPv6 are [`io::ErrorKind::InvalidInput`].
+    ///
+    /// ```
+    /// # let Ok(proactor) = proactor::Proactor::new() else { return };
+    /// use proactor::net::{TcpListener, TcpStream};
+    /// let listener = TcpListener::bind(&proactor, "127.0.0.1:0").unwrap();
+    /// let addr = listener.local_addr().unwrap();
+    /// let connect = TcpStream::connect_from(&proactor, "127.0.0.2:0", addr);
+    /// let stream = proactor.block_on(connect).unwrap().unwrap();
+    /// assert_eq!(stream.local_addr().unwrap().ip().to_string(), "127.0.0.2");
+    /// ```
+    ///
+    /// Cancel-safe: dropped, the half-made connection is closed.
+    #[track_caller]
+    pub fn connect_from(
+        proactor: &Handle,
+        local: impl ToAddr,
+        addr: impl ToAddr,
+    ) -> Operation<Connect> {
+        let (local, addr) = match (local.to_addr(), addr.to_addr()) {
+            (Ok(local), Ok(addr)) if local.is_ipv4() != addr.is_ipv4() => {
+                let message = format!(
+                    "{local} and {addr} are not of one family: no connection can join them"
+                );
+                (
+                    None,
+                    Err(io::Error::new(io::ErrorKind::InvalidInput, message)),
+                )
+            }
+            (Ok(local), addr) => (Some(local), addr),
+            (Err(error), _) => (None, Err(error)),
         };
-        Operation::new(connect)
+        Operation::new(Connect::new(proactor, local, addr))
     }
 
     /// Receives into the start of `buf`, at most its capacity. `Ok(0)` means that the peer has ended
@@ -141,6 +166,44 @@ impl TcpStream {
     /// If it has been closed, or the proactor dropped.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.object().with_raw(|backend, raw| backend.nodelay(raw))
+    }
+
+    /// What becomes of sent bytes that the peer has not acknowledged when this side closes (SO_LINGER).
+    ///
+    /// - `None`, the default: they go on their way in the background, and so does the end of the stream.
+    /// - A time of zero: closing *resets*. What the kernel has not sent yet is thrown away, and the peer's
+    ///   reads give [`io::ErrorKind::ConnectionReset`], never an end of file.
+    /// - A longer time, in whole seconds, rounded up: as `None`. Elsewhere close(2) would wait so long for
+    ///   the peer's acknowledgement, and leave the rest to the background then; here nobody waits for a close,
+    ///   neither a handler nor a worker. If the time matters, let the peer say that it has got all: shut down the
+    ///   writing side, read to the end with a [timeout](Operation::timeout), then close.
+    ///
+    /// ```
+    /// # let Ok(proactor) = proactor::Proactor::new() else { return };
+    /// # use proactor::net::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind(&proactor, "127.0.0.1:0").unwrap();
+    /// # let addr = listener.local_addr().unwrap();
+    /// # let stream = proactor.block_on(TcpStream::connect(&proactor, addr)).unwrap().unwrap();
+    /// use std::time::Duration;
+    /// stream.set_linger(Some(Duration::ZERO)).unwrap();
+    /// stream.close(); // the peer is told at once, and not that all was well
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it has been closed, or the proactor dropped.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        self.object()
+            .with_raw(|backend, raw| backend.set_linger(raw, linger))
+    }
+
+    /// See [`set_linger`](TcpStream::set_linger).
+    ///
+    /// # Errors
+    ///
+    /// If it has been closed, or the proactor dropped.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        self.object().with_raw(|backend, raw| backend.linger(raw))
     }
 
     /// This side's address.
@@ -240,12 +303,35 @@ impl WriteHalf {
     }
 }
 
-/// The kind of [`TcpStream::connect`].
+/// The kind of [`TcpStream::connect`] and [`TcpStream::connect_from`].
 pub struct Connect {
     home: HomeRef,
     addr: Option<ConnectAddr>,
+    local: Option<SocketAddr>,
     handle: Option<ObjectHandle>,
     failed: Option<io::Error>,
+}
+
+impl Connect {
+    fn new(proactor: &Handle, local: Option<SocketAddr>, addr: io::Result<SocketAddr>) -> Connect {
+        let (addr, failed) = match addr {
+            Ok(addr) => (
+                Some(ConnectAddr {
+                    addr,
+                    scratch: [0; 4],
+                }),
+                None,
+            ),
+            Err(error) => (None, Some(error)),
+        };
+        Connect {
+            home: proactor.for_new(),
+            addr,
+            local,
+            handle: None,
+            failed,
+        }
+    }
 }
 
 impl Steps for Connect {
@@ -263,7 +349,7 @@ impl Steps for Connect {
         let opened = self
             .home
             .backend()
-            .and_then(|backend| backend.stream(addr.addr));
+            .and_then(|backend| backend.stream(addr.addr, self.local));
         match opened {
             Ok(raw) => {
                 let handle = self.handle.insert(local.open_object(self.home, raw));

@@ -103,7 +103,7 @@ impl Backend for Scripted {
         Ok(Raw(1))
     }
 
-    fn stream(&self, _: SocketAddr) -> io::Result<Raw> {
+    fn stream(&self, _: SocketAddr, _: Option<SocketAddr>) -> io::Result<Raw> {
         Ok(Raw(1))
     }
 
@@ -121,6 +121,14 @@ impl Backend for Scripted {
 
     fn nodelay(&self, _: Raw) -> io::Result<bool> {
         Ok(true)
+    }
+
+    fn set_linger(&self, _: Raw, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn linger(&self, _: Raw) -> io::Result<Option<Duration>> {
+        Ok(None)
     }
 
     fn close(&self, _: Raw) {}

@@ -33,6 +33,8 @@ errors! {
     EPIPE = 32,
     ENOTSOCK = 88,
     EADDRINUSE = 98,
+    EADDRNOTAVAIL = 99,
+    ENETUNREACH = 101,
     ECONNRESET = 104,
     EISCONN = 106,
     ENOTCONN = 107,

@@ -9,8 +9,9 @@ use crate::choice::EventId;
 pub(super) enum Object {
     /// Nothing: the number is free.
     Closed,
-    /// A socket that is neither connected nor listening. `connecting`: an attempt is under way.
-    Socket { connecting: bool },
+    /// A socket that is neither connected nor listening. `connecting`: an attempt is under way. `bound`:
+    /// the place of its address in `Tcp::bound`, or [`NIL`](super::queue::NIL).
+    Socket { connecting: bool, bound: u32 },
     /// A listener, by its place in `Tcp::listeners`.
     Listener(u32),
     /// One side (0 called, 1 was called) of a connection.
@@ -179,6 +180,7 @@ impl Handles {
 
 #[cfg(test)]
 mod tests {
+    use super::super::queue::NIL;
     use super::*;
 
     #[test]
@@ -186,7 +188,14 @@ mod tests {
         let mut handles = Handles::new();
         let mut open = || {
             handles
-                .insert(Object::Socket { connecting: false }, EventId::ROOT, None)
+                .insert(
+                    Object::Socket {
+                        connecting: false,
+                        bound: NIL,
+                    },
+                    EventId::ROOT,
+                    None,
+                )
                 .unwrap()
         };
         let raws: Vec<i32> = (0..100).map(|_| open()).collect();
@@ -195,12 +204,25 @@ mod tests {
         handles.remove(raws[5]);
         assert!(handles.get(raws[5]).is_none());
         let again = handles
-            .insert(Object::Socket { connecting: true }, EventId::ROOT, None)
+            .insert(
+                Object::Socket {
+                    connecting: true,
+                    bound: NIL,
+                },
+                EventId::ROOT,
+                None,
+            )
             .unwrap();
         assert_eq!(Handles::number(again), Handles::number(raws[5]));
         assert_ne!(again, raws[5]);
         assert_eq!(handles.object(raws[5]), Object::Closed);
-        assert_eq!(handles.object(again), Object::Socket { connecting: true });
+        assert_eq!(
+            handles.object(again),
+            Object::Socket {
+                connecting: true,
+                bound: NIL
+            }
+        );
         assert_eq!(handles.open(), 99);
         assert!(handles.get(-1).is_none());
     }

@@ -21,6 +21,8 @@ pub(super) struct Side {
     error: i32,
     read_shut: bool,
     pub(super) nodelay: bool,
+    /// SO_LINGER, in seconds.
+    pub(super) linger: Option<u64>,
 }
 
 /// The way from one side (the index) to the other: send buffer, wire and receive buffer in one.
@@ -51,6 +53,7 @@ impl Conn {
             error: 0,
             read_shut: false,
             nodelay: false,
+            linger: None,
         };
         Conn {
             number: 0,
@@ -72,6 +75,7 @@ impl Conn {
                 error: 0,
                 read_shut: false,
                 nodelay: false,
+                linger: None,
             };
         }
         for direction in &mut self.directions {
@@ -90,6 +94,16 @@ impl Conn {
             side.dead = true;
             side.error = if fin { errno::EPIPE } else { errno::ECONNRESET };
         }
+    }
+
+    /// Whether an end of it is at an address that `meets` is asked about.
+    pub(super) fn is_at(&self, meets: impl Fn(SocketAddr) -> bool) -> bool {
+        self.sides.iter().any(|side| side.open && meets(side.addr))
+    }
+
+    /// SO_LINGER of zero, and not yet closed in both directions (`tcp_need_reset`).
+    fn resets_by_wish(&self, side: usize) -> bool {
+        self.sides[side].linger == Some(0) && !self.directions.iter().all(|direction| direction.fin)
     }
 
     fn take_error(&mut self, side: usize) -> i32 {
@@ -294,8 +308,10 @@ impl Kernel {
             .pipe
             .len()
             > 0
+            || self.m.tcp.conns[conn as usize].resets_by_wish(side)
         {
-            // Unread data: the peer must learn that it did not arrive (RFC 2525, 2.17; `__tcp_close`).
+            // Unread data: the peer must learn that it did not arrive (RFC 2525, 2.17). Or it was asked for
+            // (socket(7), SO_LINGER). Both in `__tcp_close`.
             return self.abort(conn, side);
         }
         let stream = &mut self.m.tcp.conns[conn as usize];

@@ -44,6 +44,9 @@ pub(super) struct Tcp {
     pub(super) listeners: Vec<Listener>,
     used_listeners: usize,
     ports_given: u16,
+    /// Where sockets are bound that are not connected. Place 0 stands for the first.
+    bound: Vec<SocketAddr>,
+    free_bound: Vec<u32>,
 }
 
 impl Tcp {
@@ -53,6 +56,8 @@ impl Tcp {
         self.next_number = 0;
         self.used_listeners = 0;
         self.ports_given = 0;
+        self.bound.clear();
+        self.free_bound.clear();
     }
 
     fn new_conn(&mut self, client: SocketAddr, server: SocketAddr) -> u32 {
@@ -116,6 +121,58 @@ impl Tcp {
         None
     }
 
+    /// Binds a socket. A port of 0 gets one now, as without IP_BIND_ADDRESS_NO_PORT (ip(7)).
+    fn bind(&mut self, local: SocketAddr) -> Result<u32, i32> {
+        if is_nobodys(local.ip()) {
+            return Err(errno::EADDRNOTAVAIL);
+        }
+        let port = match local.port() {
+            0 => self.new_port(),
+            port => port,
+        };
+        let local = SocketAddr::new(local.ip(), port);
+        if self.is_taken(local) {
+            return Err(errno::EADDRINUSE);
+        }
+        Ok(match self.free_bound.pop() {
+            Some(place) => {
+                self.bound[place as usize] = local;
+                place
+            }
+            None => {
+                self.bound.push(local);
+                self.bound.len() as u32 - 1
+            }
+        })
+    }
+
+    /// Whether a socket without SO_REUSEADDR can't have this address (`inet_csk_get_port`): somebody
+    /// listens there, is bound there, or has a connection from there.
+    fn is_taken(&self, local: SocketAddr) -> bool {
+        let meets = |other: SocketAddr| {
+            other.port() == local.port()
+                && (other.ip() == local.ip()
+                    || covers(other.ip(), local.ip())
+                    || covers(local.ip(), other.ip()))
+        };
+        let listens = |listener: &Listener| listener.open && meets(listener.addr);
+        let bound = |(place, addr): (usize, &SocketAddr)| {
+            !self.free_bound.contains(&(place as u32)) && meets(*addr)
+        };
+        self.listeners().iter().any(listens)
+            || self.bound.iter().enumerate().any(bound)
+            || self.conns[..self.used_conns]
+                .iter()
+                .any(|conn| conn.is_at(meets))
+    }
+
+    /// The socket has another place, or is gone.
+    fn unbind(&mut self, bound: u32) {
+        if bound != NIL {
+            self.free_bound.push(bound);
+        }
+    }
+
     fn full(&self, listener: u32) -> bool {
         // `sk_acceptq_is_full` (include/net/sock.h) compares with >, so one more than the backlog fits.
         let listener = &self.listeners[listener as usize];
@@ -154,6 +211,15 @@ fn covers(listening: IpAddr, addr: IpAddr) -> bool {
     listening.is_unspecified() && (listening.is_ipv6() || addr.is_ipv4())
 }
 
+/// Addresses that nobody ever has: those set aside for documentation (RFC 5737, RFC 3849), and those that stand
+/// for many. All others are this machine's.
+fn is_nobodys(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_documentation() || ip.is_multicast() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_multicast() || ip.segments()[..2] == [0x2001, 0xdb8],
+    }
+}
+
 impl Kernel {
     /// Opens a listening socket, or says which error bind or listen would give.
     pub(crate) fn listen(
@@ -170,6 +236,9 @@ impl Kernel {
                     || covers(listener.addr.ip(), addr.ip())
                     || covers(addr.ip(), listener.addr.ip()))
         };
+        if is_nobodys(addr.ip()) {
+            return Err(errno::EADDRNOTAVAIL);
+        }
         let tcp = &mut self.m.tcp;
         if addr.port() != 0 && tcp.listeners().iter().any(taken) {
             return Err(errno::EADDRINUSE);
@@ -214,19 +283,29 @@ impl Kernel {
         Ok(raw)
     }
 
-    /// Opens a socket that can be connected.
-    pub(crate) fn socket(&mut self) -> Result<i32, i32> {
-        self.m
-            .handles
-            .insert(Object::Socket { connecting: false }, EventId::ROOT, None)
-            .ok_or(errno::EMFILE)
+    /// Opens a socket that can be connected, from `local` if that is given, or says which error bind
+    /// would give.
+    pub(crate) fn socket(&mut self, local: Option<SocketAddr>) -> Result<i32, i32> {
+        let bound = match local {
+            Some(local) => self.m.tcp.bind(local)?,
+            None => NIL,
+        };
+        let object = Object::Socket {
+            connecting: false,
+            bound,
+        };
+        let handle = self.m.handles.insert(object, EventId::ROOT, None);
+        handle.ok_or(errno::EMFILE)
     }
 
     /// getsockname(2)
     pub(crate) fn local_addr(&self, raw: i32) -> Result<SocketAddr, i32> {
         match self.m.handles.object(raw) {
             Object::Closed => Err(errno::EBADF),
-            Object::Socket { .. } => Ok(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)),
+            Object::Socket { bound: NIL, .. } => {
+                Ok(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0))
+            }
+            Object::Socket { bound, .. } => Ok(self.m.tcp.bound[bound as usize]),
             Object::Listener(listener) => Ok(self.m.tcp.listeners[listener as usize].addr),
             Object::Stream { conn, side } => {
                 Ok(self.m.tcp.conns[conn as usize].sides[usize::from(side)].addr)
@@ -276,10 +355,35 @@ impl Kernel {
         }
     }
 
+    /// SO_LINGER, in seconds. Only zero makes a difference: nobody waits for a close here.
+    pub(crate) fn set_linger(&mut self, raw: i32, seconds: Option<u64>) -> Result<(), i32> {
+        match self.m.handles.object(raw) {
+            Object::Closed => Err(errno::EBADF),
+            Object::Socket { .. } | Object::Listener(_) => Ok(()),
+            Object::Stream { conn, side } => {
+                self.m.tcp.conns[conn as usize].sides[usize::from(side)].linger = seconds;
+                Ok(())
+            }
+            Object::File { .. } => Err(errno::ENOTSOCK),
+        }
+    }
+
+    pub(crate) fn linger(&self, raw: i32) -> Result<Option<u64>, i32> {
+        match self.m.handles.object(raw) {
+            Object::Closed => Err(errno::EBADF),
+            Object::Socket { .. } | Object::Listener(_) => Ok(None),
+            Object::Stream { conn, side } => {
+                Ok(self.m.tcp.conns[conn as usize].sides[usize::from(side)].linger)
+            }
+            Object::File { .. } => Err(errno::ENOTSOCK),
+        }
+    }
+
     // ---- connect
 
     pub(super) fn connect_possible(&self, op: &Op) -> bool {
-        if self.m.handles.object(op.handle) != (Object::Socket { connecting: false }) {
+        let fresh = |object| matches!(object, Object::Socket { connecting, .. } if !connecting);
+        if !fresh(self.m.handles.object(op.handle)) {
             return true;
         }
         self.m
@@ -292,14 +396,18 @@ impl Kernel {
     pub(super) fn connect(&mut self, id: u32) -> Option<i32> {
         let op = &self.m.ops[id as usize];
         let (handle, event) = (op.handle, op.event);
-        match self.m.handles.object(handle) {
-            Object::Socket { connecting: false } => {}
-            Object::Socket { connecting: true } => return Some(-errno::EALREADY),
+        let bound = match self.m.handles.object(handle) {
+            Object::Socket { connecting, bound } if !connecting => bound,
+            Object::Socket { .. } => return Some(-errno::EALREADY),
             Object::Stream { .. } | Object::Listener(_) => return Some(-errno::EISCONN),
             Object::File { .. } => return Some(-errno::ENOTSOCK),
             Object::Closed => return Some(-errno::EBADF),
-        }
+        };
         let target = self.m.tcp.target(op);
+        if is_nobodys(target.ip()) {
+            // No route (`ip_route_connect`).
+            return Some(-errno::ENETUNREACH);
+        }
         let Some(listener) = self.m.tcp.find(target) else {
             return Some(-errno::ECONNREFUSED);
         };
@@ -313,7 +421,11 @@ impl Kernel {
             }
             _ => {}
         }
-        let client = SocketAddr::new(target.ip(), self.m.tcp.new_port());
+        let client = match bound {
+            NIL => SocketAddr::new(target.ip(), self.m.tcp.new_port()),
+            bound => self.m.tcp.bound[bound as usize],
+        };
+        self.m.tcp.unbind(bound);
         let conn = self.m.tcp.new_conn(client, target);
         if let Some(handle) = self.m.handles.get_mut(handle) {
             handle.object = Object::Stream { conn, side: 0 };
@@ -338,9 +450,9 @@ impl Kernel {
 
     fn set_connecting(&mut self, id: u32, connecting: bool) {
         if let Some(handle) = self.m.handles.get_mut(self.m.ops[id as usize].handle)
-            && matches!(handle.object, Object::Socket { .. })
+            && let Object::Socket { bound, .. } = handle.object
         {
-            handle.object = Object::Socket { connecting };
+            handle.object = Object::Socket { connecting, bound };
         }
     }
 
@@ -456,7 +568,10 @@ impl Kernel {
     pub(super) fn shutdown_listener(&mut self, handle: i32, place: u32, how: u32) -> i32 {
         if how != 1 {
             if let Some(handle) = self.m.handles.get_mut(handle) {
-                handle.object = Object::Socket { connecting: false };
+                handle.object = Object::Socket {
+                    connecting: false,
+                    bound: NIL,
+                };
             }
             self.stop_listening(place);
         }
@@ -505,7 +620,8 @@ impl Kernel {
             Object::Listener(listener) => self.stop_listening(listener),
             Object::Stream { conn, side } => self.close_side(conn, side),
             Object::File { node, .. } => self.m.files.release(node),
-            Object::Socket { .. } | Object::Closed => {}
+            Object::Socket { bound, .. } => self.m.tcp.unbind(bound),
+            Object::Closed => {}
         }
     }
 }

@@ -187,3 +187,60 @@ fn a_connection_that_is_gone_when_it_is_accepted_is_an_end_or_an_abort() {
             .unwrap();
     });
 }
+
+#[test]
+fn a_connection_comes_from_where_it_was_told_to() {
+    in_any_order(|kernel| {
+        let proactor = kernel.proactor();
+        let listener = TcpListener::bind(&proactor, "127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        proactor
+            .block_on(async {
+                let client = TcpStream::connect_from(&proactor, "127.0.0.2:0", addr)
+                    .await
+                    .unwrap();
+                let (server, from) = listener.accept().await.unwrap();
+                let local = client.local_addr().unwrap();
+                assert_eq!(
+                    (local.ip().to_string(), local),
+                    ("127.0.0.2".to_owned(), from)
+                );
+                assert_ne!(local.port(), 0);
+                server.write("hello").await.0.unwrap();
+                assert_eq!(client.read(room(8)).await.1, b"hello");
+                // Its port is taken: by itself, and by a listener.
+                for taken in [local, addr] {
+                    let error = TcpStream::connect_from(&proactor, taken, addr)
+                        .await
+                        .unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::AddrInUse, "{taken}");
+                }
+            })
+            .unwrap();
+    });
+}
+
+#[test]
+fn a_connection_comes_from_no_address_that_cannot_be() {
+    on_every_kernel(|kernel| {
+        let proactor = kernel.proactor();
+        let listener = TcpListener::bind(&proactor, "127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        proactor
+            .block_on(async {
+                for (local, kind) in [
+                    ("nonsense", ErrorKind::InvalidInput),
+                    ("[::1]:0", ErrorKind::InvalidInput),
+                    // TEST-NET-3 (RFC 5737): nobody has it.
+                    ("203.0.113.7:0", ErrorKind::AddrNotAvailable),
+                ] {
+                    let error = TcpStream::connect_from(&proactor, local, addr)
+                        .await
+                        .unwrap_err();
+                    assert_eq!(error.kind(), kind, "{local}: {error}");
+                }
+            })
+            .unwrap();
+        assert_eq!(proactor.stats().objects, 1, "the listener alone");
+    });
+}

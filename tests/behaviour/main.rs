@@ -13,6 +13,7 @@ mod ending;
 mod files;
 mod kernels;
 mod limits;
+mod lingering;
 mod listening;
 mod offload;
 mod operations;

@@ -22,6 +22,7 @@ mod encode;
 mod fake;
 mod headers;
 mod kernel;
+mod linger;
 mod notify;
 mod queues;
 mod refused;
@@ -31,6 +32,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -200,8 +202,12 @@ impl Backend for Uring {
         Ok(Raw(socket.into_raw_fd()))
     }
 
-    fn stream(&self, addr: SocketAddr) -> io::Result<Raw> {
-        Ok(Raw(tcp(addr)?.into_raw_fd()))
+    fn stream(&self, addr: SocketAddr, local: Option<SocketAddr>) -> io::Result<Raw> {
+        let socket = tcp(addr)?;
+        if let Some(local) = local {
+            socket.bind(&local.into())?;
+        }
+        Ok(Raw(socket.into_raw_fd()))
     }
 
     fn local_addr(&self, raw: Raw) -> io::Result<SocketAddr> {
@@ -220,6 +226,14 @@ impl Backend for Uring {
         on_socket(raw, |socket| socket.tcp_nodelay())
     }
 
+    fn set_linger(&self, raw: Raw, linger: Option<Duration>) -> io::Result<()> {
+        on_socket(raw, |socket| linger::set(&socket, raw, linger))
+    }
+
+    fn linger(&self, raw: Raw) -> io::Result<Option<Duration>> {
+        on_socket(raw, |socket| socket.linger())
+    }
+
     fn close(&self, raw: Raw) {
         close_now(raw);
     }
@@ -227,6 +241,7 @@ impl Backend for Uring {
 
 /// Closes a descriptor that the seam handed out, without the ring.
 fn close_now(raw: Raw) {
+    linger::never_wait(raw);
     // SAFETY: the descriptor is ours: the seam gave it out as a number and takes it back here, once.
     drop(unsafe { OwnedFd::from_raw_fd(raw.0) });
 }

@@ -59,7 +59,7 @@ pub(super) fn run(world: &World, rounds: u32) {
         other => panic!("{other:?}"),
     };
     let listener = world.with(|kernel| kernel.listen(addr, 4, false)).unwrap();
-    let client = world.with(|kernel| kernel.socket()).unwrap();
+    let client = world.with(|kernel| kernel.socket(None)).unwrap();
     submit(0, Verb::Connect, client, (&raw mut addr).cast(), 0);
     assert_eq!(next(), 0);
     submit(1, Verb::Accept, listener, std::ptr::null_mut(), 0);

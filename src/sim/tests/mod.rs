@@ -199,7 +199,7 @@ impl Hand {
     /// A socket, and the connect of it.
     #[track_caller]
     pub(super) fn connect(&mut self, addr: &str) -> (i32, u32) {
-        let socket = self.world.with(|kernel| kernel.socket()).unwrap();
+        let socket = self.world.with(|kernel| kernel.socket(None)).unwrap();
         (socket, self.connect_socket(socket, addr))
     }
 

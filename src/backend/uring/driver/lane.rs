@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Driver, Own, Waiting};
 use crate::backend::uring::encode;
 use crate::backend::uring::kernel::KernelRing;
+use crate::backend::uring::linger;
 use crate::backend::uring::notify::Notifier;
 use crate::backend::uring::ring::{Enter, Register, Ring};
 use crate::backend::{
@@ -102,6 +103,7 @@ impl<R: Ring + Send + 'static> Lane for Driver<R> {
     }
 
     fn close(&mut self, raw: Raw) {
+        linger::never_wait(raw);
         self.place(Waiting::Own(Own::Close(raw)));
     }
 

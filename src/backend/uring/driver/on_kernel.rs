@@ -131,7 +131,7 @@ fn bytes_come_back_from_an_echo() {
 fn a_connect_leads_to_an_accept_and_a_vectored_send_to_a_vectored_receive() {
     at_every_level(|uring, lane| {
         let (listening, addr) = listener(uring);
-        let far = uring.stream(addr).unwrap();
+        let far = uring.stream(addr, None).unwrap();
         let mut to = ConnectAddr {
             addr,
             scratch: [0; 4],
@@ -214,7 +214,7 @@ fn a_connection_that_nobody_accepts_is_refused() {
     at_every_level(|uring, lane| {
         let (listening, addr) = listener(uring);
         uring.close(listening);
-        let far = uring.stream(addr).unwrap();
+        let far = uring.stream(addr, None).unwrap();
         let mut to = ConnectAddr {
             addr,
             scratch: [0; 4],
