@@ -19,7 +19,7 @@ use super::{
     Notified, Op, Origin, Raw, Submitted, Tag, Token, Until, Waited,
 };
 use crate::sim::World;
-use crate::sim::errno;
+use crate::sim::errno::{self, error};
 use crate::sim::files;
 use crate::sim::kernel::Kernel;
 use crate::sim::op::{Request, Verb};
@@ -72,39 +72,6 @@ impl SimBackend {
             .enter(body)
             .map_err(io::Error::other)?
             .map_err(error)
-    }
-}
-
-/// The error behind a number of [`errno`].
-fn error(code: i32) -> io::Error {
-    #[cfg(target_os = "linux")]
-    {
-        io::Error::from_raw_os_error(code)
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        // Other systems number their errors differently: the kind is what they share.
-        let kind = match code {
-            errno::ENOENT => io::ErrorKind::NotFound,
-            errno::EACCES => io::ErrorKind::PermissionDenied,
-            errno::EEXIST => io::ErrorKind::AlreadyExists,
-            errno::ENOTDIR => io::ErrorKind::NotADirectory,
-            errno::EISDIR => io::ErrorKind::IsADirectory,
-            errno::EINVAL => io::ErrorKind::InvalidInput,
-            errno::EFBIG => io::ErrorKind::FileTooLarge,
-            errno::ENOSPC => io::ErrorKind::StorageFull,
-            errno::ESPIPE => io::ErrorKind::NotSeekable,
-            errno::EPIPE => io::ErrorKind::BrokenPipe,
-            errno::EADDRINUSE => io::ErrorKind::AddrInUse,
-            errno::EADDRNOTAVAIL => io::ErrorKind::AddrNotAvailable,
-            errno::ECONNRESET => io::ErrorKind::ConnectionReset,
-            errno::ENETUNREACH => io::ErrorKind::NetworkUnreachable,
-            errno::ENOTCONN => io::ErrorKind::NotConnected,
-            errno::ETIMEDOUT => io::ErrorKind::TimedOut,
-            errno::ECONNREFUSED => io::ErrorKind::ConnectionRefused,
-            _ => io::ErrorKind::Other,
-        };
-        io::Error::new(kind, errno::name(code))
     }
 }
 

@@ -69,11 +69,13 @@ pub enum Site {
     Worker,
     /// Whether accepting a connection fails.
     Accept,
+    /// Whether a stream or a listener is said to be ready although it is not.
+    Spurious,
 }
 
 impl Site {
     /// Every site, in the order of their numbers.
-    pub const ALL: [Site; 13] = [
+    pub const ALL: [Site; 14] = [
         Site::NextStep,
         Site::EffectLate,
         Site::RecvSize,
@@ -87,6 +89,7 @@ impl Site {
         Site::ReadyAtFirstPoll,
         Site::Worker,
         Site::Accept,
+        Site::Spurious,
     ];
 
     /// The short name that a replay string and a report use.
@@ -106,6 +109,7 @@ impl Site {
             Site::ReadyAtFirstPoll => "ready",
             Site::Worker => "worker",
             Site::Accept => "accept",
+            Site::Spurious => "spurious",
         }
     }
 

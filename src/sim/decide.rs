@@ -38,6 +38,12 @@ impl Decider {
         std::mem::replace(&mut self.chooser, chooser)
     }
 
+    /// The chooser, if it is one of this type.
+    pub(super) fn chooser_as<C: Chooser>(&mut self) -> Option<&mut C> {
+        let chooser: &mut dyn std::any::Any = &mut *self.chooser;
+        chooser.downcast_mut()
+    }
+
     pub(super) fn choose(
         &mut self,
         site: Site,
@@ -175,7 +181,7 @@ impl Steps<'_> {
         }
     }
 
-    fn text(&self, step: Step) -> String {
+    pub(super) fn text(&self, step: Step) -> String {
         let op = self
             .target(step)
             .map_or(String::new(), |id| self.machine.describe(id));

@@ -1,6 +1,8 @@
 //! The error numbers of the simulated kernel: Linux' own (`include/uapi/asm-generic/errno*.h`), spelt
 //! out here so that the simulation needs no operating system below it.
 
+use std::io;
+
 /// Names and numbers in one place, so that a trace can print what a test compares.
 macro_rules! errors {
     ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
@@ -20,6 +22,7 @@ errors! {
     ENOENT = 2,
     EIO = 5,
     EBADF = 9,
+    EAGAIN = 11,
     EACCES = 13,
     EEXIST = 17,
     ENOTDIR = 20,
@@ -42,4 +45,38 @@ errors! {
     ECONNREFUSED = 111,
     EALREADY = 114,
     ECANCELED = 125,
+}
+
+/// The error behind one of these numbers.
+pub(crate) fn error(code: i32) -> io::Error {
+    #[cfg(target_os = "linux")]
+    {
+        io::Error::from_raw_os_error(code)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        // Other systems number their errors differently: the kind is what they share.
+        let kind = match code {
+            ENOENT => io::ErrorKind::NotFound,
+            EACCES => io::ErrorKind::PermissionDenied,
+            EEXIST => io::ErrorKind::AlreadyExists,
+            ENOTDIR => io::ErrorKind::NotADirectory,
+            EISDIR => io::ErrorKind::IsADirectory,
+            EINVAL => io::ErrorKind::InvalidInput,
+            EFBIG => io::ErrorKind::FileTooLarge,
+            ENOSPC => io::ErrorKind::StorageFull,
+            ESPIPE => io::ErrorKind::NotSeekable,
+            EPIPE => io::ErrorKind::BrokenPipe,
+            EADDRINUSE => io::ErrorKind::AddrInUse,
+            EAGAIN => io::ErrorKind::WouldBlock,
+            EADDRNOTAVAIL => io::ErrorKind::AddrNotAvailable,
+            ECONNRESET => io::ErrorKind::ConnectionReset,
+            ENETUNREACH => io::ErrorKind::NetworkUnreachable,
+            ENOTCONN => io::ErrorKind::NotConnected,
+            ETIMEDOUT => io::ErrorKind::TimedOut,
+            ECONNREFUSED => io::ErrorKind::ConnectionRefused,
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, name(code))
+    }
 }

@@ -10,7 +10,7 @@ use super::errno;
 use super::files::Files;
 use super::handles::{Handles, Object};
 use super::lent::Lent;
-use super::op::{Op, Request, State, Verb};
+use super::op::{NONBLOCK, Op, Request, State, Verb};
 use super::queue::Queue;
 use super::tcp::Tcp;
 use super::trace::{Recorder, TIMEOUT, What};
@@ -504,7 +504,7 @@ impl Kernel {
     }
 
     fn late(&mut self, id: u32) -> bool {
-        self.pick(Rule::Late, id) == Does::Late
+        self.m.ops[id as usize].flags & NONBLOCK == 0 && self.pick(Rule::Late, id) == Does::Late
     }
 
     fn ready_at_first_poll(&mut self, id: u32) -> bool {

@@ -123,6 +123,7 @@ mod clock;
 mod decide;
 pub(crate) mod errno;
 pub(crate) mod files;
+pub mod hand;
 mod handles;
 pub(crate) mod kernel;
 mod lent;
@@ -130,6 +131,7 @@ pub(crate) mod op;
 mod oracles;
 mod pipe;
 mod queue;
+mod ready;
 pub(crate) mod steps;
 mod stream;
 mod tcp;
@@ -142,6 +144,7 @@ pub(crate) mod words;
 mod workers;
 mod world;
 
+pub use hand::Hand;
 pub(crate) use lent::Piece;
 pub use trace::{EventNames, Lane, TraceEvent, What};
 pub use transitions::{

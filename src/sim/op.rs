@@ -58,6 +58,9 @@ impl Verb {
     }
 }
 
+/// Bit of [`Request::flags`] of a receive, a send or an accept: it never waits, and is never late.
+pub(super) const NONBLOCK: u32 = 1 << 31;
+
 /// One operation, as it is submitted.
 #[derive(Clone, Copy)]
 pub(crate) struct Request {

@@ -300,7 +300,7 @@ impl Kernel {
         });
     }
 
-    fn reason(&self, op: &Op) -> &'static str {
+    pub(super) fn reason(&self, op: &Op) -> &'static str {
         match op.verb {
             Verb::Recv => "for bytes, or the end, from its peer",
             Verb::Send => "for its peer to read: the buffer of the stream is full",

@@ -8,6 +8,7 @@ use super::kernel::Kernel;
 use super::op::{Op, Verb};
 use super::pipe::Pipe;
 use super::queue::List;
+use super::ready::Readiness;
 use super::transitions::{Does, Rule};
 
 /// One end of a connection.
@@ -108,6 +109,26 @@ impl Conn {
 
     fn take_error(&mut self, side: usize) -> i32 {
         std::mem::take(&mut self.sides[side].error)
+    }
+
+    /// `tcp_poll` (net/ipv4/tcp.c).
+    pub(super) fn readiness(&self, side: usize, buffer: usize) -> Readiness {
+        let (from, to, side) = (
+            &self.directions[side ^ 1],
+            &self.directions[side],
+            &self.sides[side],
+        );
+        let ended = from.fin && from.pipe.len() == 0 || side.read_shut || side.dead;
+        let sends_no_more = to.fin || side.dead;
+        // `sk_stream_is_writeable`: the space that is left is at least half of what is queued.
+        let space = buffer.saturating_sub(to.pipe.len());
+        Readiness {
+            readable: from.pipe.len() > 0 || ended,
+            writable: sends_no_more || space > 0 && space >= to.pipe.len() / 2,
+            ended,
+            hung_up: ended && sends_no_more,
+            failed: side.error != 0,
+        }
     }
 }
 

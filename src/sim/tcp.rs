@@ -195,6 +195,10 @@ impl Tcp {
         }
     }
 
+    pub(super) fn has_connections(&self, listener: u32) -> bool {
+        !self.listeners[listener as usize].queue.is_empty()
+    }
+
     pub(super) fn listener_name(&self, listener: u32) -> String {
         format!("listener {}", self.listeners[listener as usize].addr)
     }

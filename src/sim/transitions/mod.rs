@@ -18,6 +18,7 @@
 mod connections;
 mod files;
 mod personality;
+mod readiness;
 mod steps;
 mod streams;
 
@@ -283,6 +284,7 @@ pub(super) enum Rule {
     SyncError,
     Read,
     Write,
+    Spurious,
 }
 
 impl Rule {
@@ -293,7 +295,7 @@ impl Rule {
 }
 
 /// Every transition.
-pub(super) static TABLE: [(Rule, &Transition); 20] = [
+pub(super) static TABLE: [(Rule, &Transition); 21] = [
     (Rule::Complete, &steps::COMPLETE),
     (Rule::Ready, &steps::READY),
     (Rule::Late, &steps::LATE),
@@ -314,6 +316,7 @@ pub(super) static TABLE: [(Rule, &Transition); 20] = [
     (Rule::SyncError, &files::SYNC_ERROR),
     (Rule::Read, &files::READ),
     (Rule::Write, &files::WRITE),
+    (Rule::Spurious, &readiness::SPURIOUS),
 ];
 
 const _: () = {
