@@ -197,6 +197,7 @@ fn freedom(site: Site) -> &'static str {
         Site::Accept | Site::FileError => "no, each error",
         Site::ReadyAtFirstPoll => "ready at first poll or not",
         Site::Worker => "which handler goes on where one may give way",
+        Site::Spurious => "ready only if it is, or spuriously",
     }
 }
 

@@ -4,6 +4,9 @@
 //! proactor nor operating system. Never kinder than a real kernel, never crueller than one; where it
 //! still differs stands [at the end](#divergence-from-real-kernels).
 //!
+//! Whoever wants to see it at work holds it in the hand: [`Hand`] makes one step at a time, decided by
+//! its holder, without a proactor.
+//!
 //! # The model
 //!
 //! An operation *has its effect* (bytes move, a connection is made, an error is taken), at once or later,
@@ -57,6 +60,10 @@
 //!   receives are at the end, sends give EPIPE, shutdown ENOTCONN.
 //! - **File errors** (`file`). Opening: EMFILE. Reading and syncing: EIO. Writing: EIO, ENOSPC. (*open(2)*, *read(2)*,
 //!   *fsync(2)*, *write(2)*.)
+//! - **Spurious readiness** (`spurious`). Only in the [readiness face](Hand::wait): a stream or listener is said to be
+//!   readable, and a try finds nothing. *select(2)*, BUGS: what arrived is discarded on examination; *accept(2)*, NOTES: the
+//!   connection is gone before it is accepted. Whether a stream is writable is no choice: at least a third of its
+//!   buffer is free (`sk_stream_is_writeable`).
 //! - **Workers** (`worker`). With several, which handler goes on where one may give way: at each library
 //!   call that others can tell apart (`switch`). A real worker may be preempted anywhere.
 //! - **Ready at first poll** (`ready`). Only where the submitter can take it. A kernel may complete inside

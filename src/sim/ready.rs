@@ -75,7 +75,7 @@ impl Kernel {
         match self.m.handles.object(raw) {
             Object::Closed => Readiness::default(),
             // `tcp_poll` in state TCP_CLOSE: writable, and hung up. While it connects: nothing.
-            Object::Socket { connecting } => Readiness {
+            Object::Socket { connecting, .. } => Readiness {
                 writable: !connecting,
                 hung_up: !connecting,
                 ..Readiness::default()

@@ -221,7 +221,7 @@ impl Hand {
     ///
     /// As socket(2): all numbers are taken.
     pub fn socket(&mut self) -> io::Result<Stream> {
-        self.kernel.socket().map(Stream).map_err(errno::error)
+        self.kernel.socket(None).map(Stream).map_err(errno::error)
     }
 
     /// Where an object is bound.
