@@ -170,6 +170,9 @@ impl Local {
         }
         let enough = self.handlers_run.get().saturating_add(goal.handlers);
         self.enough.set(enough);
+        // A simulated kernel hands out one completion at a time, so a whole turn would stand between any two.
+        let steps =
+            self.is_virtual.get() && goal.wait != Until::Now && self.crew.borrow().is_none();
         // A poll ends although handlers keep coming: it runs what is ready when it begins, and takes
         // from the kernel as many completions as there were operations under way, at most.
         let mut share = None;
@@ -203,6 +206,9 @@ impl Local {
             if goal.main && self.main_ready.get() {
                 return Ok(Paused::Goal);
             }
+            if steps && !is_watched && self.step_by_step(enough, &goal) {
+                continue;
+            }
             let polls = goal.wait == Until::Now && goal.alone;
             if polls && share.is_none() {
                 share = Some(self.in_flight());
@@ -217,6 +223,27 @@ impl Local {
                 });
             }
         }
+    }
+
+    /// Takes one completion after the other from a simulated kernel, as long as nothing but their handlers
+    /// is to be run. False: the kernel has none.
+    #[inline]
+    fn step_by_step(&self, enough: usize, goal: &Goal) -> bool {
+        while self.ready.borrow().is_empty()
+            && !self.home.has_mail()
+            && !(goal.main && self.main_ready.get())
+            && self.pause(enough).is_none()
+        {
+            self.ready_budget.set(READY_BUDGET);
+            let mut lane = self.lane.borrow_mut();
+            let Some(completion) = lane.as_mut().and_then(|lane| lane.next(goal.wait)) else {
+                return false;
+            };
+            drop(lane);
+            self.begin_turn();
+            self.dispatch(completion);
+        }
+        true
     }
 
     fn in_flight(&self) -> usize {

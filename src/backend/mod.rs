@@ -435,6 +435,13 @@ pub(crate) trait Lane: Send {
     /// Collects a batch of completions behind what `batch` holds. An error ends the worker.
     fn wait(&mut self, batch: &mut Vec<Completion>, until: Until) -> io::Result<Waited>;
 
+    /// What a wait would do, if that is to hand out one completion and nothing else (a simulation). None:
+    /// a wait will tell.
+    fn next(&mut self, until: Until) -> Option<Completion> {
+        let _ = until;
+        None
+    }
+
     /// Closes an object. See the contract above.
     fn close(&mut self, raw: Raw);
 

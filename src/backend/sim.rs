@@ -263,6 +263,29 @@ impl Lane for SimLane {
         }
     }
 
+    fn next(&mut self, until: Until) -> Option<Completion> {
+        let until = match until {
+            Until::Now => return None,
+            Until::Event => Till::Event,
+            Until::Time(time) => Till::Time(time),
+        };
+        if self.bell.rung.load(Ordering::Relaxed) || self.world.has_inbox() {
+            return None;
+        }
+        let step = |kernel: &mut Kernel| match kernel.in_flight() {
+            0 => Stepped::Nothing,
+            // If it brings nothing, nor will the one that a wait makes.
+            _ => kernel.step(until),
+        };
+        match self.world.enter(step) {
+            Ok(Stepped::Completion(token, result)) => Some(Completion {
+                token: Token(token),
+                result,
+            }),
+            _ => None,
+        }
+    }
+
     fn close(&mut self, raw: Raw) {
         self.world.close(raw.0);
     }

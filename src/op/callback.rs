@@ -23,7 +23,7 @@ where
             let cancel = Cancel::of_slot(local.home, slot);
             let both = Both { kind, handler };
             both.into_slot(slot, vtable, |kind| {
-                local.start_quickly(slot, kind);
+                local.start_quickly(slot, kind, false);
             });
             cancel
         }
@@ -184,15 +184,6 @@ pub(crate) const fn stop_external<K: Kind, P: Send>()
     if K::EXTERNAL { Some(ask::<K, P>) } else { None }
 }
 
-/// The completion is an event of its own, if anybody asks.
-#[cold]
-#[inline(never)]
-fn begin(local: &Local, slot: &Slot) {
-    if slot.is(special::EVENT) {
-        local.begin_step(slot.origin.event.get());
-    }
-}
-
 struct Callback<K, H>(std::marker::PhantomData<(K, H)>);
 
 impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
@@ -236,8 +227,8 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Callback<K, H> {
         // SAFETY: as above; the slot is given back empty.
         let Both { kind, handler } = unsafe { slot.take::<Both<K, H>>() };
         let stop = slot.stop.get();
-        if slot.special.get() != 0 {
-            begin(local, slot);
+        if slot.is(special::EVENT) {
+            local.begin_step(slot.origin.event.get());
         }
         local.release::<K>(slot);
         local.handlers_run.set(local.handlers_run.get() + 1);

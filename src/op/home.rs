@@ -600,10 +600,13 @@ impl Local {
     /// At most so many operations may be in flight.
     pub(crate) fn set_limit(&self, limit: u32) {
         self.limit.set(limit);
-        // What starts quickly goes to the lane by its own type. (A simulated kernel wants to know more.)
+        // What starts quickly goes to a native lane by its own type, or to that of a simulated kernel, unless
+        // others may go on before it starts.
         let lane = self.lane.borrow();
-        let is_native = lane.as_ref().is_some_and(|lane| lane.is_native());
-        self.slots.set_room(if is_native { limit } else { 0 });
+        let quickly = lane
+            .as_ref()
+            .is_some_and(|lane| lane.is_native() || lane.is_virtual() && !lane.overlaps());
+        self.slots.set_room(if quickly { limit } else { 0 });
     }
 
     /// This worker, for others to reach.
@@ -780,8 +783,8 @@ impl Local {
     /// object's operations (the last of a closed object takes the descriptor along).
     #[inline(always)]
     pub(crate) fn detach(&self, slot: &'static Slot) {
-        if slot.special.get() != 0 {
-            self.detach_special(slot);
+        if slot.is(special::DEADLINE) {
+            self.disarm(slot);
         }
         if let Some(object) = slot.object.take()
             && object.end()
@@ -791,10 +794,8 @@ impl Local {
     }
 
     #[inline(never)]
-    fn detach_special(&self, slot: &'static Slot) {
-        if slot.is(special::DEADLINE)
-            && let Some(lane) = self.lane.borrow_mut().as_mut()
-        {
+    fn disarm(&self, slot: &'static Slot) {
+        if let Some(lane) = self.lane.borrow_mut().as_mut() {
             lane.disarm(slot.deadline_token());
         }
     }

@@ -75,7 +75,10 @@ impl<K: Kind + 'static> InFlight<K> {
                 unsafe {
                     slot.put(kind);
                     slot.vtable.set(Awaited::<K>::VTABLE);
-                    local.start_quickly(slot, &mut *slot.get::<K>());
+                    let may_be_ready = true;
+                    if local.start_quickly(slot, &mut *slot.get::<K>(), may_be_ready) {
+                        was_ready(local, slot);
+                    }
                 }
                 InFlight {
                     home,
@@ -115,18 +118,25 @@ fn start_otherwise<K: Kind + 'static>(
         delivery.put(output);
         return Place::Elsewhere(Box::new(away));
     };
-    let budget = local.ready_budget.get();
     // SAFETY: as in `InFlight::start`.
     let is_ready = unsafe {
         slot.put(kind);
         slot.vtable.set(Awaited::<K>::VTABLE);
-        local.start(slot, &mut *slot.get::<K>(), terms, budget > 0)
+        local.start(slot, &mut *slot.get::<K>(), terms, true)
     };
     if is_ready {
-        local.ready_budget.set(budget.saturating_sub(1));
-        local.detach(slot);
+        was_ready(local, slot);
     }
     Place::Here(slot)
+}
+
+/// It was done as soon as it was started.
+#[cold]
+#[inline(never)]
+fn was_ready(local: &Local, slot: &'static Slot) {
+    let budget = local.ready_budget.get();
+    local.ready_budget.set(budget.saturating_sub(1));
+    local.detach(slot);
 }
 
 impl<K: Kind> InFlight<K> {

@@ -2,10 +2,10 @@
 //! a composed operation.
 //!
 //! There are two ways in. The quick one is for what is frequent: the caller runs on the worker that the
-//! object is at home on, the lane is native (a real kernel's), a slot is free, and no timeout is to be armed.
-//! [`quick`] finds that out with a handful of comparisons, and what follows is straight code in the
-//! caller's own function, as long as the operation fits into registers. All else goes the other way,
-//! out of line.
+//! object is at home on, the lane is native (a real kernel's) or that of the only worker of a simulated
+//! kernel, a slot is free, and no timeout is to be armed. [`quick`] finds that out with a handful of
+//! comparisons, and what follows is straight code in the caller's own function, as long as the operation
+//! fits into registers. All else goes the other way, out of line.
 
 use std::panic::Location;
 
@@ -74,10 +74,16 @@ impl Local {
         Some(slot)
     }
 
-    /// Starts the operation whose payload and vtable are in the slot that [`quick`] found.
+    /// Starts the operation whose payload and vtable are in the slot that [`quick`] found. True: it is
+    /// done already, with its result in the slot (only if `may_be_ready`).
     #[inline(always)]
-    pub(super) fn start_quickly<K: Steps>(&self, slot: &'static Slot, kind: &mut K) {
-        self.activate(slot, kind, Way::Quick);
+    pub(super) fn start_quickly<K: Steps>(
+        &self,
+        slot: &'static Slot,
+        kind: &mut K,
+        may_be_ready: bool,
+    ) -> bool {
+        self.activate(slot, kind, Way::Quick { may_be_ready })
     }
 
     /// Starts the operation whose payload and vtable are in the slot. True: it is done already, with
@@ -169,16 +175,16 @@ impl Local {
             kind.arm(self, slot.token());
             return false;
         }
-        match way {
-            Way::Quick => {
+        let submitted = match way {
+            Way::Quick { .. } if !self.is_virtual.get() => {
                 self.submit_quickly(slot, op);
                 return false;
             }
-            Way::Other { may_be_ready } => slot.origin.may_be_ready.set(may_be_ready),
-            Way::Next => slot.origin.may_be_ready.set(false),
-        }
-        slot.origin.writable.set(writable);
-        match self.submit(slot) {
+            Way::Quick { may_be_ready } => self.submit_named(slot, writable, may_be_ready),
+            Way::Other { may_be_ready } => self.submit_with(slot, writable, may_be_ready),
+            Way::Next => self.submit_with(slot, writable, false),
+        };
+        match submitted {
             Submitted::Pending => false,
             Submitted::Ready(result) => {
                 slot.set_life(life::DONE);
@@ -202,7 +208,24 @@ impl Local {
         }
     }
 
+    /// Names the slot's operation and hands it to the lane of a simulated kernel.
+    #[inline(never)]
+    fn submit_named(&self, slot: &'static Slot, writable: bool, may_be_ready: bool) -> Submitted {
+        self.name(slot, slot.origin.location.get());
+        self.submit_with(slot, writable, may_be_ready)
+    }
+
+    /// Hands the slot's activation to the lane, with what a simulated one wants to know of it.
+    #[inline]
+    fn submit_with(&self, slot: &'static Slot, writable: bool, may_be_ready: bool) -> Submitted {
+        slot.origin.writable.set(writable);
+        let may_be_ready = may_be_ready && self.ready_budget.get() > 0;
+        slot.origin.may_be_ready.set(may_be_ready);
+        self.submit(slot)
+    }
+
     /// Hands the slot's activation to the lane.
+    #[inline]
     pub(super) fn submit(&self, slot: &'static Slot) -> Submitted {
         let mut lane = self.lane.borrow_mut();
         let Some(lane) = lane.as_mut() else {
@@ -246,6 +269,10 @@ impl Local {
     #[inline(never)]
     pub(crate) fn complete_later(&self, slot: &'static Slot, result: i32) {
         slot.set_life(life::PENDING);
+        // In a simulation what started quickly gets its name from the way to the lane, which it never came to.
+        if self.is_virtual.get() && !slot.is(special::EVENT) {
+            self.name(slot, slot.origin.location.get());
+        }
         self.ready
             .borrow_mut()
             .push_back(Ready::Complete(Completion {
@@ -313,8 +340,11 @@ impl Local {
 /// Which way an activation came.
 #[derive(Clone, Copy)]
 enum Way {
-    /// The real kernel, which asks nothing of where an operation came from.
-    Quick,
+    /// What [`quick`] found: a real kernel asks nothing of where an operation came from, and nothing is
+    /// ready; in a simulation it is yet to be named.
+    Quick {
+        may_be_ready: bool,
+    },
     Other {
         may_be_ready: bool,
     },

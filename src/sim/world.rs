@@ -171,11 +171,17 @@ impl World {
         }
     }
 
+    /// Whether other threads have closed something.
+    #[inline]
+    pub(crate) fn has_inbox(&self) -> bool {
+        self.0.inbox_full.load(Ordering::Acquire)
+    }
+
     /// Closes what other threads have closed.
     #[inline]
     pub(crate) fn empty_inbox(&self) {
         // On another thread it stays for the owner.
-        if self.0.inbox_full.load(Ordering::Acquire) && self.enter(|_| ()).is_ok() {
+        if self.has_inbox() && self.enter(|_| ()).is_ok() {
             let mut inbox = self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner);
             self.0.inbox_full.store(false, Ordering::Relaxed);
             for raw in inbox.drain(..) {
