@@ -226,11 +226,12 @@ impl Local {
     }
 
     /// Takes one completion after the other from a simulated kernel, as long as nothing but their handlers
-    /// is to be run. False: the kernel has none.
+    /// is to be run. False: the kernel is to be asked in the ordinary way.
     #[inline]
     fn step_by_step(&self, enough: usize, goal: &Goal) -> bool {
+        let mut stepped = false;
         while self.ready.borrow().is_empty()
-            && !self.home.has_mail()
+            && !self.home.is_rung()
             && !(goal.main && self.main_ready.get())
             && self.pause(enough).is_none()
         {
@@ -242,8 +243,9 @@ impl Local {
             drop(lane);
             self.begin_turn();
             self.dispatch(completion);
+            stepped = true;
         }
-        true
+        stepped
     }
 
     fn in_flight(&self) -> usize {

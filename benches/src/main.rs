@@ -23,6 +23,8 @@ mod sim;
 mod strands;
 #[cfg(target_os = "linux")]
 mod table;
+#[cfg(target_os = "linux")]
+mod turmoil;
 
 #[cfg(target_os = "linux")]
 #[global_allocator]
@@ -36,6 +38,8 @@ proactor-benches [table] [--quick]
     Exit code 1: something is over its bar.
 proactor-benches locks [--quick]
     The last of them alone: proactor::sync beside std.
+proactor-benches turmoil [--quick]
+    The simulated kernel beside turmoil.
 proactor-benches strands [--quick]
     Strands beside Asio's (g++ and libasio-dev are wanted) and beside a queue under a lock.
 proactor-benches profile hand|callback|async|tokio|2-workers [CONNECTIONS] [ROWS]
@@ -79,6 +83,8 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
         ["--quick"] | ["table", "--quick"] => return Ok(table::print(Size::Quick)?),
         ["locks"] => return Ok(locks::print(Size::Full, callgrind::installed())?),
         ["locks", "--quick"] => return Ok(locks::print(Size::Quick, callgrind::installed())?),
+        ["turmoil"] => return turmoil::print(Size::Full),
+        ["turmoil", "--quick"] => return turmoil::print(Size::Quick),
         ["strands"] => return Ok(strands::print(Size::Full)?),
         ["strands", "--quick"] => return Ok(strands::print(Size::Quick)?),
         ["profile", subject, rest @ ..] if rest.len() <= 2 => {

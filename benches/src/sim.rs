@@ -49,9 +49,11 @@ impl Mode {
 
 /// Runs `messages` (or executions) in all and ends the process.
 pub fn run(mode: Mode, connections: usize, messages: u64) -> Result<(), Box<dyn Error>> {
-    let chooser: Box<dyn Chooser> = match mode {
-        Mode::Kind => Box::new(Kind),
-        Mode::Random => Box::new(Dice(0x9e37_79b9_7f4a_7c15)),
+    match mode {
+        Mode::Kind | Mode::Random => {
+            let completions = echo(mode, connections, messages, meter::start)?;
+            meter::done(completions)
+        }
         Mode::Framed => {
             meter::start();
             let summary = Checker::new()
@@ -59,7 +61,7 @@ pub fn run(mode: Mode, connections: usize, messages: u64) -> Result<(), Box<dyn 
                 .threads(1)
                 .run(framed)
                 .map_err(|failure| failure.to_string())?;
-            meter::done(summary.executions());
+            meter::done(summary.executions())
         }
         Mode::Counter => {
             meter::start();
@@ -71,8 +73,21 @@ pub fn run(mode: Mode, connections: usize, messages: u64) -> Result<(), Box<dyn 
                 .threads(1)
                 .run(counter)
                 .map_err(|failure| failure.to_string())?;
-            meter::done(summary.executions());
+            meter::done(summary.executions())
         }
+    }
+}
+
+/// Echo pairs; how many completions that were. `start` is called when everything is ready to run.
+pub fn echo(
+    mode: Mode,
+    connections: usize,
+    messages: u64,
+    start: impl FnOnce(),
+) -> Result<u64, Box<dyn Error>> {
+    let chooser: Box<dyn Chooser> = match mode {
+        Mode::Random => Box::new(Dice(0x9e37_79b9_7f4a_7c15)),
+        _ => Box::new(Kind),
     };
     // A benchmark is long on purpose.
     let config = Config {
@@ -98,12 +113,12 @@ pub fn run(mode: Mode, connections: usize, messages: u64) -> Result<(), Box<dyn 
             client.send(buffer);
         });
     }
-    meter::start();
+    start();
     proactor.run()?;
     if let Some(violation) = world.violation() {
         return Err(violation.to_string().into());
     }
-    meter::done(world.completions())
+    Ok(world.completions())
 }
 
 /// A short transfer is sent on from where it stopped; a connection ends at its end of file.
@@ -286,9 +301,12 @@ pub fn print(size: Size, valgrind: bool) -> io::Result<bool> {
     for (mode, connections) in [
         (Mode::Kind, 1),
         (Mode::Kind, 64),
-        (Mode::Kind, 1000),
+        (Mode::Kind, 1_000),
+        (Mode::Kind, 10_000),
+        (Mode::Random, 1),
         (Mode::Random, 64),
-        (Mode::Random, 1000),
+        (Mode::Random, 1_000),
+        (Mode::Random, 10_000),
     ] {
         let args = |messages: u64| {
             [

@@ -461,6 +461,12 @@ impl Home {
         self.sleeper.falls_asleep()
     }
 
+    /// Somebody has left something since [`is_awake`](Home::is_awake).
+    #[inline]
+    pub(crate) fn is_rung(&self) -> bool {
+        self.sleeper.is_rung()
+    }
+
     /// The worker waits no longer, or did not: it looks at its mail next.
     #[inline]
     pub(crate) fn is_awake(&self) {

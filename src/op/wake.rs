@@ -37,6 +37,12 @@ impl Sleeper {
         before != Err(RUNG) || !ord::LOOKS_BEFORE_SLEEP
     }
 
+    /// Whether it was rung since [`Sleeper::is_awake`]: for a worker that need not sleep.
+    #[inline]
+    pub(crate) fn is_rung(&self) -> bool {
+        self.0.load(ord::RELAXED) == RUNG
+    }
+
     /// The worker does not sleep (any longer), and will now look what was left for it.
     #[inline]
     pub(crate) fn is_awake(&self) {
