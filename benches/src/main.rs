@@ -14,6 +14,8 @@ mod locks;
 #[cfg(target_os = "linux")]
 mod meter;
 #[cfg(target_os = "linux")]
+mod pairs;
+#[cfg(target_os = "linux")]
 mod profile;
 #[cfg(target_os = "linux")]
 mod servers;
@@ -47,7 +49,7 @@ proactor-benches profile kind|random [CONNECTIONS] [ROWS]
     Where the instructions of one request, or of one simulated completion, go.
 proactor-benches serve SERVER CONNECTIONS REQUESTS
 proactor-benches client ADDRESS CONNECTIONS REQUESTS
-proactor-benches simulate kind|random|framed|counter CONNECTIONS MESSAGES
+proactor-benches simulate kind|random|idle|framed|counter CONNECTIONS MESSAGES
 proactor-benches use mutex|std-mutex|read|std-read|add|std-add|nothing TIMES
     The parts that the others run.";
 

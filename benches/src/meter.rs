@@ -10,6 +10,7 @@ use std::time::Duration;
 
 static LEFT: AtomicU64 = AtomicU64::new(u64::MAX);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static ALLOCATED: AtomicU64 = AtomicU64::new(0);
 static STARTED: AtomicU64 = AtomicU64::new(0);
 
 /// The system's allocator, counted.
@@ -19,20 +20,29 @@ pub struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);
+        ALLOCATED.fetch_add(layout.size() as u64, Relaxed);
         // SAFETY: the caller's promise is System's.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size() as u64, Relaxed);
         // SAFETY: the caller's promise is System's.
         unsafe { System.dealloc(ptr, layout) }
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);
+        ALLOCATED.fetch_add(size as u64, Relaxed);
+        ALLOCATED.fetch_sub(layout.size() as u64, Relaxed);
         // SAFETY: the caller's promise is System's.
         unsafe { System.realloc(ptr, layout, size) }
     }
+}
+
+/// How many bytes are allocated now.
+pub fn allocated() -> u64 {
+    ALLOCATED.load(Relaxed)
 }
 
 /// User and system time of this process so far.
