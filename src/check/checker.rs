@@ -220,6 +220,16 @@ impl Checker {
         self.check(&model, wishes)
     }
 
+    /// Checks a [`Program`](super::program::Program) of a few threads.
+    ///
+    /// # Errors
+    ///
+    /// As of [`run`](Checker::run).
+    pub fn run_program(self, program: super::program::Program) -> Result<Summary, Box<Failure>> {
+        let wishes = Wishes::read().map_err(|why| Failure::refused(self.name.as_deref(), &why))?;
+        self.check(&program, wishes)
+    }
+
     /// Everything, for any subject and any wishes.
     pub(crate) fn check<S: Subject>(
         mut self,

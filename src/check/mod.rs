@@ -79,24 +79,33 @@ mod bounded;
 mod campaign;
 mod checker;
 mod crew;
+mod dice;
 mod env;
 mod execution;
 mod failure;
+#[cfg(test)]
+mod known;
 mod lanes;
 #[cfg(test)]
 mod models;
 mod panics;
+mod pct;
+mod pos;
+pub mod program;
 mod random;
 mod replay;
 mod report;
+mod scheduled;
 mod shrink;
 mod sim;
 mod story;
 mod summary;
+mod surw;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod toys;
+mod walk;
 
 pub use checker::Checker;
 pub use failure::{Failure, FailureKind};

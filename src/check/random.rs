@@ -84,6 +84,20 @@ impl Random {
         }
     }
 
+    /// Writes down a choice that somebody else has made.
+    #[inline]
+    pub(crate) fn record(&mut self, site: Site, choice: usize) -> usize {
+        let here = self.position;
+        self.position += 1;
+        if choice != 0 {
+            self.deviations.push(Deviation {
+                position: here,
+                alternative: choice as u32,
+            });
+        }
+        self.tally.count(site, choice)
+    }
+
     /// Where the execution deviated.
     pub(crate) fn deviations(&self) -> &[Deviation] {
         &self.deviations
@@ -113,7 +127,7 @@ impl Chooser for Random {
 
 /// Maps 64 random bits to `0..count`, by their top. Uneven by less than `count` / 2^32.
 #[inline]
-fn below(bits: u64, count: usize) -> usize {
+pub(crate) fn below(bits: u64, count: usize) -> usize {
     ((u128::from(bits) * count as u128) >> 64) as usize
 }
 

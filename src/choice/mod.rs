@@ -147,6 +147,29 @@ pub trait Alternatives {
 
     /// The event that goes first under this alternative ([`Site::NextStep`] and [`Site::Worker`] only).
     fn event(&self, index: usize) -> Option<EventId>;
+
+    /// The event whose handler submitted that one: steps of which each is the first thing that the
+    /// handler of the one before submitted are a *chain*, what a thread is elsewhere.
+    fn cause(&self, _index: usize) -> Option<EventId> {
+        None
+    }
+
+    /// The object that the step acts upon, and whether it changes it. Strategies that prefer to swap
+    /// steps on one object read it; nothing is concluded from it. `None`: unknown, or several.
+    fn object(&self, _index: usize) -> Option<(u64, bool)> {
+        None
+    }
+
+    /// Whether two of the steps, done in one order, may come to something else than in the other. True
+    /// where that is not known.
+    fn races(&self, one: usize, two: usize) -> bool {
+        match (self.object(one), self.object(two)) {
+            (Some((one, writes)), Some((two, overwrites))) => {
+                one == two && (writes || overwrites)
+            }
+            _ => true,
+        }
+    }
 }
 
 /// Somebody who decides what the simulated kernel does next.
@@ -166,6 +189,19 @@ pub trait Chooser: std::any::Any + Send {
     fn is_kind(&self) -> bool {
         false
     }
+
+    /// True if the chooser wants to hear of every step, also of those that nothing could come before
+    /// ([`Chooser::only`]), and of what each touches ([`Chooser::touches`]).
+    fn follows(&self) -> bool {
+        false
+    }
+
+    /// A step is made that was the only one enabled. Told only to who [`follows`](Chooser::follows).
+    fn only(&mut self, _site: Site, _key: Key, _alternatives: &dyn Alternatives) {}
+
+    /// The step that is under way reads an object, or changes it. Told only to who
+    /// [`follows`](Chooser::follows).
+    fn touches(&mut self, _object: u64, _write: bool) {}
 }
 
 /// Always alternative 0: nothing fails, nothing is short, first come, first served.
