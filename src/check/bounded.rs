@@ -383,6 +383,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::super::campaign::{Cut, Done, Found, LevelDone, Plan, search};
+    use super::super::portfolio::Strategy;
     use super::super::toys::{Program, Toy, faults, orders};
     use crate::sim::Invariant;
 
@@ -391,6 +392,7 @@ mod tests {
             executions: u64::MAX,
             deviations,
             random: false,
+            strategy: Strategy::Random,
             seed: 0,
             threads,
             deadline: None,

@@ -10,7 +10,9 @@ use std::time::Instant;
 use super::bounded::{Lost, Records, Scripted, Tree};
 use super::crew::Crew;
 use super::execution::{Fault, Script, Subject, Tally};
-use super::random::{Random, seed_of};
+use super::portfolio::{Portfolio, Strategy};
+use super::random::seed_of;
+use super::scheduled::{Known, Learner};
 use crate::choice::{Alternatives, Chooser, Key, Site};
 
 /// How much of a budget of executions the bounded search may take if random ones come after it.
@@ -24,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) deviations: usize,
     /// Whether random executions follow.
     pub(crate) random: bool,
+    /// How they are drawn.
+    pub(crate) strategy: Strategy,
     pub(crate) seed: u64,
     pub(crate) threads: usize,
     pub(crate) deadline: Option<Instant>,
@@ -236,13 +240,14 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
 
 fn random<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -> Option<Found> {
     let run = plan.executions - done.executions();
+    let known = learn(subject, plan.seed);
     let haul = crew.each(
         run,
-        || Worker::<S, Random>::new(subject),
+        || Worker::<S, Portfolio>::new(subject),
         |worker, range| {
             for index in range {
                 let seed = seed_of(plan.seed, index);
-                worker.chooser().begin(seed);
+                worker.chooser().begin(plan.strategy, &known, index, seed);
                 if let Some(fault) = worker.run(subject, seed) {
                     let deviations = worker.chooser().deviations().to_vec();
                     return (Some((index, Script { seed, deviations }, fault)), true);
@@ -250,7 +255,7 @@ fn random<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) ->
             }
             (None, false)
         },
-        |mut worker| std::mem::take(&mut worker.chooser().tally),
+        |mut worker| worker.chooser().tally(),
     );
     haul.kept.iter().for_each(|tally| done.tally.add(tally));
     if let Some(Some((index, script, fault))) = haul.chunks.into_iter().last() {
@@ -267,6 +272,13 @@ fn random<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) ->
         done.cut.get_or_insert(Cut::Time);
     }
     None
+}
+
+/// What the kind execution tells the strategies.
+fn learn<S: Subject>(subject: &S, seed: u64) -> Known {
+    let mut bench = subject.bench();
+    let (_, learner) = subject.run(&mut bench, Box::<Learner>::default(), seed);
+    learner.known()
 }
 
 /// Always kind, and writes down what it was asked.

@@ -7,6 +7,7 @@ use super::env::Wishes;
 use super::execution::{Fault, Script, Subject};
 use super::failure::{Failure, FailureKind};
 use super::panics;
+use super::portfolio::Strategy;
 use super::replay::{Fate, Keyed, Naming, Replay};
 use super::report::{Case, report};
 use super::shrink::shrink;
@@ -35,6 +36,7 @@ pub struct Checker {
     executions: u64,
     deviations: usize,
     random: bool,
+    strategy: Strategy,
     seed: u64,
     threads: Option<usize>,
     time: Option<Duration>,
@@ -59,6 +61,7 @@ impl Checker {
             executions: 10_000,
             deviations: 2,
             random: true,
+            strategy: Strategy::Portfolio,
             seed: 0,
             threads: None,
             time: None,
@@ -100,6 +103,12 @@ impl Checker {
     /// Whether random executions follow the bounded search. They do unless told otherwise.
     pub fn random(mut self, random: bool) -> Checker {
         self.random = random;
+        self
+    }
+
+    /// How random executions are drawn: by turns under each strategy, unless told otherwise.
+    pub fn strategy(mut self, strategy: Strategy) -> Checker {
+        self.strategy = strategy;
         self
     }
 
@@ -273,6 +282,7 @@ impl Checker {
         }
         self.seed = wishes.seed.unwrap_or(self.seed);
         self.executions = wishes.executions.unwrap_or(self.executions);
+        self.strategy = wishes.strategy.unwrap_or(self.strategy);
         if let Some(bound) = wishes.deviations {
             self.deviations = usize::try_from(bound).unwrap_or(usize::MAX);
         }
@@ -309,6 +319,7 @@ impl Checker {
             executions: self.executions,
             deviations: self.deviations,
             random: self.random,
+            strategy: self.strategy,
             seed: self.seed,
             threads: self.threads.unwrap_or_else(cores),
             deadline: self.time.map(|time| Instant::now() + time),
@@ -332,6 +343,7 @@ impl Checker {
             done,
             bound: self.deviations,
             seed: self.seed,
+            strategy: self.strategy,
             workers: self.workers,
             replayed,
         }

@@ -1,6 +1,7 @@
 //! The environment variables that a check listens to.
 //! They are listed in the documentation of [`super`].
 
+use super::portfolio::Strategy;
 use super::replay::Replay;
 
 /// What the variables say.
@@ -12,6 +13,7 @@ pub(crate) struct Wishes {
     pub(crate) deviations: Option<u64>,
     pub(crate) threads: Option<u64>,
     pub(crate) seconds: Option<u64>,
+    pub(crate) strategy: Option<Strategy>,
 }
 
 impl Wishes {
@@ -47,6 +49,13 @@ impl Wishes {
                 )
             })?),
         };
+        let strategy = match variable("PROACTOR_STRATEGY") {
+            None => None,
+            Some(name) => Some(Strategy::from_name(name.trim()).ok_or_else(|| {
+                let names = Strategy::ALL.map(Strategy::name).join(", ");
+                format!("PROACTOR_STRATEGY={name} is no strategy: one of {names}, or unset it")
+            })?),
+        };
         Ok(Wishes {
             replay,
             seed: number("PROACTOR_SEED", 0)?,
@@ -54,6 +63,7 @@ impl Wishes {
             deviations: number("PROACTOR_DEVIATIONS", 0)?,
             threads: number("PROACTOR_THREADS", 1)?,
             seconds: number("PROACTOR_SECONDS", 1)?,
+            strategy,
         })
     }
 }
@@ -89,6 +99,7 @@ mod tests {
             ("PROACTOR_DEVIATIONS", "0"),
             ("PROACTOR_THREADS", "2"),
             ("PROACTOR_SECONDS", ""),
+            ("PROACTOR_STRATEGY", "pos"),
         ]);
         let replay = Replay {
             name: None,
@@ -105,6 +116,7 @@ mod tests {
                 deviations: Some(0),
                 threads: Some(2),
                 seconds: None,
+                strategy: Some(Strategy::Pos),
             })
         );
     }
@@ -129,6 +141,11 @@ mod tests {
                 "PROACTOR_REPLAY can't be read at character 3, `x256pp`",
             ),
             ("PROACTOR_REPLAY", "1;x256pp", "Copy the whole line"),
+            (
+                "PROACTOR_STRATEGY",
+                "best",
+                "PROACTOR_STRATEGY=best is no strategy: one of portfolio, random, pct, pos, surw, walk",
+            ),
         ] {
             let error = parse(&[(name, value)]).expect_err(name);
             assert!(error.contains(said), "{error}");

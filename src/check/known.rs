@@ -301,7 +301,11 @@ fn strategies_find_what_they_are_known_to_find_as_often() {
         };
         say(walk, row.walk);
         let off = (walk - row.walk).abs();
-        let allowed = if small { 0.00006 } else { 4.0 * error(row.walk) };
+        let allowed = if small {
+            0.00006
+        } else {
+            4.0 * error(row.walk)
+        };
         assert!(off <= allowed, "{}: walk {walk} {}", row.name, row.walk);
         let urw_counts = known.clone();
         known.steps = row.steps;
@@ -330,10 +334,20 @@ fn strategies_find_what_they_are_known_to_find_as_often() {
         };
         let pos = sampled::<Pos>(&row.program, &known, RUNS, |_| ());
         say(pos, row.pos);
-        assert!(near(pos, row.pos), "{}: POS {pos}, and not {}", row.name, row.pos);
+        assert!(
+            near(pos, row.pos),
+            "{}: POS {pos}, and not {}",
+            row.name,
+            row.pos
+        );
         let urw = sampled::<Surw>(&row.program, &urw_counts, RUNS, |surw| surw.all = true);
         say(urw, row.urw);
-        assert!(near(urw, row.urw), "{}: SURW {urw}, and not {}", row.name, row.urw);
+        assert!(
+            near(urw, row.urw),
+            "{}: SURW {urw}, and not {}",
+            row.name,
+            row.urw
+        );
         println!("{line}");
     }
 }

@@ -24,7 +24,7 @@
 //!    see that the model is deterministic.
 //! 2. Every execution with 1 *deviation* from it, then with 2, and so on up to the bound: a short
 //!    read, a completion that overtakes another, a reset. The first failure has the fewest.
-//! 3. Random executions, until the budget is spent.
+//! 3. Random executions, until the budget is spent: by turns under each [`Strategy`].
 //!
 //! The [`Summary`] says in words what was proved that way and what was not. A [`Failure`] is shrunk
 //! to deviations that are all needed and told with its lanes, its logical stack and the command that
@@ -64,6 +64,7 @@
 //! | `PROACTOR_EXECUTIONS` | the budget of executions, at least 1 |
 //! | `PROACTOR_DEVIATIONS` | the bound of the deviation-bounded search, from 0 |
 //! | `PROACTOR_THREADS` | how many threads run executions, at least 1 |
+//! | `PROACTOR_STRATEGY` | how random executions are drawn: the name of a [`Strategy`] |
 //! | `PROACTOR_SECONDS` | the budget of time, at least 1; how much is run then depends on the machine |
 //!
 //! They win over what the test says: whoever sets one wants it now, for these tests.
@@ -71,7 +72,7 @@
 //! # How it is built
 //!
 //! The workers' stacks and turns are in `overlap`. A strategy is a [`Chooser`](crate::choice::Chooser) in a file of its own: `bounded`, `random`,
-//! `replay`. They know nothing of proactors, only of something that can be run again (`execution`).
+//! `pct`, `pos`, `surw`, `walk`, `dpor`, `replay`. They know nothing of proactors, only of something that can be run again (`execution`).
 //! `campaign` puts them in order, `crew` shares their executions out among threads, `shrink` and
 //! `report` tell what they find.
 
@@ -80,6 +81,7 @@ mod campaign;
 mod checker;
 mod crew;
 mod dice;
+mod dpor;
 mod env;
 mod execution;
 mod failure;
@@ -90,6 +92,7 @@ mod lanes;
 mod models;
 mod panics;
 mod pct;
+mod portfolio;
 mod pos;
 pub mod program;
 mod random;
@@ -109,6 +112,7 @@ mod walk;
 
 pub use checker::Checker;
 pub use failure::{Failure, FailureKind};
+pub use portfolio::Strategy;
 pub use sim::{Sim, busy};
 pub use summary::Summary;
 

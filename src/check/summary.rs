@@ -1,6 +1,7 @@
 //! What a check that found nothing has shown, in words: what was proved up to which bound, what was
 //! only sampled, and what was not looked at.
 
+use super::portfolio::Strategy;
 use std::fmt;
 
 use super::campaign::{Cut, Done};
@@ -16,6 +17,8 @@ pub struct Summary {
     /// The bound that was asked for.
     pub(crate) bound: usize,
     pub(crate) seed: u64,
+    /// How the random ones were drawn.
+    pub(crate) strategy: Strategy,
     pub(crate) workers: usize,
     /// Instead of a campaign.
     pub(crate) replayed: Option<String>,
@@ -122,8 +125,12 @@ impl fmt::Display for Summary {
         if self.done.random > 0 {
             write!(
                 f,
-                "\n  sampled  {} (seed {:#x}), none fails",
+                "\n  sampled  {} ({}seed {:#x}), none fails",
                 plural(self.done.random, "random execution"),
+                match self.strategy {
+                    Strategy::Portfolio => String::new(),
+                    one => format!("{}, ", one.name()),
+                },
                 self.seed
             )?;
         }
@@ -224,6 +231,7 @@ mod tests {
             done,
             bound: plan.deviations,
             seed: plan.seed,
+            strategy: plan.strategy,
             workers: 1,
             replayed: None,
         }
@@ -235,6 +243,7 @@ mod tests {
             executions: 10_000,
             deviations: 2,
             random: true,
+            strategy: Strategy::Portfolio,
             seed: 42,
             threads: 1,
             deadline: None,

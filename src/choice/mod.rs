@@ -164,9 +164,7 @@ pub trait Alternatives {
     /// where that is not known.
     fn races(&self, one: usize, two: usize) -> bool {
         match (self.object(one), self.object(two)) {
-            (Some((one, writes)), Some((two, overwrites))) => {
-                one == two && (writes || overwrites)
-            }
+            (Some((one, writes)), Some((two, overwrites))) => one == two && (writes || overwrites),
             _ => true,
         }
     }
@@ -202,6 +200,11 @@ pub trait Chooser: std::any::Any + Send {
     /// The step that is under way reads an object, or changes it. Told only to who
     /// [`follows`](Chooser::follows).
     fn touches(&mut self, _object: u64, _write: bool) {}
+
+    /// True if the rest of the execution is of no interest any more.
+    fn over(&self) -> bool {
+        false
+    }
 }
 
 /// Always alternative 0: nothing fails, nothing is short, first come, first served.

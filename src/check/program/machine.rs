@@ -89,8 +89,10 @@ impl Alternatives for Stepping<'_> {
 
     fn races(&self, one: usize, two: usize) -> bool {
         let (one, two) = (&self.0[one].touches, &self.0[two].touches);
-        one.iter()
-            .any(|a| two.iter().any(|b| a.object == b.object && (a.write || b.write)))
+        one.iter().any(|a| {
+            two.iter()
+                .any(|b| a.object == b.object && (a.write || b.write))
+        })
     }
 }
 
@@ -290,8 +292,7 @@ impl Machine {
             }));
         }
         let strands = program.strands as usize;
-        self.frames
-            .resize(program.threads.len() + strands, None);
+        self.frames.resize(program.threads.len() + strands, None);
         self.queues.iter_mut().for_each(VecDeque::clear);
         self.queues.resize_with(strands, VecDeque::new);
         self.last = 0;
@@ -323,7 +324,7 @@ impl Program {
         let mut digest = 0_u64;
         let mut steps = 0;
         let follows = chooser.follows();
-        while machine.fault.is_none() {
+        while machine.fault.is_none() && !chooser.over() {
             self.find_enabled(machine);
             if machine.enabled.is_empty() {
                 self.finish(machine, chooser);
@@ -331,7 +332,10 @@ impl Program {
             }
             steps += 1;
             if steps > MOST_STEPS {
-                self.fail(machine, format!("after {MOST_STEPS} steps it has not ended"));
+                self.fail(
+                    machine,
+                    format!("after {MOST_STEPS} steps it has not ended"),
+                );
                 break;
             }
             let enabled = std::mem::take(&mut machine.enabled);
@@ -352,6 +356,9 @@ impl Program {
             digest = (digest.rotate_left(23) ^ enabled[picked].event.0)
                 .wrapping_mul(0xd6e8_feb8_6659_fd93);
             machine.enabled = enabled;
+            if chooser.over() {
+                break;
+            }
             machine.last = at;
             self.step(machine, chooser, at, picked != 0);
         }
