@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::bounded::{Lost, Records, Scripted, Tree};
 use super::crew::Crew;
+use super::dpor::{self, Dpor};
 use super::execution::{Fault, Script, Subject, Tally};
 use super::portfolio::{Portfolio, Strategy};
 use super::random::seed_of;
@@ -40,6 +41,8 @@ pub(crate) struct Plan {
 pub(crate) struct Done {
     /// By number of deviations.
     pub(crate) levels: Vec<LevelDone>,
+    /// The reduced search, if there was one.
+    pub(crate) reduced: Option<Reduced>,
     /// Random executions.
     pub(crate) random: u64,
     /// Why it ended before the bound, if it did.
@@ -59,6 +62,14 @@ pub(crate) struct LevelDone {
     pub(crate) whole: bool,
 }
 
+/// The search in which of the orders that can't be told apart one is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reduced {
+    pub(crate) count: dpor::Count,
+    /// Whether it came to its end: there is nothing else.
+    pub(crate) whole: bool,
+}
+
 /// What ended a search before its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
@@ -70,7 +81,11 @@ pub(crate) enum Cut {
 impl Done {
     /// All executions that were run.
     pub(crate) fn executions(&self) -> u64 {
-        self.levels.iter().map(|level| level.run).sum::<u64>() + self.random
+        let levels = self.levels.iter().map(|level| level.run).sum::<u64>();
+        let reduced = self
+            .reduced
+            .map_or(0, |it| it.count.traces + it.count.blocked);
+        levels + reduced + self.random
     }
 }
 
@@ -103,6 +118,14 @@ pub(crate) fn search<S: Subject>(subject: &S, plan: &Plan) -> (Done, Option<Foun
     let found = bounded(subject, plan, &crew, &mut done);
     if found.is_some() || !plan.random {
         return (done, found);
+    }
+    if subject.tells_all() {
+        let found = reduced(subject, plan, &mut done);
+        if found.is_some() || done.reduced.is_some_and(|it| it.whole) {
+            // What there is has been run: random executions would only repeat it.
+            done.cut = None;
+            return (done, found);
+        }
     }
     let found = random(subject, plan, &crew, &mut done);
     (done, found)
@@ -236,6 +259,50 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
         }
     }
     None
+}
+
+/// The reduced search, on half of what is left of the budget.
+fn reduced<S: Subject>(subject: &S, plan: &Plan, done: &mut Done) -> Option<Found> {
+    let budget = (plan.executions - done.executions()).div_ceil(BOUNDED_SHARE);
+    let before = done.executions();
+    let mut bench = subject.bench();
+    let mut dpor = Box::<Dpor>::default();
+    let mut whole = false;
+    let mut found = None;
+    for run in 0..budget {
+        let late = plan.deadline.is_some_and(|end| Instant::now() >= end);
+        if run % 64 == 0 && late {
+            break;
+        }
+        dpor.begin();
+        let (outcome, back) = subject.run(&mut bench, dpor, plan.seed);
+        dpor = back;
+        let script = Script {
+            seed: plan.seed,
+            deviations: dpor.deviations(),
+        };
+        whole = !dpor.advance();
+        if dpor.lost() {
+            found = Some(Found::Difference(
+                "Under the choices of an earlier execution the program offered others.".to_owned(),
+            ));
+        } else if let Some(fault) = outcome.fault {
+            found = Some(Found::Fault {
+                script,
+                fault,
+                number: before + run + 1,
+            });
+        }
+        if whole || found.is_some() {
+            break;
+        }
+    }
+    done.tally.add(&dpor.tally);
+    done.reduced = Some(Reduced {
+        count: dpor.count,
+        whole,
+    });
+    found
 }
 
 fn random<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -> Option<Found> {

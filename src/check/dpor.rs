@@ -19,6 +19,7 @@
 //! An execution in which everything enabled sleeps is *blocked*: another one was, or will be, the same. It
 //! costs and counts nothing.
 
+use super::execution::{Deviation, Tally};
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
 
 /// Explores one execution of each class.
@@ -37,6 +38,7 @@ pub(crate) struct Dpor {
     /// The program offered other choices than before: it is not deterministic.
     lost: bool,
     pub(crate) count: Count,
+    pub(crate) tally: Tally,
     scratch: Scratch,
 }
 
@@ -113,6 +115,28 @@ impl Dpor {
         self.steps.clear();
         self.touched.clear();
         self.blocked = false;
+    }
+
+    /// Where the execution deviated from the kind one, by the places of its choices.
+    pub(crate) fn deviations(&self) -> Vec<Deviation> {
+        let mut deviations = Vec::new();
+        let mut position = 0;
+        for node in &self.path {
+            let alternative = match node {
+                // A step that nothing could come before was no choice.
+                Node::Step(place) if place.enabled.len() < 2 => continue,
+                Node::Step(place) => place.chosen as u32,
+                Node::Outcome { chosen, .. } => *chosen,
+            };
+            if alternative != 0 {
+                deviations.push(Deviation {
+                    position,
+                    alternative,
+                });
+            }
+            position += 1;
+        }
+        deviations
     }
 
     /// Whether the program did something else than before under the same choices.
@@ -217,7 +241,10 @@ impl Dpor {
     /// `early` and `late` race: before `early` something is tried that leads to `late` without it.
     fn reverse(&mut self, early: usize, late: usize, words: usize, scratch: &mut Scratch) {
         // What started a step comes before it in every order: that is no race.
-        if self.touches_of(early).contains(&(self.steps[late].event.0, true)) {
+        if self
+            .touches_of(early)
+            .contains(&(self.steps[late].event.0, true))
+        {
             return;
         }
         let happened_before = |before: &[u64], one: usize, two: usize| {
@@ -319,9 +346,36 @@ impl Dpor {
 
 impl Chooser for Dpor {
     fn choose(&mut self, site: Site, _: Key, count: usize, steps: &dyn Alternatives) -> usize {
-        if site.is_order() {
-            return self.step(count, steps);
+        let choice = match site.is_order() {
+            true => self.step(count, steps),
+            false => self.outcome(count),
+        };
+        self.tally.count(site, choice)
+    }
+
+    fn follows(&self) -> bool {
+        true
+    }
+
+    fn only(&mut self, _: Site, _: Key, steps: &dyn Alternatives) {
+        self.step(1, steps);
+    }
+
+    fn touches(&mut self, object: u64, write: bool) {
+        // Before the first step there is nothing to be swapped with.
+        if !self.blocked && !self.steps.is_empty() {
+            self.touched.push((object, write));
         }
+    }
+
+    fn over(&self) -> bool {
+        self.blocked
+    }
+}
+
+impl Dpor {
+    /// Which outcome the step under way has: each in its turn.
+    fn outcome(&mut self, count: usize) -> usize {
         if self.blocked {
             return 0;
         }
@@ -343,25 +397,6 @@ impl Chooser for Dpor {
                 0
             }
         }
-    }
-
-    fn follows(&self) -> bool {
-        true
-    }
-
-    fn only(&mut self, _: Site, _: Key, steps: &dyn Alternatives) {
-        self.step(1, steps);
-    }
-
-    fn touches(&mut self, object: u64, write: bool) {
-        // Before the first step there is nothing to be swapped with.
-        if !self.blocked && !self.steps.is_empty() {
-            self.touched.push((object, write));
-        }
-    }
-
-    fn over(&self) -> bool {
-        self.blocked
     }
 }
 

@@ -14,6 +14,12 @@ pub(crate) trait Subject: Sync {
     /// What one thread keeps between two executions (the kernel and its memory).
     type Bench;
 
+    /// Whether all that a step touches is told ([`Chooser::touches`]), so that orders of steps that touch
+    /// nothing in common need not all be run.
+    fn tells_all(&self) -> bool {
+        false
+    }
+
     /// A new bench, for a thread that begins.
     fn bench(&self) -> Self::Bench;
 

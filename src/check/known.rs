@@ -494,3 +494,53 @@ fn the_checker_finds_shrinks_and_tells_a_program() {
     let report = failure.to_string();
     assert!(report.contains("a request on a stopped driver"), "{report}");
 }
+
+#[test]
+fn a_mended_program_is_proved_by_one_execution_of_each_class() {
+    let mut program = Program::new();
+    let (counter, lock) = (program.cell(0), program.lock());
+    for _ in 0..3 {
+        program
+            .thread("adder")
+            .lock(lock)
+            .step([counter.read()], move |step| {
+                step.keep(0, step.get(counter))
+            })
+            .step([counter.write()], move |step| {
+                step.set(counter, step.kept(0) + 1);
+            })
+            .unlock(lock);
+    }
+    program.at_end(move |step| step.assert(step.get(counter) == 3, "an update is lost"));
+    let summary = Checker::new().name("adders").run_program(program);
+    assert_eq!(
+        summary.expect("it is mended").to_string().lines().nth(2),
+        Some(
+            "  proved   every execution: of those that differ in the order of steps that touch nothing in \
+             common one each, 6, none fails"
+        )
+    );
+}
+
+#[test]
+fn a_deadlock_is_told_with_who_waits_where() {
+    let mut program = Program::new();
+    let (one, two) = (program.lock(), program.lock());
+    program
+        .thread("ab")
+        .lock(one)
+        .lock(two)
+        .unlock(two)
+        .unlock(one);
+    program
+        .thread("ba")
+        .lock(two)
+        .lock(one)
+        .unlock(one)
+        .unlock(two);
+    let failure = Checker::new().run_program(program).expect_err("a deadlock");
+    assert_eq!(failure.deviations().len(), 1);
+    let report = failure.to_string();
+    assert!(report.contains("deadlock: these wait"), "{report}");
+    assert!(report.contains("`ab` at step 2"), "{report}");
+}

@@ -122,6 +122,24 @@ impl fmt::Display for Summary {
                 )?;
             }
         }
+        if let Some(reduced) = self.done.reduced {
+            let traces = reduced.count.traces;
+            if reduced.whole {
+                write!(
+                    f,
+                    "\n  proved   every execution: of those that differ in the order of steps that touch \
+                     nothing in common one each, {}, none fails",
+                    grouped(traces)
+                )?;
+            } else {
+                write!(
+                    f,
+                    "\n  sampled  {} no two of which differ in the order of steps that touch nothing in \
+                     common only, none fails",
+                    plural(traces, "execution")
+                )?;
+            }
+        }
         if self.done.random > 0 {
             write!(
                 f,

@@ -525,6 +525,10 @@ const RUNS: u64 = 3 << 32;
 impl Subject for Program {
     type Bench = Machine;
 
+    fn tells_all(&self) -> bool {
+        true
+    }
+
     fn bench(&self) -> Machine {
         Machine::default()
     }
