@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 use super::campaign::{Done, Found, Plan, search};
 use super::env::Wishes;
 use super::execution::{Fault, Script, Subject};
-use super::failure::{Failure, FailureKind};
+use super::failure::{Failure, FailureKind, Pages};
+use super::fuzz::Fuzz;
+use super::page::{page, story};
 use super::panics;
+use super::perfetto::perfetto;
 use super::portfolio::Strategy;
 use super::replay::{Fate, Keyed, Naming, Replay};
 use super::report::{Case, report};
@@ -229,6 +232,23 @@ impl Checker {
         self.check(&model, wishes)
     }
 
+    /// The model as something to fuzz: each execution is decided by an input's bytes, one a decision. One
+    /// thread each; make it once and run it often, since it keeps its memory.
+    ///
+    /// With cargo-fuzz: `fuzz_target!(|data: &[u8]| FUZZ.with_borrow_mut(|fuzz| fuzz.run(data)))`. With
+    /// proptest and bolero let them generate [`Choices`](super::Choices).
+    pub fn fuzz<F>(self, model: F) -> Fuzz<F>
+    where
+        F: Fn(&Sim) + Send + Sync + 'static,
+    {
+        let model = Model::new(self.config.clone(), model).with_workers(self.workers, self.races);
+        Fuzz::new(self, model)
+    }
+
+    pub(super) fn seed_of_models(&self) -> u64 {
+        self.seed
+    }
+
     /// Checks a [`Program`](super::program::Program) of a few threads.
     ///
     /// # Errors
@@ -363,7 +383,7 @@ impl Checker {
     }
 
     /// Shrinks a failure and tells it.
-    fn explain<S: Subject>(
+    pub(super) fn explain<S: Subject>(
         &self,
         subject: &S,
         done: &Done,
@@ -433,7 +453,21 @@ impl Checker {
             stale,
         };
         let report = report(&case);
+        let clean = |c: char| {
+            if c.is_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        };
+        let pages = Pages {
+            name: name.unwrap_or("check").chars().map(clean).collect(),
+            html: page(&case, &report.deviations),
+            json: story(&case),
+            perfetto: perfetto(&shrunk.story),
+        };
         Box::new(Failure {
+            pages: Some(pages),
             kind: FailureKind::Broken,
             report: report.text,
             fault: Some(shrunk.fault.clone()),

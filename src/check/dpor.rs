@@ -145,6 +145,7 @@ impl Dpor {
     }
 
     /// Whether the execution was given up.
+    #[cfg(test)]
     pub(crate) fn blocked(&self) -> bool {
         self.blocked
     }

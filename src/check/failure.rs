@@ -1,6 +1,8 @@
 //! What a check hands back when it does not pass.
 
 use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::execution::Fault;
 use crate::sim::Invariant;
@@ -14,6 +16,17 @@ pub struct Failure {
     pub(crate) deviations: Vec<String>,
     pub(crate) replay: Option<String>,
     pub(crate) executions: u64,
+    pub(crate) pages: Option<Pages>,
+}
+
+/// The same report in other forms.
+#[derive(Clone, Debug)]
+pub(crate) struct Pages {
+    /// Of the files: the check's name, or the test's.
+    pub(crate) name: String,
+    pub(crate) html: String,
+    pub(crate) json: String,
+    pub(crate) perfetto: String,
 }
 
 /// What sort of failure it is.
@@ -57,6 +70,7 @@ impl Failure {
             deviations: Vec::new(),
             replay: None,
             executions: 0,
+            pages: None,
         })
     }
 
@@ -88,6 +102,54 @@ impl Failure {
     #[must_use]
     pub fn replay(&self) -> Option<&str> {
         self.replay.as_deref()
+    }
+
+    /// The report as one HTML page, which asks no network: its lanes can be stepped through.
+    #[must_use]
+    pub fn html(&self) -> Option<&str> {
+        self.pages.as_ref().map(|pages| pages.html.as_str())
+    }
+
+    /// The failing execution as JSON: `lanes`, the objects, and `lines`, each with its `event`, its `cause`,
+    /// what it says (`text`), its source (`place`), virtual nanoseconds (`at`), and which deviation it is
+    /// (`mark`).
+    #[must_use]
+    pub fn json(&self) -> Option<&str> {
+        self.pages.as_ref().map(|pages| pages.json.as_str())
+    }
+
+    /// The failing execution as a Chrome trace, which Perfetto shows.
+    #[must_use]
+    pub fn perfetto(&self) -> Option<&str> {
+        self.pages.as_ref().map(|pages| pages.perfetto.as_str())
+    }
+
+    /// Writes the report into a folder, which is made if it is not there: `NAME.txt`, and where there is an
+    /// execution to show `NAME.html`, `NAME.json`, `NAME.perfetto.json`. Gives the path of the page, or of
+    /// the text if there is no page. Files of an earlier failure of the same name are replaced.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says, with the path.
+    pub fn save(&self, folder: impl AsRef<Path>) -> io::Result<PathBuf> {
+        let folder = folder.as_ref();
+        let about = |path: &Path, error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        };
+        std::fs::create_dir_all(folder).map_err(|error| about(folder, error))?;
+        let name = self.pages.as_ref().map_or("check", |pages| &pages.name);
+        let write = |ending: &str, text: &str| {
+            let path = folder.join(format!("{name}.{ending}"));
+            std::fs::write(&path, text).map_err(|error| about(&path, error))?;
+            Ok(path)
+        };
+        let text = write("txt", &self.report)?;
+        let Some(pages) = &self.pages else {
+            return Ok(text);
+        };
+        write("json", &pages.json)?;
+        write("perfetto.json", &pages.perfetto)?;
+        write("html", &pages.html)
     }
 
     /// How many executions it took to find, shrinking apart.

@@ -64,6 +64,7 @@
 //! | `PROACTOR_EXECUTIONS` | the budget of executions, at least 1 |
 //! | `PROACTOR_DEVIATIONS` | the bound of the deviation-bounded search, from 0 |
 //! | `PROACTOR_THREADS` | how many threads run executions, at least 1 |
+//! | `PROACTOR_FAILURES` | the folder for the files of a failing [`check`]: its page, its trace. Without it `target/proactor-failures` |
 //! | `PROACTOR_STRATEGY` | how random executions are drawn: the name of a [`Strategy`] |
 //! | `PROACTOR_SECONDS` | the budget of time, at least 1; how much is run then depends on the machine |
 //!
@@ -77,6 +78,7 @@
 //! `report` tell what they find.
 
 mod bounded;
+mod bytes;
 mod campaign;
 mod checker;
 mod crew;
@@ -85,13 +87,16 @@ mod dpor;
 mod env;
 mod execution;
 mod failure;
+mod fuzz;
 #[cfg(test)]
 mod known;
 mod lanes;
 #[cfg(test)]
 mod models;
+mod page;
 mod panics;
 mod pct;
+mod perfetto;
 mod portfolio;
 mod pos;
 pub mod program;
@@ -110,8 +115,10 @@ mod tests;
 mod toys;
 mod walk;
 
+pub use bytes::Choices;
 pub use checker::Checker;
 pub use failure::{Failure, FailureKind};
+pub use fuzz::Fuzz;
 pub use portfolio::Strategy;
 pub use sim::{Sim, busy};
 pub use summary::Summary;
@@ -135,6 +142,31 @@ where
     match Checker::new().run(model) {
         // Tests that pass are silent unless `--nocapture` is given.
         Ok(summary) => eprintln!("{summary}"),
-        Err(failure) => panic!("{failure}"),
+        Err(failure) => panic!("{failure}{}", saved(&failure)),
     }
+}
+
+/// Writes the failure's files, and says where.
+fn saved(failure: &Failure) -> String {
+    if failure.html().is_none() {
+        return String::new();
+    }
+    let folder = std::env::var_os("PROACTOR_FAILURES").map(std::path::PathBuf::from);
+    let Some(folder) = folder.or_else(beside_the_build) else {
+        return String::new();
+    };
+    match failure.save(folder) {
+        Ok(page) => format!("\nWalk through it:\n  {}", page.display()),
+        Err(error) => format!("\nIts page could not be written: {error}"),
+    }
+}
+
+/// `target/proactor-failures`, if the program stands where cargo puts tests and examples.
+fn beside_the_build() -> Option<std::path::PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let folder = program.parent()?;
+    let known = folder
+        .file_name()
+        .is_some_and(|name| name == "deps" || name == "examples");
+    known.then(|| Some(folder.parent()?.parent()?.join("proactor-failures")))?
 }

@@ -36,8 +36,6 @@ pub(crate) struct Pct {
 }
 
 impl Scheduler for Pct {
-    const NAME: &'static str = "pct";
-
     fn begin(&mut self, known: &Known, dice: &mut dyn Dice) {
         self.chains.clear();
         self.order.clear();

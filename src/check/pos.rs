@@ -21,8 +21,6 @@ pub(crate) struct Pos {
 }
 
 impl Scheduler for Pos {
-    const NAME: &'static str = "pos";
-
     fn begin(&mut self, _: &Known, _: &mut dyn Dice) {
         self.priorities.clear();
     }

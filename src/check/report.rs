@@ -192,7 +192,7 @@ fn list(text: &mut String, case: &Case<'_>, said: &[String]) -> std::fmt::Result
 }
 
 /// Which deviation each line of the story is, counted from 1.
-fn marks(shrunk: &Shrunk) -> Vec<Option<usize>> {
+pub(crate) fn marks(shrunk: &Shrunk) -> Vec<Option<usize>> {
     let mut open: Vec<Option<&Deviant>> = shrunk.deviations.iter().map(Some).collect();
     let mut number = |line: &Line| {
         let is_it = |deviant: &Option<&Deviant>| {
@@ -272,7 +272,7 @@ fn verb(line: &Line) -> &str {
     line.text.split('(').next().unwrap_or("")
 }
 
-fn command(text: &mut String, case: &Case<'_>) -> std::fmt::Result {
+pub(crate) fn command(text: &mut String, case: &Case<'_>) -> std::fmt::Result {
     writeln!(text, "\n{}", case.found)?;
     if let Some(stale) = case.stale {
         writeln!(text, "{stale}")?;

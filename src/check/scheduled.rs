@@ -14,9 +14,6 @@ use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
 
 /// Picks the next step.
 pub(crate) trait Scheduler: Default + Send + 'static {
-    /// The word for it in summaries and variables.
-    const NAME: &'static str;
-
     /// Begins another execution of a program about which this is known.
     fn begin(&mut self, known: &Known, dice: &mut dyn Dice);
 

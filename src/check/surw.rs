@@ -38,8 +38,6 @@ pub(crate) struct Surw {
 }
 
 impl Scheduler for Surw {
-    const NAME: &'static str = "surw";
-
     fn begin(&mut self, known: &Known, dice: &mut dyn Dice) {
         self.chains.clear();
         self.left.clear();

@@ -12,8 +12,6 @@ use crate::choice::Alternatives;
 pub(crate) struct Walk;
 
 impl Scheduler for Walk {
-    const NAME: &'static str = "walk";
-
     fn begin(&mut self, _: &Known, _: &mut dyn Dice) {}
 
     fn pick(&mut self, count: usize, _: &dyn Alternatives, dice: &mut dyn Dice) -> usize {

@@ -2,7 +2,9 @@
 
 mod endless;
 mod finding;
+mod fuzzing;
 mod models;
+mod pages;
 mod refusing;
 mod replaying;
 mod strands;
