@@ -44,10 +44,10 @@ pub(crate) fn page(case: &Case<'_>, deviations: &[String]) -> String {
          <h2>What a kernel did that it may do and seldom does</h2>\n{list}\n\
          <h2>What happened</h2>\n\
          <div class=\"controls\">\
-         <button type=\"button\" id=\"first\" title=\"first step (Home)\">&#9198;</button>\
+         <button type=\"button\" id=\"first\" title=\"first step (Home)\">|&#9664;</button>\
          <button type=\"button\" id=\"back\" title=\"step back (left)\">&#9664;</button>\
          <button type=\"button\" id=\"on\" title=\"step forward (right)\">&#9654;</button>\
-         <button type=\"button\" id=\"last\" title=\"last step (End)\">&#9197;</button>\
+         <button type=\"button\" id=\"last\" title=\"last step (End)\">&#9654;|</button>\
          <button type=\"button\" id=\"next\" title=\"next deviation (n)\">next deviation</button>\
          <input type=\"range\" id=\"slider\" min=\"0\" value=\"0\" aria-label=\"step\">\
          <span id=\"said\" aria-live=\"polite\"></span></div>\n\

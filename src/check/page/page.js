@@ -58,7 +58,7 @@
       row.classList.toggle("same", at !== now && (story.lines[at].event === line.event || at === cause));
     });
   };
-  const show = (index) => {
+  const show = (index, scroll = true) => {
     if (!rows.length) return;
     now = Math.max(0, Math.min(rows.length - 1, index));
     rows.forEach((row, at) => {
@@ -68,7 +68,7 @@
     mark(now);
     slider.value = String(now);
     said.textContent = `${now + 1} of ${rows.length}`;
-    rows[now].scrollIntoView({ block: "nearest" });
+    if (scroll) rows[now].scrollIntoView({ block: "nearest" });
     tell(story.lines[now]);
   };
   const tell = (line) => {
@@ -114,5 +114,6 @@
       if (at >= 0) show(at);
     });
   });
-  show(rows.length - 1);
+  // The reader begins at the verdict, not at the last row.
+  show(rows.length - 1, false);
 })();
