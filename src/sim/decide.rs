@@ -11,6 +11,8 @@ pub(super) struct Decider {
     chooser: Box<dyn Chooser>,
     /// Every answer will be 0: nothing need be built to ask.
     pub(super) kind: bool,
+    /// The chooser hears of steps that it has no choice of.
+    pub(super) follows: bool,
     pub(super) coverage: Coverage,
 }
 
@@ -18,6 +20,7 @@ impl Decider {
     pub(super) fn new(chooser: Box<dyn Chooser>) -> Decider {
         Decider {
             kind: chooser.is_kind(),
+            follows: chooser.follows(),
             chooser,
             coverage: Coverage::default(),
         }
@@ -35,6 +38,7 @@ impl Decider {
 
     fn replace(&mut self, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
         self.kind = chooser.is_kind();
+        self.follows = chooser.follows();
         std::mem::replace(&mut self.chooser, chooser)
     }
 
@@ -42,6 +46,15 @@ impl Decider {
     pub(super) fn chooser_as<C: Chooser>(&mut self) -> Option<&mut C> {
         let chooser: &mut dyn std::any::Any = &mut *self.chooser;
         chooser.downcast_mut()
+    }
+
+    /// A step is made that is the only one.
+    pub(super) fn only(&mut self, site: Site, event: EventId, step: &dyn Alternatives) {
+        let key = Key {
+            event,
+            occurrence: 0,
+        };
+        self.chooser.only(site, key, step);
     }
 
     pub(super) fn choose(
@@ -220,6 +233,18 @@ impl Alternatives for Steps<'_> {
         } else {
             event
         })
+    }
+
+    fn cause(&self, index: usize) -> Option<EventId> {
+        let target = self.target(self.step(index))?;
+        Some(self.machine.ops[target as usize].cause)
+    }
+
+    fn object(&self, index: usize) -> Option<(u64, bool)> {
+        let target = self.target(self.step(index))?;
+        let handle = self.machine.ops[target as usize].handle;
+        // Timers have none; they are all the clock's.
+        Some((u64::try_from(handle).unwrap_or(u64::MAX), true))
     }
 }
 

@@ -12,6 +12,7 @@ use super::handles::{Handles, Object};
 use super::lent::Lent;
 use super::op::{NONBLOCK, Op, Request, State, Verb};
 use super::queue::Queue;
+use super::steps::Waits;
 use super::tcp::Tcp;
 use super::trace::{Recorder, TIMEOUT, What};
 use super::transitions::{Does, Rule};
@@ -93,6 +94,8 @@ pub(crate) struct Kernel {
     pub(super) steps: u64,
     pub(super) completions: u64,
     pub(super) digest: u64,
+    /// How long steps have been overtaken.
+    pub(super) waits: Waits,
     /// Polls in a row that found nothing.
     pub(super) idle_polls: u32,
     /// Polls since the verdict.
@@ -136,6 +139,7 @@ impl Kernel {
             steps: 0,
             completions: 0,
             digest: 0,
+            waits: Waits::default(),
             idle_polls: 0,
             late_polls: 0,
             workers: 1,
@@ -169,6 +173,7 @@ impl Kernel {
         self.steps = 0;
         self.completions = 0;
         self.digest = 0;
+        self.waits = Waits::default();
         self.idle_polls = 0;
         self.late_polls = 0;
         self.lane_taken = false;

@@ -69,6 +69,10 @@
 //! - **Ready at first poll** (`ready`). Only where the submitter can take it. A kernel may complete inside
 //!   the submission.
 //!
+//! **Fairness.** The oldest completion, the oldest late effect and the oldest late cancel may be overtaken by
+//! 1,000 steps, not by more: a kernel gets to them in the end, and a run that is endless only because it
+//! does not is nobody's mistake.
+//!
 //! **Bounds.** Short transfers, refusals, resets and errors are *free faults*: each operation suffers at most
 //! [`Config::faults_per_operation`], so that what must finally succeed does. (Each activation of a composed
 //! operation is an operation.) Size classes stand for all sizes; a claim of exhaustiveness is about

@@ -38,6 +38,34 @@ pub(crate) enum Stepped {
 /// pass, as on a real machine, while a chain of handlers stays ahead of every timer.
 const PATIENCE: u32 = 1_000;
 
+/// So many steps may overtake the first of a line. A real kernel hands out in the end what is queued,
+/// whatever else comes; an endless run in which it does not is nobody's mistake.
+const FAIR: u32 = 1_000;
+
+/// How many steps the first of each line of enabled steps has waited: completions, late effects, cancels.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Waits([u32; 3]);
+
+impl Waits {
+    /// The step that must not be overtaken any more.
+    fn due(&self, lines: [usize; 3]) -> Option<usize> {
+        let due = (0..3).find(|line| self.0[*line] >= FAIR && lines[*line] > 0)?;
+        Some(lines[..due].iter().sum())
+    }
+
+    fn picked(&mut self, lines: [usize; 3], step: usize) {
+        let mut first = 0;
+        for (waits, line) in self.0.iter_mut().zip(lines) {
+            *waits = if line == 0 || step == first {
+                0
+            } else {
+                *waits + 1
+            };
+            first += line;
+        }
+    }
+}
+
 /// Operations under way that the report of an endless run names.
 const LAST: usize = 8;
 
@@ -158,7 +186,7 @@ impl Kernel {
 
     /// Which of the enabled steps: the oldest completion, unless the chooser deviates.
     fn next_step(&mut self, count: usize, clock: bool) -> usize {
-        if count < 2 || self.decider.kind {
+        if self.decider.kind {
             return 0;
         }
         let steps = Steps {
@@ -168,12 +196,22 @@ impl Kernel {
         let Some(first) = steps.target(steps.step(0)) else {
             return 0;
         };
+        let lines = [self.m.done.len(), self.m.armed.len(), self.m.cancels.len()];
+        if let Some(due) = self.waits.due(lines).or((count < 2).then_some(0)) {
+            if count < 2 && self.decider.follows {
+                let event = self.m.ops[first as usize].event;
+                self.decider.only(Site::NextStep, event, &steps);
+            }
+            self.waits.picked(lines, due);
+            return due;
+        }
         let key = self.key(Site::NextStep, first);
         let steps = Steps {
             machine: &self.m,
             clock,
         };
         let picked = self.decider.choose(Site::NextStep, key, count, &steps);
+        self.waits.picked(lines, picked);
         if self.recorder.on {
             let (text, target) = (
                 steps.label(picked),

@@ -1,0 +1,75 @@
+//! The zoo: small handlers with a mistake, each the shape of one that was made for real, and beside each
+//! its mended twin. The checker's usual campaign finds every mistake and passes every twin.
+//!
+//! A mistake that the API makes impossible does not count here: it is a `compile_fail` example in the
+//! documentation of what prevents it.
+
+mod animals;
+mod ending;
+mod listening;
+mod sharing;
+mod tools;
+mod transfers;
+
+use animals::{Animal, animals};
+use proactor::check::Checker;
+
+/// What a check of this animal is made with: the usual, and what its world needs.
+fn checker(animal: &Animal, name: &str) -> Checker {
+    let mut config = proactor::sim::Config::default();
+    config.max_steps = 20_000;
+    if let Some(bytes) = animal.stream_buffer {
+        config.stream_buffer = bytes;
+    }
+    Checker::new()
+        .name(name)
+        .config(config)
+        .workers(animal.workers)
+}
+
+#[test]
+fn every_mistake_is_found() {
+    let mut lengths = Vec::new();
+    let mut missed = Vec::new();
+    for animal in animals() {
+        let (name, mistake) = (format!("zoo/{}", animal.name), animal.mistake);
+        match checker(&animal, &name).run(mistake) {
+            Ok(_) => missed.push(animal.name),
+            Err(failure) => {
+                println!(
+                    "{:28} {:>6} executions, {} deviations  {}",
+                    animal.name,
+                    failure.executions(),
+                    failure.deviations().len(),
+                    animal.shape
+                );
+                if failure.invariant() != Some(animal.breaks) {
+                    println!("{failure}");
+                    missed.push(animal.name);
+                }
+                lengths.push(failure.deviations().len());
+            }
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
+    lengths.sort_unstable();
+    let median = lengths[lengths.len() / 2];
+    println!(
+        "{} animals, the median story has {median} deviations",
+        lengths.len()
+    );
+    assert!(median <= 3, "stories have grown long: {lengths:?}");
+}
+
+#[test]
+fn every_twin_passes() {
+    let mut failing = Vec::new();
+    for animal in animals() {
+        let name = format!("zoo/{}, mended", animal.name);
+        if let Err(failure) = checker(&animal, &name).run(animal.mended) {
+            println!("{}: its twin is no better\n{failure}", animal.name);
+            failing.push(animal.name);
+        }
+    }
+    assert!(failing.is_empty(), "these twins are no better: {failing:?}");
+}
