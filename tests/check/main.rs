@@ -2,6 +2,7 @@
 
 mod endless;
 mod finding;
+mod hosts;
 mod models;
 mod refusing;
 mod replaying;
