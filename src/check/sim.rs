@@ -16,7 +16,7 @@ use crate::choice::{Chooser, EventId, Kind};
 use crate::op::home::current;
 use crate::overlap::Workers;
 use crate::sim::busy::Segment;
-use crate::sim::{Config, Invariant, Violation, World};
+use crate::sim::{Config, Host, Invariant, Violation, World};
 use crate::sync::per_execution::Execution;
 use crate::time::nanos;
 
@@ -59,6 +59,16 @@ impl Sim {
     #[track_caller]
     pub fn busy(&self, cost: Duration) {
         self.world.busy(nanos(cost));
+    }
+
+    /// The machine of this name: see [`Host`]. The first that is named has the address 10.0.0.1.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than 250.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Host {
+        self.world.host(name)
     }
 
     /// Puts a file into the simulated file system, with the directories above it.

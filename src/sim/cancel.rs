@@ -75,7 +75,8 @@ impl Kernel {
     pub(super) fn wait_in_line(&mut self, id: u32) {
         match self.m.ops[id as usize].verb {
             Verb::Recv | Verb::Send => self.wait_on_stream(id),
-            Verb::Accept | Verb::Connect => self.wait_on_listener(id),
+            Verb::Accept => self.wait_on_listener(id),
+            Verb::Connect => self.wait_for_backlog(id),
             _ => {}
         }
     }
@@ -83,7 +84,8 @@ impl Kernel {
     pub(super) fn leave_line(&mut self, id: u32) {
         match self.m.ops[id as usize].verb {
             Verb::Recv | Verb::Send => self.leave_stream(id),
-            Verb::Accept | Verb::Connect => self.leave_listener(id),
+            Verb::Accept => self.leave_listener(id),
+            Verb::Connect => self.stop_trying(id),
             _ => {}
         }
         self.m.timers.remove(&mut self.m.ops, id);

@@ -9,6 +9,7 @@ use super::decide::{Decider, Menu};
 use super::errno;
 use super::files::Files;
 use super::handles::{Handles, Object};
+use super::hosts::Net;
 use super::lent::Lent;
 use super::op::{NONBLOCK, Op, Request, State, Verb};
 use super::queue::Queue;
@@ -26,6 +27,7 @@ pub(super) struct Machine {
     pub(super) ops: Vec<Op>,
     pub(super) handles: Handles,
     pub(super) tcp: Tcp,
+    pub(super) net: Net,
     pub(super) files: Files,
     pub(super) timers: Timers,
     pub(super) done: Queue<u32>,
@@ -121,6 +123,7 @@ impl Kernel {
                 ops: Vec::new(),
                 handles: Handles::new(),
                 tcp: Tcp::default(),
+                net: Net::default(),
                 files: Files::default(),
                 timers: Timers::default(),
                 done: Queue::default(),
@@ -157,6 +160,7 @@ impl Kernel {
         }
         self.m.handles.clear();
         self.m.tcp.clear();
+        self.m.net.clear();
         self.m.files.clear();
         self.m.timers.clear();
         self.m.done.clear();

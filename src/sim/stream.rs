@@ -4,18 +4,28 @@ use std::net::SocketAddr;
 
 use super::errno;
 use super::handles::Object;
+use super::hosts::Name;
 use super::kernel::Kernel;
 use super::op::{Op, Verb};
 use super::pipe::Pipe;
-use super::queue::List;
+use super::queue::{List, NIL};
 use super::ready::Readiness;
 use super::transitions::{Does, Rule};
+use crate::choice::EventId;
+
+/// The reset of a side among its parcels: the last.
+const RESETS: u32 = u32::MAX;
 
 /// One end of a connection.
 pub(super) struct Side {
     pub(super) addr: SocketAddr,
     /// It has a handle, or a place in a backlog.
     open: bool,
+    /// It shut down or closed: nothing more will be sent.
+    write_shut: bool,
+    /// Its kernel knows nothing of the connection any more: whatever arrives is answered by a RST. (With a
+    /// wire only: else both sides know the same.)
+    pub(super) gone: bool,
     /// The connection was reset, in the eyes of this side.
     pub(super) dead: bool,
     /// `sk_err`: what the next operation reports, once.
@@ -26,11 +36,12 @@ pub(super) struct Side {
     pub(super) linger: Option<u64>,
 }
 
-/// The way from one side (the index) to the other: send buffer, wire and receive buffer in one.
+/// The way from one side (the index) to the other: what has arrived. Without a wire this is the buffer of
+/// both kernels.
 #[derive(Default)]
 struct Direction {
     pipe: Pipe,
-    /// Nothing will follow: the sender shut down or closed.
+    /// Nothing will follow: the end has arrived.
     fin: bool,
     recvs: List,
     sends: List,
@@ -43,41 +54,69 @@ pub(super) struct Conn {
     pub(super) sides: [Side; 2],
     directions: [Direction; 2],
     settling: bool,
+    /// Its place in `Tcp::wires`, or [`NIL`]: what one side does the other knows at once.
+    pub(super) wire: u32,
+    /// The server knows that it is connected: it was in the queue of the listener.
+    pub(super) established: bool,
+    /// The connect that made it.
+    pub(super) event: EventId,
 }
 
-impl Conn {
-    pub(super) fn new(client: SocketAddr, server: SocketAddr) -> Conn {
-        let side = |addr| Side {
+impl Side {
+    fn new(addr: SocketAddr, open: bool) -> Side {
+        Side {
             addr,
-            open: false,
+            open,
+            write_shut: false,
+            gone: false,
             dead: false,
             error: 0,
             read_shut: false,
             nodelay: false,
             linger: None,
-        };
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whoever sends it bytes gets a RST: it is closed, or shut down both ways, where Linux resets what
+    /// comes in FIN_WAIT (`tcp_rcv_state_process`; RFC 1122, 4.2.2.13).
+    pub(super) fn refuses_bytes(&self) -> bool {
+        !self.open || self.read_shut && self.write_shut
+    }
+}
+
+impl Conn {
+    pub(super) fn new(client: SocketAddr, server: SocketAddr) -> Conn {
+        let side = |addr| Side::new(addr, false);
         Conn {
             number: 0,
             sides: [side(client), side(server)],
             directions: Default::default(),
             settling: false,
+            wire: NIL,
+            established: true,
+            event: EventId::ROOT,
         }
     }
 
     /// A fresh connection in this one's memory.
-    pub(super) fn open(&mut self, number: u32, client: SocketAddr, server: SocketAddr) {
+    pub(super) fn open(
+        &mut self,
+        number: u32,
+        event: EventId,
+        client: SocketAddr,
+        server: SocketAddr,
+    ) {
         self.number = number;
         self.settling = false;
+        self.wire = NIL;
+        self.established = true;
+        self.event = event;
         for (side, addr) in self.sides.iter_mut().zip([client, server]) {
-            *side = Side {
-                addr,
-                open: true,
-                dead: false,
-                error: 0,
-                read_shut: false,
-                nodelay: false,
-                linger: None,
-            };
+            *side = Side::new(addr, true);
         }
         for direction in &mut self.directions {
             direction.pipe.clear();
@@ -87,8 +126,49 @@ impl Conn {
         }
     }
 
+    /// Somebody has a handle of it, or may get one.
+    pub(super) fn is_open(&self) -> bool {
+        self.sides.iter().any(Side::is_open)
+    }
+
+    /// Which sides will send nothing more.
+    pub(super) fn ends(&self) -> [bool; 2] {
+        [0, 1].map(|side: usize| self.sides[side].write_shut)
+    }
+
+    /// Both sides have ended, and this one knows it: its kernel keeps no state of the connection (TCP_CLOSE, or
+    /// TIME_WAIT on its behalf).
+    pub(super) fn has_ended(&self, side: usize) -> bool {
+        self.sides[side].write_shut && self.directions[side ^ 1].fin
+    }
+
+    /// What a side has not read yet.
+    pub(super) fn unread(&self, side: usize) -> usize {
+        self.directions[side ^ 1].pipe.len()
+    }
+
+    /// Where what `from` sends arrives.
+    pub(super) fn pipe(&mut self, from: usize) -> &mut Pipe {
+        &mut self.directions[from].pipe
+    }
+
+    /// The end of the stream has come to `side`.
+    pub(super) fn ends_for(&mut self, side: usize) {
+        self.directions[side ^ 1].fin = true;
+    }
+
+    /// Nobody has answered for too long (`tcp_write_err`). An orphan goes without a word.
+    pub(super) fn times_out(&mut self, side: usize) {
+        let side = &mut self.sides[side];
+        side.gone = true;
+        if side.open && !side.dead {
+            side.dead = true;
+            side.error = errno::ETIMEDOUT;
+        }
+    }
+
     /// A RST reached `side` (`tcp_reset`): EPIPE if the end of the stream was seen before.
-    fn killed(&mut self, side: usize) {
+    pub(super) fn killed(&mut self, side: usize) {
         let fin = self.directions[side ^ 1].fin;
         let side = &mut self.sides[side];
         if side.open && !side.dead {
@@ -104,7 +184,7 @@ impl Conn {
 
     /// SO_LINGER of zero, and not yet closed in both directions (`tcp_need_reset`).
     fn resets_by_wish(&self, side: usize) -> bool {
-        self.sides[side].linger == Some(0) && !self.directions.iter().all(|direction| direction.fin)
+        self.sides[side].linger == Some(0) && !self.has_ended(side)
     }
 
     fn take_error(&mut self, side: usize) -> i32 {
@@ -112,19 +192,15 @@ impl Conn {
     }
 
     /// `tcp_poll` (net/ipv4/tcp.c).
-    pub(super) fn readiness(&self, side: usize, buffer: usize) -> Readiness {
-        let (from, to, side) = (
-            &self.directions[side ^ 1],
-            &self.directions[side],
-            &self.sides[side],
-        );
+    fn readiness(&self, side: usize, queued: usize, buffer: usize) -> Readiness {
+        let (from, side) = (&self.directions[side ^ 1], &self.sides[side]);
         let ended = from.fin && from.pipe.len() == 0 || side.read_shut || side.dead;
-        let sends_no_more = to.fin || side.dead;
+        let sends_no_more = side.write_shut || side.dead;
         // `sk_stream_is_writeable`: the space that is left is at least half of what is queued.
-        let space = buffer.saturating_sub(to.pipe.len());
+        let space = buffer.saturating_sub(queued);
         Readiness {
             readable: from.pipe.len() > 0 || ended,
-            writable: sends_no_more || space > 0 && space >= to.pipe.len() / 2,
+            writable: sends_no_more || space > 0 && space >= queued / 2,
             ended,
             hung_up: ended && sends_no_more,
             failed: side.error != 0,
@@ -133,6 +209,16 @@ impl Conn {
 }
 
 impl Kernel {
+    /// What poll(2) would say of a side.
+    pub(super) fn stream_readiness(&self, conn: usize, side: usize) -> Readiness {
+        let (stream, buffer) = (&self.m.tcp.conns[conn], self.config.stream_buffer);
+        let queued = match stream.wire {
+            NIL => stream.directions[side].pipe.len(),
+            _ => buffer - self.room_to_send(conn, side),
+        };
+        stream.readiness(side, queued, buffer)
+    }
+
     #[inline]
     fn stream_of(&self, handle: i32) -> Option<(usize, usize)> {
         match self.m.handles.object(handle) {
@@ -186,6 +272,9 @@ impl Kernel {
                 .pipe
                 .drain(lent, n as usize)
         };
+        if self.m.tcp.conns[conn].wire != NIL {
+            self.room_over(conn, side);
+        }
         n as i32
     }
 
@@ -196,13 +285,18 @@ impl Kernel {
         let Some((conn, side)) = self.stream_of(op.handle) else {
             return true;
         };
-        let conn = &self.m.tcp.conns[conn];
-        let to = &conn.directions[side];
-        to.pipe.len() < self.config.stream_buffer
-            || to.fin
-            || conn.sides[side].dead
-            || !conn.sides[side ^ 1].open
+        let stream = &self.m.tcp.conns[conn];
+        let (near, far) = (&stream.sides[side], &stream.sides[side ^ 1]);
+        near.write_shut
+            || near.dead
             || op.lent.len() == 0
+            || match stream.wire {
+                NIL => {
+                    stream.directions[side].pipe.len() < self.config.stream_buffer
+                        || far.refuses_bytes()
+                }
+                _ => self.room_to_send(conn, side) > 0,
+            }
     }
 
     /// In the order of `tcp_sendmsg_locked`: an error once, EPIPE, then what fits.
@@ -222,34 +316,51 @@ impl Kernel {
             0 => {}
             error => return -error,
         }
-        if stream.sides[side].dead || stream.directions[side].fin {
+        if stream.sides[side].dead || stream.sides[side].write_shut {
             return -errno::EPIPE;
         }
         if lent.len() == 0 {
             return 0;
         }
-        let peer_open = stream.sides[side ^ 1].open;
+        if stream.wire != NIL {
+            return self.send_by_wire(id, conn, side);
+        }
+        let refused = stream.sides[side ^ 1].refuses_bytes();
         let space = self
             .config
             .stream_buffer
             .saturating_sub(stream.directions[side].pipe.len());
-        let most = if peer_open {
-            space
-        } else {
+        let most = if refused {
             self.config.stream_buffer
+        } else {
+            space
         };
         let n = match self.pick_size(Rule::Send, id, lent.len().min(most as u32)) {
             Ok(n) => n,
             Err(error) => return error,
         };
         let stream = &mut self.m.tcp.conns[conn];
-        if peer_open {
-            // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
-            unsafe { stream.directions[side].pipe.fill(lent, n as usize) };
-        } else {
+        if refused {
             // The bytes leave; the other host answers with a RST, which the next operation meets.
             stream.killed(side);
+            stream.killed(side ^ 1);
+        } else {
+            // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
+            unsafe { stream.directions[side].pipe.fill(lent, n as usize) };
         }
+        n as i32
+    }
+
+    #[cold]
+    fn send_by_wire(&mut self, id: u32, conn: usize, side: usize) -> i32 {
+        let lent = self.m.ops[id as usize].lent;
+        let most = self.room_to_send(conn, side).min(u32::MAX as usize);
+        let n = match self.pick_size(Rule::Send, id, lent.len().min(most as u32)) {
+            Ok(n) => n,
+            Err(error) => return error,
+        };
+        // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
+        unsafe { self.send_over(conn, side, lent, n as usize) };
         n as i32
     }
 
@@ -269,7 +380,7 @@ impl Kernel {
             return -errno::EINVAL;
         }
         let stream = &mut self.m.tcp.conns[conn];
-        if stream.sides[side].dead {
+        if stream.sides[side].dead || stream.has_ended(side) {
             // `inet_shutdown` in state TCP_CLOSE
             return -errno::ENOTCONN;
         }
@@ -277,9 +388,19 @@ impl Kernel {
             stream.sides[side].read_shut = true;
         }
         if how != 0 {
-            stream.directions[side].fin = true;
+            self.ends_sending(conn, side);
         }
         0
+    }
+
+    /// The side sends nothing more.
+    fn ends_sending(&mut self, conn: usize, side: usize) {
+        let stream = &mut self.m.tcp.conns[conn];
+        stream.sides[side].write_shut = true;
+        match stream.wire {
+            NIL => stream.directions[side].fin = true,
+            _ => self.end_over(conn, side),
+        }
     }
 
     // ---- reset
@@ -318,6 +439,9 @@ impl Kernel {
         }
         stream.killed(0);
         stream.killed(1);
+        if stream.wire != NIL {
+            self.silence(conn);
+        }
         true
     }
 
@@ -335,8 +459,10 @@ impl Kernel {
             // (socket(7), SO_LINGER). Both in `__tcp_close`.
             return self.abort(conn, side);
         }
-        let stream = &mut self.m.tcp.conns[conn as usize];
-        stream.directions[side].fin |= !stream.sides[side].dead;
+        let near = &self.m.tcp.conns[conn as usize].sides[side];
+        if !near.dead && !near.gone {
+            self.ends_sending(conn as usize, side);
+        }
         self.leave(conn, side);
     }
 
@@ -344,15 +470,39 @@ impl Kernel {
     pub(super) fn abort(&mut self, conn: u32, side: usize) {
         let stream = &mut self.m.tcp.conns[conn as usize];
         stream.directions[side ^ 1].pipe.clear();
-        stream.killed(side ^ 1);
+        if stream.wire == NIL {
+            stream.killed(side ^ 1);
+            self.loses_unread(conn as usize, side);
+        } else if !stream.sides[side].gone {
+            self.reset_over(conn as usize, side);
+        }
         self.leave(conn, side);
     }
 
-    fn leave(&mut self, conn: u32, side: usize) {
+    /// What a side that resets has sent and the peer has not read: some of it may not have left yet.
+    fn loses_unread(&mut self, conn: usize, side: usize) {
+        let stream = &self.m.tcp.conns[conn];
+        let unread = stream.unread(side ^ 1);
+        // (Behind an end there is nothing that could be lost alone.)
+        if self.decider.kind || unread == 0 || stream.directions[side].fin {
+            return;
+        }
+        let event = stream.event;
+        let keep = match self.pick_for(Rule::Abort, Name::new(event, side, RESETS)) {
+            Does::Half => unread / 2,
+            Does::LosesParcel => 0,
+            _ => unread,
+        };
+        self.m.tcp.conns[conn].directions[side].pipe.keep(keep);
+    }
+
+    /// The side has no handle any more, nor a place in a backlog.
+    pub(super) fn leave(&mut self, conn: u32, side: usize) {
         self.m.tcp.conns[conn as usize].sides[side].open = false;
         if self.m.tcp.conns[conn as usize].sides[side ^ 1].open {
             self.settle(conn as usize);
         } else {
+            self.cut_wire(conn as usize);
             self.m.tcp.free_conn(conn);
         }
     }
@@ -393,12 +543,13 @@ impl Kernel {
 
     /// Lets everything that waits on a connection and has become possible have its effect, first come,
     /// first served in each direction.
-    fn settle(&mut self, conn: usize) {
+    pub(super) fn settle(&mut self, conn: usize) {
         // An effect settles the connection again: the outermost call does it, without recursion.
         if std::mem::replace(&mut self.m.tcp.conns[conn].settling, true) {
             return;
         }
         while let Some(id) = self.woken(conn) {
+            let id = self.who_takes_the_error(conn, id);
             self.leave_stream(id);
             if self.offer_reset(id) {
                 self.effect(id);
@@ -409,11 +560,37 @@ impl Kernel {
         self.m.tcp.conns[conn].settling = false;
     }
 
+    /// When a connection dies under a receive and a send of one side: whichever wakes first.
+    #[inline]
+    fn who_takes_the_error(&mut self, conn: usize, id: u32) -> u32 {
+        let stream = &self.m.tcp.conns[conn];
+        if self.decider.kind || !stream.sides.iter().any(|side| side.dead) {
+            return id;
+        }
+        let Some((_, side)) = self.stream_of(self.m.ops[id as usize].handle) else {
+            return id;
+        };
+        let from = &stream.directions[side ^ 1];
+        let send = stream.directions[side].sends.first();
+        match send {
+            Some(send)
+                if from.recvs.first() == Some(id)
+                    && stream.sides[side].error != 0
+                    && from.pipe.len() == 0
+                    && !from.fin
+                    && self.pick(Rule::Error, id) == Does::Late =>
+            {
+                send
+            }
+            _ => id,
+        }
+    }
+
     /// An operation that waits on a connection without need.
     #[inline]
     fn woken(&self, conn: usize) -> Option<u32> {
         let directions = &self.m.tcp.conns[conn].directions;
-        // Receives first: the error of a reset is theirs, and an end that hides one is rarer.
+        // Receives first: the error of a reset is theirs unless somebody decides otherwise.
         for direction in directions {
             if let Some(id) = direction.recvs.first()
                 && self.recv_possible(&self.m.ops[id as usize])

@@ -3,6 +3,7 @@
 mod endless;
 mod finding;
 mod fuzzing;
+mod hosts;
 mod models;
 mod pages;
 mod refusing;
