@@ -40,6 +40,12 @@
 //! - A run that goes on and on is a failure too ([`Checker::max_steps`]). Only a loop that never lets
 //!   the simulated kernel make a step can't be stopped: the check hangs in it.
 //!
+//! # Scripted peers
+//!
+//! [`Sim::connect`] gives a test the other end of a connection, [`Sim::listen`] a server for a client that
+//! is checked: scripts of what a [`Peer`] sends and expects. They act inside the kernel, not on the model's proactor: none of
+//! its workers, strands or limits sees them, but every decision about when they act is the kernel's.
+//!
 //! # Several workers
 //!
 //! With [`Checker::workers`] handlers of the model's proactor overlap, as on so many threads, and one
@@ -86,6 +92,7 @@ mod lanes;
 #[cfg(test)]
 mod models;
 mod panics;
+mod peer;
 mod random;
 mod replay;
 mod report;
@@ -100,6 +107,7 @@ mod toys;
 
 pub use checker::Checker;
 pub use failure::{Failure, FailureKind};
+pub use peer::{Peer, PeerListener};
 pub use sim::{Sim, busy};
 pub use summary::Summary;
 

@@ -12,6 +12,7 @@ use super::files::Files;
 use super::handles::{Handles, Object};
 use super::lent::Lent;
 use super::op::{NONBLOCK, Op, Request, State, Verb};
+use super::peers::Peers;
 use super::queue::Queue;
 use super::tcp::Tcp;
 use super::trace::{Recorder, TIMEOUT, What};
@@ -82,6 +83,7 @@ pub(crate) struct Kernel {
     pub(super) decider: Decider,
     pub(super) recorder: Recorder,
     pub(super) m: Machine,
+    pub(super) peers: Peers,
     pub(super) verdict: Option<Violation>,
     /// The operations that were under way at the verdict have been ended.
     pub(super) drained: bool,
@@ -130,6 +132,7 @@ impl Kernel {
                 now: 0,
             },
             config,
+            peers: Peers::default(),
             verdict: None,
             drained: false,
             saved: Vec::new(),
@@ -165,6 +168,7 @@ impl Kernel {
         self.m.cancels.clear();
         self.m.now = 0;
         self.config = config;
+        self.peers.clear();
         self.verdict = None;
         self.drained = false;
         self.in_flight = 0;

@@ -140,6 +140,7 @@ pub(crate) mod kernel;
 mod lent;
 pub(crate) mod op;
 mod oracles;
+pub(crate) mod peers;
 mod pipe;
 mod queue;
 mod ready;

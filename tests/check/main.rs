@@ -3,6 +3,7 @@
 mod endless;
 mod finding;
 mod models;
+mod peers;
 mod refusing;
 mod replaying;
 mod strands;
