@@ -23,6 +23,7 @@ use crate::sim::errno::{self, error};
 use crate::sim::files;
 use crate::sim::kernel::Kernel;
 use crate::sim::op::{Request, Verb};
+use crate::sim::peers;
 use crate::sim::steps::{Stepped, Until as Till};
 use crate::sim::words::plural;
 use crate::switch;
@@ -150,6 +151,18 @@ impl Backend for SimBackend {
             .map(|seconds| seconds.map(Duration::from_secs))
     }
 
+    fn event(&self) -> io::Result<Raw> {
+        self.call(Kernel::event).map(Raw)
+    }
+
+    fn set(&self, raw: Raw) -> io::Result<()> {
+        if !self.world.set(raw.0) {
+            // On another thread: the owner comes by.
+            self.wake(0);
+        }
+        Ok(())
+    }
+
     fn close(&self, raw: Raw) {
         self.world.close(raw.0);
     }
@@ -161,10 +174,10 @@ struct SimLane {
     bell: Arc<Bell>,
 }
 
-/// The kernel's slot for a token.
+/// The kernel's slot for a token: behind those of scripted peers.
 #[inline]
 fn place(token: Token) -> u32 {
-    token.index() << 1 | u32::from(token.has_tag(Tag::Deadline))
+    peers::MOST + (token.index() << 1 | u32::from(token.has_tag(Tag::Deadline)))
 }
 
 fn request(token: Token, op: &Op, origin: &Origin) -> Request {
@@ -181,6 +194,7 @@ fn request(token: Token, op: &Op, origin: &Origin) -> Request {
         Code::Open => Verb::Open,
         Code::Sync => Verb::Sync,
         Code::Length => Verb::Length,
+        Code::Wait => Verb::Wait,
         Code::Job => Verb::Job,
     };
     let (ptr, len, offset) = match op.code {
@@ -272,7 +286,7 @@ impl Lane for SimLane {
         if self.bell.rung.load(Ordering::Relaxed) || self.world.has_inbox() {
             return None;
         }
-        let step = |kernel: &mut Kernel| match kernel.in_flight() {
+        let step = |kernel: &mut Kernel| match kernel.in_flight_of_the_model() {
             0 => Stepped::Nothing,
             // If it brings nothing, nor will the one that a wait makes.
             _ => kernel.step(until),
@@ -293,14 +307,14 @@ impl Lane for SimLane {
     fn in_flight(&self) -> usize {
         // It is the wait that says which thread it belongs to.
         self.world
-            .enter(|kernel| kernel.in_flight())
+            .enter(|kernel| kernel.in_flight_of_the_model())
             .unwrap_or_default()
     }
 
     fn notify(&mut self, waker: Waker, until: Until) -> io::Result<Notified> {
         let idle = self
             .world
-            .enter(|kernel| kernel.in_flight() == 0)
+            .enter(|kernel| kernel.in_flight_of_the_model() == 0)
             .map_err(io::Error::other)?;
         if idle && until == Until::Event {
             let mut place = self

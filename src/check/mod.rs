@@ -40,6 +40,12 @@
 //! - A run that goes on and on is a failure too ([`Checker::max_steps`]). Only a loop that never lets
 //!   the simulated kernel make a step can't be stopped: the check hangs in it.
 //!
+//! # Scripted peers
+//!
+//! [`Sim::connect`] gives a test the other end of a connection, [`Sim::listen`] a server for a client that
+//! is checked: scripts of what a [`Peer`] sends and expects. They act inside the kernel, not on the model's proactor: none of
+//! its workers, strands or limits sees them, but every decision about when they act is the kernel's.
+//!
 //! # Several workers
 //!
 //! With [`Checker::workers`] handlers of the model's proactor overlap, as on so many threads, and one
@@ -96,6 +102,7 @@ mod models;
 mod page;
 mod panics;
 mod pct;
+mod peer;
 mod perfetto;
 mod portfolio;
 mod pos;
@@ -119,6 +126,7 @@ pub use bytes::Choices;
 pub use checker::Checker;
 pub use failure::{Failure, FailureKind};
 pub use fuzz::Fuzz;
+pub use peer::{Peer, PeerListener};
 pub use portfolio::Strategy;
 pub use sim::{Sim, busy};
 pub use summary::Summary;

@@ -77,6 +77,7 @@ impl Kernel {
             Verb::Recv | Verb::Send => self.wait_on_stream(id),
             Verb::Accept => self.wait_on_listener(id),
             Verb::Connect => self.wait_for_backlog(id),
+            Verb::Wait => self.wait_on_event(id),
             _ => {}
         }
     }
@@ -86,6 +87,7 @@ impl Kernel {
             Verb::Recv | Verb::Send => self.leave_stream(id),
             Verb::Accept => self.leave_listener(id),
             Verb::Connect => self.stop_trying(id),
+            Verb::Wait => self.leave_event(id),
             _ => {}
         }
         self.m.timers.remove(&mut self.m.ops, id);

@@ -63,7 +63,7 @@ impl Kernel {
             Object::Socket { connecting, .. } if !connecting => {}
             Object::Socket { .. } => return Some(-errno::EALREADY),
             Object::Stream { .. } | Object::Listener(_) => return Some(-errno::EISCONN),
-            Object::File { .. } => return Some(-errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => return Some(-errno::ENOTSOCK),
             Object::Closed => return Some(-errno::EBADF),
         }
         let target = self.m.tcp.target(&self.m.ops[id as usize]);

@@ -7,11 +7,13 @@ use super::busy::Declared;
 use super::clock::Timers;
 use super::decide::{Decider, Menu};
 use super::errno;
+use super::events::Events;
 use super::files::Files;
 use super::handles::{Handles, Object};
 use super::hosts::Net;
 use super::lent::Lent;
 use super::op::{NONBLOCK, Op, Request, State, Verb};
+use super::peers::Peers;
 use super::queue::Queue;
 use super::steps::Waits;
 use super::tcp::Tcp;
@@ -29,6 +31,7 @@ pub(super) struct Machine {
     pub(super) tcp: Tcp,
     pub(super) net: Net,
     pub(super) files: Files,
+    pub(super) events: Events,
     pub(super) timers: Timers,
     pub(super) done: Queue<u32>,
     pub(super) armed: Queue<u32>,
@@ -48,7 +51,7 @@ impl Machine {
                 format!("timeout(at {})", duration(op.offset))
             }
             Verb::Timer => format!("timer(at {})", duration(op.offset)),
-            Verb::Accept | Verb::Sync | Verb::Length => format!("{verb}({object})"),
+            Verb::Accept | Verb::Sync | Verb::Length | Verb::Wait => format!("{verb}({object})"),
             Verb::Connect => format!("connect({object}, {})", self.tcp.target(op)),
             Verb::Open => format!("open({})", self.files.path_of(op)),
             Verb::Shutdown => {
@@ -72,6 +75,7 @@ impl Machine {
             Object::Listener(listener) => self.tcp.listener_name(listener),
             Object::Stream { conn, side } => self.tcp.stream_name(conn, side),
             Object::File { node, .. } => format!("file {}", self.files.path(node)),
+            Object::Event(_) => format!("event {}", Handles::number(raw)),
         }
     }
 }
@@ -82,6 +86,7 @@ pub(crate) struct Kernel {
     pub(super) decider: Decider,
     pub(super) recorder: Recorder,
     pub(super) m: Machine,
+    pub(super) peers: Peers,
     pub(super) verdict: Option<Violation>,
     /// The operations that were under way at the verdict have been ended.
     pub(super) drained: bool,
@@ -125,6 +130,7 @@ impl Kernel {
                 tcp: Tcp::default(),
                 net: Net::default(),
                 files: Files::default(),
+                events: Events::default(),
                 timers: Timers::default(),
                 done: Queue::default(),
                 armed: Queue::default(),
@@ -132,6 +138,7 @@ impl Kernel {
                 now: 0,
             },
             config,
+            peers: Peers::default(),
             verdict: None,
             drained: false,
             saved: Vec::new(),
@@ -162,12 +169,14 @@ impl Kernel {
         self.m.tcp.clear();
         self.m.net.clear();
         self.m.files.clear();
+        self.m.events.clear();
         self.m.timers.clear();
         self.m.done.clear();
         self.m.armed.clear();
         self.m.cancels.clear();
         self.m.now = 0;
         self.config = config;
+        self.peers.clear();
         self.verdict = None;
         self.drained = false;
         self.in_flight = 0;
@@ -360,6 +369,7 @@ impl Kernel {
             Verb::Send => self.send_possible(op),
             Verb::Accept => self.accept_possible(op),
             Verb::Connect => self.connect_possible(op),
+            Verb::Wait => self.wait_possible(op),
             Verb::Timer => false,
             _ => true,
         }
@@ -384,6 +394,7 @@ impl Kernel {
             Verb::Open => self.open(id),
             Verb::Sync => self.sync(id),
             Verb::Length => self.length(id),
+            Verb::Wait => self.wait(id),
             Verb::Nop | Verb::Timer | Verb::Job => 0,
         };
         self.gets(id);

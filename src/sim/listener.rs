@@ -114,7 +114,7 @@ impl Kernel {
         let listener = match self.m.handles.object(op.handle) {
             Object::Listener(listener) => listener as usize,
             Object::Closed => return -errno::EBADF,
-            Object::File { .. } => return -errno::ENOTSOCK,
+            Object::File { .. } | Object::Event(_) => return -errno::ENOTSOCK,
             _ => return -errno::EINVAL,
         };
         let Some(&conn) = self.m.tcp.listeners[listener].queue.front() else {

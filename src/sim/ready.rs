@@ -88,6 +88,12 @@ impl Kernel {
             Object::Stream { conn, side } => {
                 self.stream_readiness(conn as usize, usize::from(side))
             }
+            // `eventfd_poll`
+            Object::Event(_) => Readiness {
+                readable: self.is_set(raw),
+                writable: true,
+                ..Readiness::default()
+            },
             // poll(2): regular files always are.
             Object::File { .. } => Readiness {
                 readable: true,

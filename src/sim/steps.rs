@@ -26,7 +26,7 @@ pub(crate) enum Until {
 pub(crate) enum Stepped {
     /// A completion: token and result.
     Completion(u64, i32),
-    /// Nothing until the time that was given.
+    /// Nothing until the time that was given, or a scripted peer made a step.
     Nothing,
     /// Nothing, and nothing can ever come.
     Stuck,
@@ -90,10 +90,13 @@ impl Kernel {
                     return Stepped::Over;
                 }
                 self.drain();
-                return match self.m.done.pop() {
-                    Some(id) => self.completion(id),
-                    None => Stepped::Nothing,
-                };
+                while let Some(id) = self.m.done.pop() {
+                    let stepped = self.completion(id);
+                    if stepped != Stepped::Nothing {
+                        return stepped;
+                    }
+                }
+                return Stepped::Nothing;
             }
             if self.steps >= self.config.max_steps {
                 self.report_endless();
@@ -182,6 +185,9 @@ impl Kernel {
     fn completion(&mut self, id: u32) -> Stepped {
         self.idle_polls = 0;
         let (token, result) = self.hand_out(id);
+        if self.peers.acting > 0 && self.peer_hears(id, result) {
+            return Stepped::Nothing;
+        }
         Stepped::Completion(token, result)
     }
 
@@ -348,6 +354,7 @@ impl Kernel {
             Verb::Recv => "for bytes, or the end, from its peer",
             Verb::Send => "for its peer to read: the buffer of the stream is full",
             Verb::Accept => "for somebody to connect",
+            Verb::Wait => "for somebody to set the event",
             Verb::Connect => "for a place in the backlog of the listener",
             _ => "for nothing that the kernel knows",
         }

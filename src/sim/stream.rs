@@ -34,6 +34,8 @@ pub(super) struct Side {
     pub(super) nodelay: bool,
     /// SO_LINGER, in seconds.
     pub(super) linger: Option<u64>,
+    /// Its user is a scripted peer.
+    pub(super) scripted: bool,
 }
 
 /// The way from one side (the index) to the other: what has arrived. Without a wire this is the buffer of
@@ -60,6 +62,8 @@ pub(super) struct Conn {
     pub(super) established: bool,
     /// The connect that made it.
     pub(super) event: EventId,
+    /// The kernel has reset it, and neither side.
+    pub(super) forced: bool,
 }
 
 impl Side {
@@ -74,6 +78,7 @@ impl Side {
             read_shut: false,
             nodelay: false,
             linger: None,
+            scripted: false,
         }
     }
 
@@ -99,6 +104,7 @@ impl Conn {
             wire: NIL,
             established: true,
             event: EventId::ROOT,
+            forced: false,
         }
     }
 
@@ -112,6 +118,7 @@ impl Conn {
     ) {
         self.number = number;
         self.settling = false;
+        self.forced = false;
         self.wire = NIL;
         self.established = true;
         self.event = event;
@@ -245,7 +252,7 @@ impl Kernel {
         let lent = op.lent;
         let Some((conn, side)) = self.stream_of(op.handle) else {
             return match self.m.handles.object(op.handle) {
-                Object::File { .. } => -errno::ENOTSOCK,
+                Object::File { .. } | Object::Event(_) => -errno::ENOTSOCK,
                 Object::Closed => -errno::EBADF,
                 _ => -errno::ENOTCONN,
             };
@@ -305,7 +312,7 @@ impl Kernel {
         let lent = op.lent;
         let Some((conn, side)) = self.stream_of(op.handle) else {
             return match self.m.handles.object(op.handle) {
-                Object::File { .. } => -errno::ENOTSOCK,
+                Object::File { .. } | Object::Event(_) => -errno::ENOTSOCK,
                 Object::Closed => -errno::EBADF,
                 // `sk_stream_wait_connect`
                 _ => -errno::EPIPE,
@@ -373,7 +380,7 @@ impl Kernel {
             Object::Stream { conn, side } => (conn as usize, usize::from(side)),
             Object::Listener(listener) => return self.shutdown_listener(handle, listener, how),
             Object::Socket { .. } => return -errno::ENOTCONN,
-            Object::File { .. } => return -errno::ENOTSOCK,
+            Object::File { .. } | Object::Event(_) => return -errno::ENOTSOCK,
             Object::Closed => return -errno::EBADF,
         };
         if how > 2 {
@@ -437,6 +444,7 @@ impl Kernel {
                 direction.fin = false;
             }
         }
+        stream.forced = true;
         stream.killed(0);
         stream.killed(1);
         if stream.wire != NIL {

@@ -190,8 +190,13 @@ impl Tcp {
     }
 
     pub(super) fn stream_name(&self, conn: u32, side: u8) -> String {
-        let side = ["client", "server"][usize::from(side)];
-        format!("c{} {side}", self.conns[conn as usize].number)
+        let conn = &self.conns[conn as usize];
+        let who = if conn.sides[usize::from(side)].scripted {
+            ["scripted client", "scripted server"]
+        } else {
+            ["client", "server"]
+        };
+        format!("c{} {}", conn.number, who[usize::from(side)])
     }
 }
 
@@ -290,7 +295,7 @@ impl Kernel {
             Object::Stream { conn, side } => {
                 Ok(self.m.tcp.conns[conn as usize].sides[usize::from(side)].addr)
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -308,7 +313,7 @@ impl Kernel {
                     false => Ok(conn.sides[side ^ 1].addr),
                 }
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -321,7 +326,7 @@ impl Kernel {
                 self.m.tcp.conns[conn as usize].sides[usize::from(side)].nodelay = on;
                 Ok(())
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -332,7 +337,7 @@ impl Kernel {
             Object::Stream { conn, side } => {
                 Ok(self.m.tcp.conns[conn as usize].sides[usize::from(side)].nodelay)
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -345,7 +350,7 @@ impl Kernel {
                 self.m.tcp.conns[conn as usize].sides[usize::from(side)].linger = seconds;
                 Ok(())
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -356,7 +361,7 @@ impl Kernel {
             Object::Stream { conn, side } => {
                 Ok(self.m.tcp.conns[conn as usize].sides[usize::from(side)].linger)
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -403,6 +408,7 @@ impl Kernel {
             Object::Stream { conn, side } => self.close_side(conn, side),
             Object::File { node, .. } => self.m.files.release(node),
             Object::Socket { bound, .. } => self.m.tcp.unbind(bound),
+            Object::Event(event) => self.m.events.release(event),
             Object::Closed => {}
         }
     }

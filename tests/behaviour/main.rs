@@ -11,6 +11,7 @@ mod differential;
 mod driving;
 mod dropping;
 mod ending;
+mod events;
 mod files;
 mod kernels;
 mod limits;

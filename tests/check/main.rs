@@ -6,6 +6,7 @@ mod fuzzing;
 mod hosts;
 mod models;
 mod pages;
+mod peers;
 mod refusing;
 mod replaying;
 mod strands;

@@ -299,6 +299,7 @@ pub(super) enum Rule {
     AcceptReset,
     Error,
     Abort,
+    Event,
 }
 
 impl Rule {
@@ -309,7 +310,7 @@ impl Rule {
 }
 
 /// Every transition.
-pub(super) static TABLE: [(Rule, &Transition); 26] = [
+pub(super) static TABLE: [(Rule, &Transition); 27] = [
     (Rule::Complete, &steps::COMPLETE),
     (Rule::Ready, &steps::READY),
     (Rule::Late, &steps::LATE),
@@ -336,6 +337,7 @@ pub(super) static TABLE: [(Rule, &Transition); 26] = [
     (Rule::AcceptReset, &connections::ACCEPT_RESET),
     (Rule::Error, &streams::ERROR),
     (Rule::Abort, &streams::ABORT),
+    (Rule::Event, &readiness::EVENT),
 ];
 
 const _: () = {
