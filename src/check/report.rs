@@ -96,6 +96,9 @@ fn verdict(text: &mut String, case: &Case<'_>) -> std::fmt::Result {
     if case.replay.workers > 1 {
         write!(text, " with {} workers", case.replay.workers)?;
     }
+    if case.replay.personality != Personality::Any {
+        write!(text, " on the {} kernel", case.replay.personality)?;
+    }
     write!(text, ": ")?;
     writeln!(text, "{} ({})", fault.invariant, fault.invariant.promise())?;
     for line in fault.message.lines() {

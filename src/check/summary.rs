@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::campaign::{Cut, Done};
 use crate::choice::Site;
+use crate::sim::Personality;
 pub(crate) use crate::sim::words::grouped;
 use crate::sim::words::plural;
 
@@ -17,6 +18,7 @@ pub struct Summary {
     pub(crate) bound: usize,
     pub(crate) seed: u64,
     pub(crate) workers: usize,
+    pub(crate) personality: Personality,
     /// Instead of a campaign.
     pub(crate) replayed: Option<String>,
 }
@@ -72,6 +74,9 @@ impl fmt::Display for Summary {
         }
         if self.workers > 1 {
             write!(f, " with {} workers", self.workers)?;
+        }
+        if self.personality != Personality::Any {
+            write!(f, " on the {} kernel", self.personality)?;
         }
         if let Some(replayed) = &self.replayed {
             return write!(f, "\n  {replayed}");
@@ -195,6 +200,7 @@ fn freedom(site: Site) -> &'static str {
         Site::Connect => "connected, refused",
         Site::Reset => "no, reset",
         Site::Accept | Site::FileError => "no, each error",
+        Site::Line => "behind those that wait, or ahead of them",
         Site::ReadyAtFirstPoll => "ready at first poll or not",
         Site::Worker => "which handler goes on where one may give way",
         Site::Spurious => "ready only if it is, or spuriously",
@@ -225,6 +231,7 @@ mod tests {
             bound: plan.deviations,
             seed: plan.seed,
             workers: 1,
+            personality: Personality::Any,
             replayed: None,
         }
         .to_string()

@@ -71,11 +71,13 @@ pub enum Site {
     Accept,
     /// Whether a stream or a listener is said to be ready although it is not.
     Spurious,
+    /// Where an operation that has to wait stands among those that wait already.
+    Line,
 }
 
 impl Site {
     /// Every site, in the order of their numbers.
-    pub const ALL: [Site; 14] = [
+    pub const ALL: [Site; 15] = [
         Site::NextStep,
         Site::EffectLate,
         Site::RecvSize,
@@ -90,6 +92,7 @@ impl Site {
         Site::Worker,
         Site::Accept,
         Site::Spurious,
+        Site::Line,
     ];
 
     /// The short name that a replay string and a report use.
@@ -110,6 +113,7 @@ impl Site {
             Site::Worker => "worker",
             Site::Accept => "accept",
             Site::Spurious => "spurious",
+            Site::Line => "line",
         }
     }
 

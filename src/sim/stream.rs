@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::errno;
 use super::handles::Object;
 use super::kernel::Kernel;
-use super::op::{Op, Verb};
+use super::op::{Op, State, Verb};
 use super::pipe::Pipe;
 use super::queue::List;
 use super::ready::Readiness;
@@ -177,7 +177,7 @@ impl Kernel {
             };
         }
         let n = match self.pick_size(Rule::Recv, id, lent.len().min(queued as u32)) {
-            Ok(n) => n,
+            Ok(share) => share.bytes,
             Err(error) => return error,
         };
         // SAFETY: the operation is in flight, so its buffer is lent; a recv may write it.
@@ -205,28 +205,34 @@ impl Kernel {
             || op.lent.len() == 0
     }
 
-    /// In the order of `tcp_sendmsg_locked`: an error once, EPIPE, then what fits.
-    pub(super) fn send(&mut self, id: u32) -> i32 {
+    /// In the order of `tcp_sendmsg_locked`: an error once, EPIPE, then what fits. `None`: it waits to send
+    /// the rest.
+    pub(super) fn send(&mut self, id: u32) -> Option<i32> {
         let op = &self.m.ops[id as usize];
-        let lent = op.lent;
+        let (lent, moved) = (op.lent, op.moved);
         let Some((conn, side)) = self.stream_of(op.handle) else {
-            return match self.m.handles.object(op.handle) {
+            return Some(match self.m.handles.object(op.handle) {
                 Object::File { .. } => -errno::ENOTSOCK,
                 Object::Closed => -errno::EBADF,
                 // `sk_stream_wait_connect`
                 _ => -errno::EPIPE,
-            };
+            });
         };
         let stream = &mut self.m.tcp.conns[conn];
+        let over = stream.sides[side].dead || stream.directions[side].fin;
+        if moved > 0 && over {
+            // What has moved is the result; the next operation hears of the error.
+            return Some(moved as i32);
+        }
         match stream.take_error(side) {
             0 => {}
-            error => return -error,
+            error => return Some(-error),
         }
-        if stream.sides[side].dead || stream.directions[side].fin {
-            return -errno::EPIPE;
+        if over {
+            return Some(-errno::EPIPE);
         }
         if lent.len() == 0 {
-            return 0;
+            return Some(0);
         }
         let peer_open = stream.sides[side ^ 1].open;
         let space = self
@@ -238,19 +244,30 @@ impl Kernel {
         } else {
             self.config.stream_buffer
         };
-        let n = match self.pick_size(Rule::Send, id, lent.len().min(most as u32)) {
-            Ok(n) => n,
-            Err(error) => return error,
+        let left = lent.len() - moved;
+        let fits = left.min(most as u32);
+        let n = match self.pick_size(Rule::Send, id, fits) {
+            Ok(share) => share.bytes,
+            Err(_) if moved > 0 => return Some(moved as i32),
+            Err(error) => return Some(error),
         };
         let stream = &mut self.m.tcp.conns[conn];
         if peer_open {
             // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
-            unsafe { stream.directions[side].pipe.fill(lent, n as usize) };
+            unsafe { stream.directions[side].pipe.fill(lent, moved, n as usize) };
+            if n == fits && n < left && self.pick(Rule::SendRest, id) == Does::Rest {
+                self.moves_part(id, n);
+                self.m.ops[id as usize].state = State::Wait;
+                if let Some((line, ops)) = self.line(id) {
+                    line.push_first(ops, id);
+                }
+                return None;
+            }
         } else {
             // The bytes leave; the other host answers with a RST, which the next operation meets.
             stream.killed(side);
         }
-        n as i32
+        Some((moved + n) as i32)
     }
 
     // ---- shutdown
@@ -373,8 +390,16 @@ impl Kernel {
     }
 
     pub(super) fn wait_on_stream(&mut self, id: u32) {
-        if let Some((list, ops)) = self.line(id) {
-            list.push(ops, id);
+        let first = self.line(id).and_then(|(line, _)| line.first());
+        // Nobody gets between the two parts of a send.
+        let open = first.is_some_and(|first| self.m.ops[first as usize].moved == 0);
+        let ahead = open && self.goes_ahead(id);
+        if let Some((line, ops)) = self.line(id) {
+            if ahead {
+                line.push_first(ops, id);
+            } else {
+                line.push(ops, id);
+            }
         }
     }
 

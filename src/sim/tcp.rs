@@ -512,11 +512,23 @@ impl Kernel {
         };
         let Some(place) = listener else { return };
         self.m.ops[id as usize].listener = place;
+        let listener = &self.m.tcp.listeners[place as usize];
+        let others = match accepting {
+            true => listener.accepts.first(),
+            false => listener.attempts.first(),
+        };
+        let ahead = others.is_some() && self.goes_ahead(id);
         let listener = &mut self.m.tcp.listeners[place as usize];
-        if accepting {
-            listener.accepts.push(&mut self.m.ops, id);
+        let line = match accepting {
+            true => &mut listener.accepts,
+            false => &mut listener.attempts,
+        };
+        if ahead {
+            line.push_first(&mut self.m.ops, id);
         } else {
-            listener.attempts.push(&mut self.m.ops, id);
+            line.push(&mut self.m.ops, id);
+        }
+        if !accepting {
             self.attempt(id);
         }
     }

@@ -37,6 +37,20 @@ pub(super) const CONNECT: Transition = Transition::new(
             Personalities::EVERY,
             &[Man("tcp(7)")],
         ),
+        OutcomeClass::fault(
+            "emfile",
+            "no socket: too many open files",
+            Does::Error(errno::EMFILE),
+            Personalities::EVERY,
+            &[Man("socket(2)"), Microsoft("WSASocketW function")],
+        ),
+        OutcomeClass::fault(
+            "enfile",
+            "no socket: too many open files in the system",
+            Does::Error(errno::ENFILE),
+            Personalities::UNIX,
+            &[Man("socket(2)")],
+        ),
     ],
 );
 

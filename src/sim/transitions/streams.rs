@@ -1,8 +1,9 @@
 //! Transfers of connected streams, and the resets under them.
 
-use super::Evidence::{Linux, Man, Standard};
+use super::Evidence::{Linux, Man, Microsoft, Standard};
 use super::{Does, Evidence, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
+use crate::sim::errno;
 
 const SHORT_RECV: &[Evidence] = &[
     Man("recv(2)"),
@@ -24,6 +25,13 @@ pub(super) const RECV: Transition = Transition::new(
         OutcomeClass::short(Does::One, Personalities::EVERY, SHORT_RECV),
         OutcomeClass::short(Does::Half, Personalities::EVERY, SHORT_RECV),
         OutcomeClass::short(Does::ButOne, Personalities::EVERY, SHORT_RECV),
+        OutcomeClass::fault(
+            "enobufs",
+            "no buffer space",
+            Does::Error(errno::ENOBUFS),
+            Personalities::READINESS,
+            &[Standard("POSIX.1, recv: ENOBUFS")],
+        ),
     ],
 );
 
@@ -35,9 +43,40 @@ pub(super) const SEND: Transition = Transition::new(
     "n bytes fit the buffer of the stream",
     &[
         OutcomeClass::full(&[Man("send(2)")]),
-        OutcomeClass::short(Does::One, Personalities::EVERY, SHORT_SEND),
-        OutcomeClass::short(Does::Half, Personalities::EVERY, SHORT_SEND),
-        OutcomeClass::short(Does::ButOne, Personalities::EVERY, SHORT_SEND),
+        OutcomeClass::short(Does::One, Personalities::UNIX, SHORT_SEND),
+        OutcomeClass::short(Does::Half, Personalities::UNIX, SHORT_SEND),
+        OutcomeClass::short(Does::ButOne, Personalities::UNIX, SHORT_SEND),
+        OutcomeClass::fault(
+            "enobufs",
+            "no buffer space",
+            Does::Error(errno::ENOBUFS),
+            Personalities::PORT.and(Personalities::READINESS),
+            &[Man("send(2)"), Microsoft("WSASend function")],
+        ),
+    ],
+);
+
+pub(super) const SEND_REST: Transition = Transition::new(
+    "send more than fits",
+    StepKind::Effect,
+    Some(Site::SendSize),
+    &["send"],
+    "all that fits the buffer of the stream has been sent, and it was not all there is to send",
+    &[
+        OutcomeClass::new(
+            "fits",
+            "it ends with what fitted",
+            Does::Go,
+            Personalities::UNIX,
+            SHORT_SEND,
+        ),
+        OutcomeClass::new(
+            "rest",
+            "it waits to send the rest",
+            Does::Rest,
+            Personalities::PORT,
+            &[Microsoft("WSASend function")],
+        ),
     ],
 );
 
