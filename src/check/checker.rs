@@ -13,8 +13,8 @@ use super::shrink::shrink;
 use super::sim::{Model, Sim};
 use super::summary::{Summary, deviations, grouped};
 use crate::op::home::Entered;
-use crate::sim::{Config, Personality};
 use crate::sim::words::plural;
+use crate::sim::{Config, Personality};
 
 /// A check whose bounds and budgets are chosen.
 ///

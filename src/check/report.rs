@@ -10,6 +10,7 @@ use super::replay::{Replay, Taken};
 use super::shrink::{Deviant, Shrunk};
 use super::summary::deviations;
 use crate::choice::{EventId, Site};
+use crate::sim::Personality;
 
 /// Frames of the logical stack that are shown at most; of a deeper one the middle is left out.
 const FRAMES: usize = 16;

@@ -523,6 +523,10 @@ impl Kernel {
         let outcomes = transition.outcomes;
         let faults = self.m.ops[id as usize].faults > 0;
         let mask = transition.mask(self.config.personality, faults) & possible;
+        if mask == 0 {
+            // Another personality's.
+            return transition.kind(self.config.personality);
+        }
         let menu = Menu::new(transition, mask, of);
         let site = transition.site.filter(|_| menu.len() > 1);
         let picked = match site {
@@ -546,7 +550,8 @@ impl Kernel {
 
     /// Whether an operation that has to wait comes before those that wait already.
     pub(super) fn goes_ahead(&mut self, id: u32) -> bool {
-        !self.decider.kind && self.pick(Rule::Line, id) == Does::Ahead
+        let waits = self.m.ops[id as usize].flags & NONBLOCK == 0;
+        waits && !self.decider.kind && self.pick(Rule::Line, id) == Does::Ahead
     }
 
     fn late(&mut self, id: u32) -> bool {

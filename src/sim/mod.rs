@@ -92,26 +92,7 @@
 //!
 //! # Divergence from real kernels
 //!
-//! Kinder than a real one, so that a passing check says nothing about it:
-//!
-//! - One host; no latency, no lost link, no half-open peer; a place that gets free in a backlog is found at once
-//!   and not at the next SYN.
-//! - What is queued survives every reset but the injected one; accept gives no error of its own (ECONNABORTED,
-//!   EMFILE); EINTR, EAGAIN and ENOBUFS do not occur; nothing runs out of memory.
-//! - No TIME_WAIT: a port is free as soon as its listener is closed, with or without SO_REUSEADDR. Ephemeral ports
-//!   are not used up.
-//! - When a connection dies under a receive and a send of one side, the receive takes the error and the
-//!   send EPIPE; on Linux whichever wakes first does.
-//! - A cancelled connect leaves a fresh socket behind; on Linux the attempt goes on in the background.
-//! - Files never crash, so sync has nothing to prove; they have no permissions but [`World::deny`], no
-//!   links, and end at 1 GiB (EFBIG).
-//! - Several workers give way to each other only at calls of the library, not between two accesses of plain
-//!   memory, and see each other's writes in one order: what rests on that, loom is for. A poll that finds
-//!   nothing never finds "not yet" as a decision of its own.
-//! - After 1,000 polls in a row that found nothing time runs by 1 ms a poll: a loop that polls sees time pass,
-//!   but only then.
-//!
-//! Crueller in nothing that is known.
+//! Typed entries, each with a test that shows it: [`legality`] prints them under its table.
 //!
 //! ```
 //! use proactor::choice::Kind;
@@ -128,11 +109,13 @@ mod cancel;
 mod cell;
 mod clock;
 mod decide;
+mod divergence;
 pub(crate) mod errno;
 pub(crate) mod files;
 pub mod hand;
 mod handles;
 pub(crate) mod kernel;
+mod legality;
 mod lent;
 pub(crate) mod op;
 mod oracles;
@@ -151,7 +134,9 @@ pub(crate) mod words;
 mod workers;
 mod world;
 
+pub use divergence::{Divergence, Side};
 pub use hand::Hand;
+pub use legality::{Legality, legality};
 pub(crate) use lent::Piece;
 pub use trace::{EventNames, Lane, TraceEvent, What};
 pub use transitions::{

@@ -246,16 +246,19 @@ impl Kernel {
         };
         let left = lent.len() - moved;
         let fits = left.min(most as u32);
-        let n = match self.pick_size(Rule::Send, id, fits) {
-            Ok(share) => share.bytes,
-            Err(_) if moved > 0 => return Some(moved as i32),
-            Err(error) => return Some(error),
+        // Who has waited to send the rest (a port) is never short.
+        let n = match moved {
+            0 => match self.pick_size(Rule::Send, id, fits) {
+                Ok(share) => share.bytes,
+                Err(error) => return Some(error),
+            },
+            _ => fits,
         };
         let stream = &mut self.m.tcp.conns[conn];
         if peer_open {
             // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
             unsafe { stream.directions[side].pipe.fill(lent, moved, n as usize) };
-            if n == fits && n < left && self.pick(Rule::SendRest, id) == Does::Rest {
+            if n == fits && n < left && (moved > 0 || self.pick(Rule::SendRest, id) == Does::Rest) {
                 self.moves_part(id, n);
                 self.m.ops[id as usize].state = State::Wait;
                 if let Some((line, ops)) = self.line(id) {
