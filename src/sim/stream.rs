@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::errno;
 use super::handles::Object;
 use super::kernel::Kernel;
-use super::op::{Op, State, Verb};
+use super::op::{NONBLOCK, Op, State, Verb};
 use super::pipe::Pipe;
 use super::queue::List;
 use super::ready::Readiness;
@@ -258,7 +258,11 @@ impl Kernel {
         if peer_open {
             // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
             unsafe { stream.directions[side].pipe.fill(lent, moved, n as usize) };
-            if n == fits && n < left && (moved > 0 || self.pick(Rule::SendRest, id) == Does::Rest) {
+            if n == fits
+                && n < left
+                && self.m.ops[id as usize].flags & NONBLOCK == 0
+                && (moved > 0 || self.pick(Rule::SendRest, id) == Does::Rest)
+            {
                 self.moves_part(id, n);
                 self.m.ops[id as usize].state = State::Wait;
                 if let Some((line, ops)) = self.line(id) {

@@ -142,6 +142,12 @@ fn streams(personality: Personality, seed: u64) -> Coverage {
     let nowhere = tour.socket();
     tour.connect(nowhere, "192.0.2.1:80");
     tour.connect(listener, ADDR);
+    // Asked by a readiness face, about what is not ready. The slot is nobody's.
+    tour.hand.world.with(|kernel| {
+        for nth in 0..4 {
+            kernel.poll(5_000, EventId::ROOT.child(nth), clients[0], true);
+        }
+    });
     tour.submit(Verb::Nop, -1, 0, 0, &[]);
     tour.submit(Verb::Job, -1, 0, 0, &[]);
     tour.go(|_| Until::Now);

@@ -7,7 +7,7 @@ use super::Evidence::{Linux, Man};
 use super::{Does, Evidence, OutcomeClass, Personalities, Rule, StepKind, TABLE, Transition};
 use crate::sim::errno;
 use crate::sim::kernel::Kernel;
-use crate::sim::op::Verb;
+use crate::sim::op::{NONBLOCK, Verb};
 
 /// The transition with the results of a verb.
 const fn of(verb: Verb) -> Rule {
@@ -37,6 +37,8 @@ impl Kernel {
         let (verb, result) = (op.verb, op.result);
         let does = match result {
             error if error == -errno::ECANCELED => return,
+            // Of a call that does not wait, on the readiness face.
+            error if error == -errno::EAGAIN && op.flags & NONBLOCK != 0 => return,
             error if error < 0 => Does::Error(-error),
             _ if matches!(verb, Verb::Accept | Verb::Open) => Does::Handle,
             0 => Does::Zero,
@@ -67,7 +69,14 @@ const fn results(
     condition: &'static str,
     outcomes: &'static [OutcomeClass],
 ) -> Transition {
-    Transition::new(name, StepKind::Effect, None, operations, condition, outcomes)
+    Transition::new(
+        name,
+        StepKind::Effect,
+        None,
+        operations,
+        condition,
+        outcomes,
+    )
 }
 
 const fn row(
@@ -84,12 +93,45 @@ pub(super) const RECV: Transition = results(
     &["recv"],
     "bytes are queued, or none will come, or the buffer is empty",
     &[
-        row("bytes", "1 to n bytes: what is queued, or less of it (see `recv`)", Does::Count, &[Man("recv(2)")]),
-        row("zero", "0: the peer has ended its side, this side has shut down reading, the buffer is empty, or the connection is dead and has told its error", Does::Zero, &[Man("recv(2)"), Linux("net/ipv4/tcp.c", "tcp_recvmsg_locked")]),
-        row("econnreset", "the connection was reset; told once", Does::Error(errno::ECONNRESET), &[Linux("net/ipv4/tcp_input.c", "tcp_reset")]),
-        row("enotconn", "the socket is not connected", Does::Error(errno::ENOTCONN), &[Man("recv(2)")]),
-        row("enotsock", "it is a file", Does::Error(errno::ENOTSOCK), &[Man("recv(2)")]),
-        row("ebadf", "the handle is closed (and an oracle speaks, I4)", Does::Error(errno::EBADF), &[Man("recv(2)")]),
+        row(
+            "bytes",
+            "1 to n bytes: what is queued, or less of it (see `recv`)",
+            Does::Count,
+            &[Man("recv(2)")],
+        ),
+        row(
+            "zero",
+            "0: the peer has ended its side, this side has shut down reading, the buffer is empty, or the connection is dead and has told its error",
+            Does::Zero,
+            &[
+                Man("recv(2)"),
+                Linux("net/ipv4/tcp.c", "tcp_recvmsg_locked"),
+            ],
+        ),
+        row(
+            "econnreset",
+            "the connection was reset; told once",
+            Does::Error(errno::ECONNRESET),
+            &[Linux("net/ipv4/tcp_input.c", "tcp_reset")],
+        ),
+        row(
+            "enotconn",
+            "the socket is not connected",
+            Does::Error(errno::ENOTCONN),
+            &[Man("recv(2)")],
+        ),
+        row(
+            "enotsock",
+            "it is a file",
+            Does::Error(errno::ENOTSOCK),
+            &[Man("recv(2)")],
+        ),
+        row(
+            "ebadf",
+            "the handle is closed (and an oracle speaks, I4)",
+            Does::Error(errno::EBADF),
+            &[Man("recv(2)")],
+        ),
     ],
 );
 
@@ -98,12 +140,45 @@ pub(super) const SEND: Transition = results(
     &["send"],
     "there is room, or the connection is over for the sender, or the buffer is empty",
     &[
-        row("bytes", "1 to n bytes: what fits, or less of it (see `send`)", Does::Count, &[Man("send(2)")]),
-        row("zero", "0: there was nothing to send", Does::Zero, &[Man("send(2)")]),
-        row("econnreset", "the connection was reset; told once", Does::Error(errno::ECONNRESET), &[Man("send(2)"), Linux("net/ipv4/tcp_input.c", "tcp_reset")]),
-        row("epipe", "this side has shut down writing, or the connection is dead, or was never one", Does::Error(errno::EPIPE), &[Man("send(2)"), Linux("net/ipv4/tcp.c", "tcp_sendmsg_locked")]),
-        row("enotsock", "it is a file", Does::Error(errno::ENOTSOCK), &[Man("send(2)")]),
-        row("ebadf", "the handle is closed (and an oracle speaks, I4)", Does::Error(errno::EBADF), &[Man("send(2)")]),
+        row(
+            "bytes",
+            "1 to n bytes: what fits, or less of it (see `send`)",
+            Does::Count,
+            &[Man("send(2)")],
+        ),
+        row(
+            "zero",
+            "0: there was nothing to send",
+            Does::Zero,
+            &[Man("send(2)")],
+        ),
+        row(
+            "econnreset",
+            "the connection was reset; told once",
+            Does::Error(errno::ECONNRESET),
+            &[Man("send(2)"), Linux("net/ipv4/tcp_input.c", "tcp_reset")],
+        ),
+        row(
+            "epipe",
+            "this side has shut down writing, or the connection is dead, or was never one",
+            Does::Error(errno::EPIPE),
+            &[
+                Man("send(2)"),
+                Linux("net/ipv4/tcp.c", "tcp_sendmsg_locked"),
+            ],
+        ),
+        row(
+            "enotsock",
+            "it is a file",
+            Does::Error(errno::ENOTSOCK),
+            &[Man("send(2)")],
+        ),
+        row(
+            "ebadf",
+            "the handle is closed (and an oracle speaks, I4)",
+            Does::Error(errno::EBADF),
+            &[Man("send(2)")],
+        ),
     ],
 );
 
@@ -112,10 +187,36 @@ pub(super) const ACCEPT: Transition = results(
     &["accept"],
     "a connection stands in the backlog, or none ever will",
     &[
-        row("stream", "the connection that stands there longest", Does::Handle, &[Man("accept(2)"), Linux("net/ipv4/inet_connection_sock.c", "inet_csk_accept")]),
-        row("einval", "the socket does not listen, or does no more", Does::Error(errno::EINVAL), &[Man("accept(2)"), Linux("net/ipv4/inet_connection_sock.c", "inet_csk_accept")]),
-        row("enotsock", "it is a file", Does::Error(errno::ENOTSOCK), &[Man("accept(2)")]),
-        row("ebadf", "the handle is closed (and an oracle speaks, I4)", Does::Error(errno::EBADF), &[Man("accept(2)")]),
+        row(
+            "stream",
+            "the connection that stands there longest",
+            Does::Handle,
+            &[
+                Man("accept(2)"),
+                Linux("net/ipv4/inet_connection_sock.c", "inet_csk_accept"),
+            ],
+        ),
+        row(
+            "einval",
+            "the socket does not listen, or does no more",
+            Does::Error(errno::EINVAL),
+            &[
+                Man("accept(2)"),
+                Linux("net/ipv4/inet_connection_sock.c", "inet_csk_accept"),
+            ],
+        ),
+        row(
+            "enotsock",
+            "it is a file",
+            Does::Error(errno::ENOTSOCK),
+            &[Man("accept(2)")],
+        ),
+        row(
+            "ebadf",
+            "the handle is closed (and an oracle speaks, I4)",
+            Does::Error(errno::EBADF),
+            &[Man("accept(2)")],
+        ),
     ],
 );
 
@@ -124,14 +225,57 @@ pub(super) const CONNECT: Transition = results(
     &["connect"],
     "somebody listens with room in the backlog, or nobody listens, or the time for it is over",
     &[
-        row("connected", "connected: before anybody accepts", Does::Zero, &[Man("listen(2)"), Linux("net/ipv4/tcp_input.c", "tcp_rcv_synsent_state_process")]),
-        row("econnrefused", "nobody listens at the address", Does::Error(errno::ECONNREFUSED), &[Man("connect(2)")]),
-        row("etimedout", "the backlog stayed full, or nobody answered, for 127 s", Does::Error(errno::ETIMEDOUT), &[Man("connect(2)"), Man("tcp(7)")]),
-        row("enetunreach", "there is no way to the address: it is nobody's", Does::Error(errno::ENETUNREACH), &[Man("connect(2)")]),
-        row("ealready", "an attempt is under way on the socket", Does::Error(errno::EALREADY), &[Man("connect(2)")]),
-        row("eisconn", "the socket is connected, or listens", Does::Error(errno::EISCONN), &[Man("connect(2)")]),
-        row("enotsock", "it is a file", Does::Error(errno::ENOTSOCK), &[Man("connect(2)")]),
-        row("ebadf", "the handle is closed (and an oracle speaks, I4)", Does::Error(errno::EBADF), &[Man("connect(2)")]),
+        row(
+            "connected",
+            "connected: before anybody accepts",
+            Does::Zero,
+            &[
+                Man("listen(2)"),
+                Linux("net/ipv4/tcp_input.c", "tcp_rcv_synsent_state_process"),
+            ],
+        ),
+        row(
+            "econnrefused",
+            "nobody listens at the address",
+            Does::Error(errno::ECONNREFUSED),
+            &[Man("connect(2)")],
+        ),
+        row(
+            "etimedout",
+            "the backlog stayed full, or nobody answered, for 127 s",
+            Does::Error(errno::ETIMEDOUT),
+            &[Man("connect(2)"), Man("tcp(7)")],
+        ),
+        row(
+            "enetunreach",
+            "there is no way to the address: it is nobody's",
+            Does::Error(errno::ENETUNREACH),
+            &[Man("connect(2)")],
+        ),
+        row(
+            "ealready",
+            "an attempt is under way on the socket",
+            Does::Error(errno::EALREADY),
+            &[Man("connect(2)")],
+        ),
+        row(
+            "eisconn",
+            "the socket is connected, or listens",
+            Does::Error(errno::EISCONN),
+            &[Man("connect(2)")],
+        ),
+        row(
+            "enotsock",
+            "it is a file",
+            Does::Error(errno::ENOTSOCK),
+            &[Man("connect(2)")],
+        ),
+        row(
+            "ebadf",
+            "the handle is closed (and an oracle speaks, I4)",
+            Does::Error(errno::EBADF),
+            &[Man("connect(2)")],
+        ),
     ],
 );
 
@@ -140,11 +284,42 @@ pub(super) const SHUTDOWN: Transition = results(
     &["shutdown"],
     "always",
     &[
-        row("done", "done; of a listener: it listens no more", Does::Zero, &[Man("shutdown(2)"), Linux("net/ipv4/af_inet.c", "inet_shutdown")]),
-        row("enotconn", "the socket is not connected, or its connection is dead", Does::Error(errno::ENOTCONN), &[Man("shutdown(2)"), Linux("net/ipv4/af_inet.c", "inet_shutdown")]),
-        row("einval", "neither reading nor writing is meant", Does::Error(errno::EINVAL), &[Man("shutdown(2)")]),
-        row("enotsock", "it is a file", Does::Error(errno::ENOTSOCK), &[Man("shutdown(2)")]),
-        row("ebadf", "the handle is closed (and an oracle speaks, I4)", Does::Error(errno::EBADF), &[Man("shutdown(2)")]),
+        row(
+            "done",
+            "done; of a listener: it listens no more",
+            Does::Zero,
+            &[
+                Man("shutdown(2)"),
+                Linux("net/ipv4/af_inet.c", "inet_shutdown"),
+            ],
+        ),
+        row(
+            "enotconn",
+            "the socket is not connected, or its connection is dead",
+            Does::Error(errno::ENOTCONN),
+            &[
+                Man("shutdown(2)"),
+                Linux("net/ipv4/af_inet.c", "inet_shutdown"),
+            ],
+        ),
+        row(
+            "einval",
+            "neither reading nor writing is meant",
+            Does::Error(errno::EINVAL),
+            &[Man("shutdown(2)")],
+        ),
+        row(
+            "enotsock",
+            "it is a file",
+            Does::Error(errno::ENOTSOCK),
+            &[Man("shutdown(2)")],
+        ),
+        row(
+            "ebadf",
+            "the handle is closed (and an oracle speaks, I4)",
+            Does::Error(errno::EBADF),
+            &[Man("shutdown(2)")],
+        ),
     ],
 );
 
@@ -153,12 +328,42 @@ pub(super) const READ: Transition = results(
     &["read_at"],
     "always",
     &[
-        row("bytes", "1 to n bytes: what the file has there, or less of it (see `read`)", Does::Count, &[Man("pread(2)")]),
-        row("zero", "0: the file ends before that, or the buffer is empty", Does::Zero, &[Man("pread(2)")]),
-        row("eisdir", "it is a directory", Does::Error(errno::EISDIR), &[Man("read(2)")]),
-        row("einval", "the offset is beyond what any file has", Does::Error(errno::EINVAL), &[Man("pread(2)")]),
-        row("espipe", "it is a socket", Does::Error(errno::ESPIPE), &[Man("pread(2)")]),
-        row("ebadf", "the file is not open for reading, or the handle is closed", Does::Error(errno::EBADF), &[Man("read(2)")]),
+        row(
+            "bytes",
+            "1 to n bytes: what the file has there, or less of it (see `read`)",
+            Does::Count,
+            &[Man("pread(2)")],
+        ),
+        row(
+            "zero",
+            "0: the file ends before that, or the buffer is empty",
+            Does::Zero,
+            &[Man("pread(2)")],
+        ),
+        row(
+            "eisdir",
+            "it is a directory",
+            Does::Error(errno::EISDIR),
+            &[Man("read(2)")],
+        ),
+        row(
+            "einval",
+            "the offset is beyond what any file has",
+            Does::Error(errno::EINVAL),
+            &[Man("pread(2)")],
+        ),
+        row(
+            "espipe",
+            "it is a socket",
+            Does::Error(errno::ESPIPE),
+            &[Man("pread(2)")],
+        ),
+        row(
+            "ebadf",
+            "the file is not open for reading, or the handle is closed",
+            Does::Error(errno::EBADF),
+            &[Man("read(2)")],
+        ),
     ],
 );
 
@@ -167,12 +372,42 @@ pub(super) const WRITE: Transition = results(
     &["write_at"],
     "always",
     &[
-        row("bytes", "1 to n bytes (see `write`)", Does::Count, &[Man("pwrite(2)")]),
-        row("zero", "0: there was nothing to write", Does::Zero, &[Man("write(2)")]),
-        row("efbig", "the file would become too large: 1 GiB", Does::Error(errno::EFBIG), &[Man("write(2)")]),
-        row("einval", "the offset is beyond what any file has", Does::Error(errno::EINVAL), &[Man("pwrite(2)")]),
-        row("espipe", "it is a socket", Does::Error(errno::ESPIPE), &[Man("pwrite(2)")]),
-        row("ebadf", "the file is not open for writing, or the handle is closed", Does::Error(errno::EBADF), &[Man("write(2)")]),
+        row(
+            "bytes",
+            "1 to n bytes (see `write`)",
+            Does::Count,
+            &[Man("pwrite(2)")],
+        ),
+        row(
+            "zero",
+            "0: there was nothing to write",
+            Does::Zero,
+            &[Man("write(2)")],
+        ),
+        row(
+            "efbig",
+            "the file would become too large: 1 GiB",
+            Does::Error(errno::EFBIG),
+            &[Man("write(2)")],
+        ),
+        row(
+            "einval",
+            "the offset is beyond what any file has",
+            Does::Error(errno::EINVAL),
+            &[Man("pwrite(2)")],
+        ),
+        row(
+            "espipe",
+            "it is a socket",
+            Does::Error(errno::ESPIPE),
+            &[Man("pwrite(2)")],
+        ),
+        row(
+            "ebadf",
+            "the file is not open for writing, or the handle is closed",
+            Does::Error(errno::EBADF),
+            &[Man("write(2)")],
+        ),
     ],
 );
 
@@ -182,12 +417,42 @@ pub(super) const OPEN: Transition = results(
     "always",
     &[
         row("file", "the file", Does::Handle, &[Man("open(2)")]),
-        row("enoent", "there is no such file, or no such directory above it", Does::Error(errno::ENOENT), &[Man("open(2)")]),
-        row("eacces", "it may not be opened, or a directory above it not searched", Does::Error(errno::EACCES), &[Man("open(2)")]),
-        row("eexist", "it exists, and was to be created", Does::Error(errno::EEXIST), &[Man("open(2)")]),
-        row("enotdir", "what stands above it is no directory", Does::Error(errno::ENOTDIR), &[Man("open(2)")]),
-        row("eisdir", "it is a directory, and was to be written", Does::Error(errno::EISDIR), &[Man("open(2)")]),
-        row("einval", "the options contradict each other, or the path is too long", Does::Error(errno::EINVAL), &[Man("open(2)")]),
+        row(
+            "enoent",
+            "there is no such file, or no such directory above it",
+            Does::Error(errno::ENOENT),
+            &[Man("open(2)")],
+        ),
+        row(
+            "eacces",
+            "it may not be opened, or a directory above it not searched",
+            Does::Error(errno::EACCES),
+            &[Man("open(2)")],
+        ),
+        row(
+            "eexist",
+            "it exists, and was to be created",
+            Does::Error(errno::EEXIST),
+            &[Man("open(2)")],
+        ),
+        row(
+            "enotdir",
+            "what stands above it is no directory",
+            Does::Error(errno::ENOTDIR),
+            &[Man("open(2)")],
+        ),
+        row(
+            "eisdir",
+            "it is a directory, and was to be written",
+            Does::Error(errno::EISDIR),
+            &[Man("open(2)")],
+        ),
+        row(
+            "einval",
+            "the options contradict each other, or the path is too long",
+            Does::Error(errno::EINVAL),
+            &[Man("open(2)")],
+        ),
     ],
 );
 
@@ -197,8 +462,18 @@ pub(super) const SYNC: Transition = results(
     "always",
     &[
         row("done", "done", Does::Zero, &[Man("fsync(2)")]),
-        row("einval", "it is a socket", Does::Error(errno::EINVAL), &[Man("fsync(2)")]),
-        row("ebadf", "the handle is closed (and an oracle speaks, I4)", Does::Error(errno::EBADF), &[Man("fsync(2)")]),
+        row(
+            "einval",
+            "it is a socket",
+            Does::Error(errno::EINVAL),
+            &[Man("fsync(2)")],
+        ),
+        row(
+            "ebadf",
+            "the handle is closed (and an oracle speaks, I4)",
+            Does::Error(errno::EBADF),
+            &[Man("fsync(2)")],
+        ),
     ],
 );
 
@@ -207,8 +482,18 @@ pub(super) const LENGTH: Transition = results(
     &["length"],
     "always",
     &[
-        row("done", "the length stands in the buffer", Does::Zero, &[Man("statx(2)")]),
-        row("ebadf", "the handle is closed (and an oracle speaks, I4)", Does::Error(errno::EBADF), &[Man("statx(2)")]),
+        row(
+            "done",
+            "the length stands in the buffer",
+            Does::Zero,
+            &[Man("statx(2)")],
+        ),
+        row(
+            "ebadf",
+            "the handle is closed (and an oracle speaks, I4)",
+            Does::Error(errno::EBADF),
+            &[Man("statx(2)")],
+        ),
     ],
 );
 
@@ -216,7 +501,5 @@ pub(super) const OTHER: Transition = results(
     "timer, nop: result",
     &["timer", "nop", "job"],
     "at once, or when the deadline has come",
-    &[
-        row("done", "done", Does::Zero, &[Man("io_uring_enter(2)")]),
-    ],
+    &[row("done", "done", Does::Zero, &[Man("io_uring_enter(2)")])],
 );
