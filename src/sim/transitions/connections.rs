@@ -1,6 +1,6 @@
 //! How connections come about.
 
-use super::Evidence::{Linux, Man, Microsoft};
+use super::Evidence::{Linux, Man, Microsoft, Test};
 use super::{Does, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 use crate::sim::errno;
@@ -27,7 +27,7 @@ pub(super) const CONNECT: Transition = Transition::new(
             &[
                 Man("connect(2)"),
                 Man("tcp(7)"),
-                Linux("net/ipv4/tcp_ipv4.c", "tcp_abort_on_overflow"),
+                Linux("net/ipv4/tcp_minisocks.c", "tcp_check_req"),
             ],
         ),
         OutcomeClass::fault(
@@ -42,7 +42,11 @@ pub(super) const CONNECT: Transition = Transition::new(
             "no socket: too many open files",
             Does::Error(errno::EMFILE),
             Personalities::EVERY,
-            &[Man("socket(2)"), Microsoft("WSASocketW function")],
+            &[
+                Man("socket(2)"),
+                Microsoft("WSASocketW function"),
+                Test("without_a_descriptor_operations_fail_and_a_connection_stays_in_its_backlog"),
+            ],
         ),
         OutcomeClass::fault(
             "enfile",
@@ -77,6 +81,7 @@ pub(super) const ACCEPT: Transition = Transition::new(
                 Man("accept(2)"),
                 Linux("io_uring/net.c", "io_accept"),
                 Microsoft("WSASocketW function"),
+                Test("without_a_descriptor_operations_fail_and_a_connection_stays_in_its_backlog"),
             ],
         ),
         OutcomeClass::fault(

@@ -1,6 +1,6 @@
 //! Files: how much a transfer moves, and what may fail.
 
-use super::Evidence::{Linux, Man, Microsoft};
+use super::Evidence::{Linux, Man, Microsoft, Test};
 use super::{Does, Evidence, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 use crate::sim::errno;
@@ -39,7 +39,10 @@ pub(super) const OPEN_ERROR: Transition = Transition::new(
             "too many open files",
             Does::Error(errno::EMFILE),
             Personalities::UNIX,
-            &[Man("open(2)")],
+            &[
+                Man("open(2)"),
+                Test("without_a_descriptor_operations_fail_and_a_connection_stays_in_its_backlog"),
+            ],
         ),
         OutcomeClass::fault(
             "enfile",

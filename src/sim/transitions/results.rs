@@ -3,7 +3,7 @@
 //! Every result that the kernel gives is one of these, or an error of a transition with a choice, or
 //! ECANCELED; a debug build checks that ([`Kernel::witness`]).
 
-use super::Evidence::{Linux, Man};
+use super::Evidence::{Linux, Man, Test};
 use super::{Does, Evidence, OutcomeClass, Personalities, Rule, StepKind, TABLE, Transition};
 use crate::sim::errno;
 use crate::sim::kernel::Kernel;
@@ -97,7 +97,10 @@ pub(super) const RECV: Transition = results(
             "bytes",
             "1 to n bytes: what is queued, or less of it (see `recv`)",
             Does::Count,
-            &[Man("recv(2)")],
+            &[
+                Man("recv(2)"),
+                Test("bytes_come_in_order_and_whole_or_an_error_says_otherwise"),
+            ],
         ),
         row(
             "zero",
@@ -106,13 +109,17 @@ pub(super) const RECV: Transition = results(
             &[
                 Man("recv(2)"),
                 Linux("net/ipv4/tcp.c", "tcp_recvmsg_locked"),
+                Test("a_stream_that_ended_stays_at_its_end"),
             ],
         ),
         row(
             "econnreset",
             "the connection was reset; told once",
             Does::Error(errno::ECONNRESET),
-            &[Linux("net/ipv4/tcp_input.c", "tcp_reset")],
+            &[
+                Linux("net/ipv4/tcp_input.c", "tcp_reset"),
+                Test("a_reset_is_not_an_end_of_file"),
+            ],
         ),
         row(
             "enotconn",
@@ -144,13 +151,19 @@ pub(super) const SEND: Transition = results(
             "bytes",
             "1 to n bytes: what fits, or less of it (see `send`)",
             Does::Count,
-            &[Man("send(2)")],
+            &[
+                Man("send(2)"),
+                Test("a_write_waits_while_the_peer_does_not_read"),
+            ],
         ),
         row(
             "zero",
             "0: there was nothing to send",
             Does::Zero,
-            &[Man("send(2)")],
+            &[
+                Man("send(2)"),
+                Test("an_empty_write_moves_nothing_and_is_ok"),
+            ],
         ),
         row(
             "econnreset",
@@ -165,6 +178,7 @@ pub(super) const SEND: Transition = results(
             &[
                 Man("send(2)"),
                 Linux("net/ipv4/tcp.c", "tcp_sendmsg_locked"),
+                Test("a_stream_that_is_not_connected_any_more_says_so"),
             ],
         ),
         row(
@@ -194,6 +208,7 @@ pub(super) const ACCEPT: Transition = results(
             &[
                 Man("accept(2)"),
                 Linux("net/ipv4/inet_connection_sock.c", "inet_csk_accept"),
+                Test("accepts_that_wait_each_get_one_connection"),
             ],
         ),
         row(
@@ -232,13 +247,17 @@ pub(super) const CONNECT: Transition = results(
             &[
                 Man("listen(2)"),
                 Linux("net/ipv4/tcp_input.c", "tcp_rcv_synsent_state_process"),
+                Test("connections_wait_to_be_accepted_up_to_the_backlog"),
             ],
         ),
         row(
             "econnrefused",
             "nobody listens at the address",
             Does::Error(errno::ECONNREFUSED),
-            &[Man("connect(2)")],
+            &[
+                Man("connect(2)"),
+                Test("nobody_listens_is_a_refused_connection"),
+            ],
         ),
         row(
             "etimedout",
@@ -291,6 +310,7 @@ pub(super) const SHUTDOWN: Transition = results(
             &[
                 Man("shutdown(2)"),
                 Linux("net/ipv4/af_inet.c", "inet_shutdown"),
+                Test("after_half_a_shutdown_the_other_direction_goes_on"),
             ],
         ),
         row(
@@ -332,25 +352,31 @@ pub(super) const READ: Transition = results(
             "bytes",
             "1 to n bytes: what the file has there, or less of it (see `read`)",
             Does::Count,
-            &[Man("pread(2)")],
+            &[
+                Man("pread(2)"),
+                Test("what_is_written_at_an_offset_is_read_there"),
+            ],
         ),
         row(
             "zero",
             "0: the file ends before that, or the buffer is empty",
             Does::Zero,
-            &[Man("pread(2)")],
+            &[Man("pread(2)"), Test("a_read_past_the_end_finds_nothing")],
         ),
         row(
             "eisdir",
             "it is a directory",
             Does::Error(errno::EISDIR),
-            &[Man("read(2)")],
+            &[Man("read(2)"), Test("a_directory_is_no_file")],
         ),
         row(
             "einval",
             "the offset is beyond what any file has",
             Does::Error(errno::EINVAL),
-            &[Man("pread(2)")],
+            &[
+                Man("pread(2)"),
+                Test("an_offset_that_no_file_has_is_an_error_and_no_wrap"),
+            ],
         ),
         row(
             "espipe",
@@ -362,7 +388,7 @@ pub(super) const READ: Transition = results(
             "ebadf",
             "the file is not open for reading, or the handle is closed",
             Does::Error(errno::EBADF),
-            &[Man("read(2)")],
+            &[Man("read(2)"), Test("a_file_is_opened_for_what_was_said")],
         ),
     ],
 );
@@ -376,7 +402,10 @@ pub(super) const WRITE: Transition = results(
             "bytes",
             "1 to n bytes (see `write`)",
             Does::Count,
-            &[Man("pwrite(2)")],
+            &[
+                Man("pwrite(2)"),
+                Test("what_is_written_at_an_offset_is_read_there"),
+            ],
         ),
         row(
             "zero",
@@ -406,7 +435,7 @@ pub(super) const WRITE: Transition = results(
             "ebadf",
             "the file is not open for writing, or the handle is closed",
             Does::Error(errno::EBADF),
-            &[Man("write(2)")],
+            &[Man("write(2)"), Test("a_file_is_opened_for_what_was_said")],
         ),
     ],
 );
@@ -421,19 +450,28 @@ pub(super) const OPEN: Transition = results(
             "enoent",
             "there is no such file, or no such directory above it",
             Does::Error(errno::ENOENT),
-            &[Man("open(2)")],
+            &[
+                Man("open(2)"),
+                Test("a_file_that_is_not_there_is_not_found"),
+            ],
         ),
         row(
             "eacces",
             "it may not be opened, or a directory above it not searched",
             Does::Error(errno::EACCES),
-            &[Man("open(2)")],
+            &[
+                Man("open(2)"),
+                Test("a_file_that_may_not_be_read_is_permission_denied"),
+            ],
         ),
         row(
             "eexist",
             "it exists, and was to be created",
             Does::Error(errno::EEXIST),
-            &[Man("open(2)")],
+            &[
+                Man("open(2)"),
+                Test("create_new_makes_and_never_takes_what_is_there"),
+            ],
         ),
         row(
             "enotdir",
@@ -451,7 +489,10 @@ pub(super) const OPEN: Transition = results(
             "einval",
             "the options contradict each other, or the path is too long",
             Does::Error(errno::EINVAL),
-            &[Man("open(2)")],
+            &[
+                Man("open(2)"),
+                Test("options_that_make_no_sense_are_invalid_input"),
+            ],
         ),
     ],
 );
@@ -501,5 +542,10 @@ pub(super) const OTHER: Transition = results(
     "timer, nop: result",
     &["timer", "nop", "job"],
     "at once, or when the deadline has come",
-    &[row("done", "done", Does::Zero, &[Man("io_uring_enter(2)")])],
+    &[row(
+        "done",
+        "done",
+        Does::Zero,
+        &[Man("io_uring_enter(2)"), Test("a_sleep_never_ends_early")],
+    )],
 );

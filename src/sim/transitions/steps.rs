@@ -1,6 +1,6 @@
 //! Which step comes next, effects that come late, cancels, time, and whose code runs.
 
-use super::Evidence::{Linux, Man, Microsoft, Other, Standard};
+use super::Evidence::{Linux, Man, Microsoft, Other, Standard, Test};
 use super::{Does, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 
@@ -111,6 +111,7 @@ const WON: OutcomeClass = OutcomeClass::new(
         Man("io_uring_cancelation(7)"),
         Microsoft("CancelIoEx function"),
         IN_THE_DRIVER,
+        Test("everything_that_waits_can_be_cancelled"),
     ],
 );
 
@@ -152,6 +153,7 @@ pub(super) const CANCEL_ARMED: Transition = Transition::new(
             &[
                 Man("io_uring_cancelation(7)"),
                 Linux("io_uring/cancel.c", "io_async_cancel_one"),
+                Test("cancel_then_await_tells_the_true_outcome_of_a_race"),
                 Microsoft("CancelIoEx function"),
             ],
         ),
@@ -253,6 +255,7 @@ pub(super) const CLOCK: Transition = Transition::new(
         &[
             Man("timer_settime(2)"),
             Standard("POSIX, Clocks and Timers: never early, late without a bound"),
+            Test("sleeps_end_in_the_order_of_their_deadlines"),
         ],
     )],
 );
