@@ -94,9 +94,9 @@ pub(super) static DIVERGENCES: &[Divergence] = &[
     ),
     Divergence::kinder(
         "memory",
-        "Nothing runs out of memory but by ENOBUFS, which io_uring does not know: its ENOMEM \
-         (`io_msg_alloc_async`, io_uring/net.c) does not occur.",
-        "no_outcome_is_enomem",
+        "Nothing runs out of memory: neither ENOBUFS (WSASend, and send(2) on other systems than Linux) nor io_uring's \
+         ENOMEM (`io_msg_alloc_async`, io_uring/net.c) occurs.",
+        "no_outcome_is_want_of_memory",
     ),
     Divergence::other(
         "interruptions",

@@ -39,7 +39,6 @@ errors! {
     EADDRNOTAVAIL = 99,
     ENETUNREACH = 101,
     ECONNRESET = 104,
-    ENOBUFS = 105,
     EISCONN = 106,
     ENOTCONN = 107,
     ETIMEDOUT = 110,

@@ -79,9 +79,6 @@
 //!   lost, and an end of stream behind it too; an end that was seen stays one. As in *net/ipv4/tcp_input.c*
 //!   (`tcp_reset`) and *tcp.c* the error is reported once, ECONNRESET, or EPIPE after the peer's end; then
 //!   receives are at the end, sends give EPIPE, shutdown ENOTCONN.
-//! - **No buffer space** (`recv`, `send`). ENOBUFS, and the stream is as it was: WSASend, and *send(2)* on other systems
-//!   than Linux. Who closes after that ends the stream in good order: an answer that was cut off looks whole,
-//!   unless it is a reset ([`set_linger`](crate::net::TcpStream::set_linger)).
 //! - **File errors** (`file`). Opening: EMFILE, ENFILE. Reading: EIO. Writing: EIO, ENOSPC. Syncing: EIO,
 //!   ENOSPC. (*open(2)*, *read(2)*, *write(2)*, *fsync(2)*.)
 //! - **Workers** (`worker`). With several, which handler goes on where one may give way: at each library

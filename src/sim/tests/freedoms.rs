@@ -107,25 +107,6 @@ fn a_send_that_is_cut_by_a_reset_reports_its_part_and_the_next_operation_the_err
 }
 
 #[test]
-fn no_buffer_space_leaves_the_stream_as_it_was() {
-    // Behind full, 1, half and n-1.
-    let mut hand = Hand::script(&[(Site::SendSize, 0, 4), (Site::RecvSize, 0, 4)]);
-    let (listener, client, server) = hand.pair();
-    let send = hand.send(client, b"abcdef");
-    assert_eq!(hand.result(send), -ENOBUFS);
-    let send = hand.send(client, b"abcdef");
-    assert_eq!(hand.result(send), 6);
-    let recv = hand.recv(server, 8);
-    assert_eq!(hand.result(recv), -ENOBUFS);
-    let recv = hand.recv(server, 8);
-    assert_eq!(
-        (hand.result(recv), &hand.buffer(recv)[..6]),
-        (6, &b"abcdef"[..])
-    );
-    hand.end(&[client, server, listener]);
-}
-
-#[test]
 fn who_waits_longer_need_not_be_served_first() {
     let mut hand = Hand::script(&[(Site::Line, 1, 1)]);
     let (listener, client, server) = hand.pair();

@@ -39,8 +39,6 @@ fn conversation(hand: &mut Hand, message: &[u8]) -> (Vec<u8>, i32) {
                 } else {
                     hand.shutdown(client, 1);
                 }
-            } else if result == -ENOBUFS {
-                send = Some(hand.send(client, &message[sent..]));
             } else {
                 assert!([-ECONNRESET, -EPIPE].contains(&result), "{result}");
                 hand.shutdown(client, 1);
@@ -52,9 +50,7 @@ fn conversation(hand: &mut Hand, message: &[u8]) -> (Vec<u8>, i32) {
             }
             match result {
                 0 => end = Some(0),
-                error if error < 0 && ![-ECANCELED, -ENOBUFS].contains(&error) => {
-                    end = Some(error);
-                }
+                error if error < 0 && error != -ECANCELED => end = Some(error),
                 _ => recv = server.map(|server| hand.recv(server, 7)),
             }
         } else if Some(id) == timer {

@@ -3,7 +3,6 @@
 use super::Evidence::{Linux, Man, Microsoft, Standard};
 use super::{Does, Evidence, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
-use crate::sim::errno;
 
 const SHORT_RECV: &[Evidence] = &[
     Man("recv(2)"),
@@ -25,13 +24,6 @@ pub(super) const RECV: Transition = Transition::new(
         OutcomeClass::short(Does::One, Personalities::EVERY, SHORT_RECV),
         OutcomeClass::short(Does::Half, Personalities::EVERY, SHORT_RECV),
         OutcomeClass::short(Does::ButOne, Personalities::EVERY, SHORT_RECV),
-        OutcomeClass::fault(
-            "enobufs",
-            "no buffer space",
-            Does::Error(errno::ENOBUFS),
-            Personalities::READINESS,
-            &[Standard("POSIX.1, recv: ENOBUFS")],
-        ),
     ],
 );
 
@@ -46,13 +38,6 @@ pub(super) const SEND: Transition = Transition::new(
         OutcomeClass::short(Does::One, Personalities::UNIX, SHORT_SEND),
         OutcomeClass::short(Does::Half, Personalities::UNIX, SHORT_SEND),
         OutcomeClass::short(Does::ButOne, Personalities::UNIX, SHORT_SEND),
-        OutcomeClass::fault(
-            "enobufs",
-            "no buffer space",
-            Does::Error(errno::ENOBUFS),
-            Personalities::PORT.and(Personalities::READINESS),
-            &[Man("send(2)"), Microsoft("WSASend function")],
-        ),
     ],
 );
 
