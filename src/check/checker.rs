@@ -17,8 +17,8 @@ use super::shrink::shrink;
 use super::sim::{Model, Sim};
 use super::summary::{Summary, deviations, grouped};
 use crate::op::home::Entered;
-use crate::sim::Config;
 use crate::sim::words::plural;
+use crate::sim::{Config, Personality};
 
 /// A check whose bounds and budgets are chosen.
 ///
@@ -181,6 +181,31 @@ impl Checker {
         self
     }
 
+    /// Which kernel is simulated: [`Any`](Personality::Any) of them unless told otherwise, so that what passes
+    /// may move between kernels. Another one has some of [the transitions](crate::sim::legality) only: a
+    /// failure that is left tells that this very kernel can do it. Part of replay strings.
+    ///
+    /// ```
+    /// use proactor::check::Checker;
+    /// use proactor::sim::{Personality, World};
+    ///
+    /// // What a readiness kernel does not know: a cancel that comes too late for what waits.
+    /// let summary = Checker::new()
+    ///     .personality(Personality::Readiness)
+    ///     .run(|sim| {
+    ///         let sleep = sim.proactor().sleep(std::time::Duration::from_secs(1));
+    ///         let cancel = sleep.then(|result| assert!(result.is_err(), "it was cancelled"));
+    ///         cancel.cancel();
+    ///         sim.proactor().run().unwrap();
+    ///     })
+    ///     .unwrap();
+    /// assert!(summary.to_string().contains("on the readiness kernel"));
+    /// ```
+    pub fn personality(mut self, personality: Personality) -> Checker {
+        self.config.personality = personality;
+        self
+    }
+
     /// Ends the campaign after that time, finished or not. How far it comes then depends on the
     /// machine.
     pub fn time(mut self, time: Duration) -> Checker {
@@ -298,6 +323,14 @@ impl Checker {
                     replay.workers
                 ));
             }
+            if replay.personality != self.config.personality {
+                let (its, ours) = (replay.personality, self.config.personality);
+                return refuse(&format!(
+                    "PROACTOR_REPLAY was recorded on the personality `{its}` of the simulated kernel, and \
+                     this check has `{ours}`, which decides other things. Set \
+                     `personality(Personality::{its:?})`, or unset the variable to check anew."
+                ));
+            }
             return self.replay(subject, &replay);
         }
         self.seed = wishes.seed.unwrap_or(self.seed);
@@ -365,6 +398,7 @@ impl Checker {
             seed: self.seed,
             strategy: self.strategy,
             workers: self.workers,
+            personality: self.config.personality,
             replayed,
         }
     }
@@ -437,6 +471,7 @@ impl Checker {
         let replay = Replay {
             name: self.name.clone(),
             workers: self.workers,
+            personality: self.config.personality,
             seed,
             deviations,
         };

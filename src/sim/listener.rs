@@ -148,8 +148,14 @@ impl Kernel {
             return;
         };
         self.m.ops[id as usize].listener = place;
+        let waits = self.m.tcp.listeners[place as usize].accepts.first();
+        let ahead = waits.is_some() && self.goes_ahead(id);
         let listener = &mut self.m.tcp.listeners[place as usize];
-        listener.accepts.push(&mut self.m.ops, id);
+        if ahead {
+            listener.accepts.push_first(&mut self.m.ops, id);
+        } else {
+            listener.accepts.push(&mut self.m.ops, id);
+        }
     }
 
     pub(super) fn leave_listener(&mut self, id: u32) {

@@ -6,7 +6,7 @@ use super::errno;
 use super::handles::Object;
 use super::hosts::Name;
 use super::kernel::Kernel;
-use super::op::{Op, Verb};
+use super::op::{NONBLOCK, Op, State, Verb};
 use super::pipe::Pipe;
 use super::queue::{List, NIL};
 use super::ready::Readiness;
@@ -270,7 +270,7 @@ impl Kernel {
             };
         }
         let n = match self.pick_size(Rule::Recv, id, lent.len().min(queued as u32)) {
-            Ok(n) => n,
+            Ok(share) => share.bytes,
             Err(error) => return error,
         };
         // SAFETY: the operation is in flight, so its buffer is lent; a recv may write it.
@@ -306,69 +306,85 @@ impl Kernel {
             }
     }
 
-    /// In the order of `tcp_sendmsg_locked`: an error once, EPIPE, then what fits.
-    pub(super) fn send(&mut self, id: u32) -> i32 {
+    /// In the order of `tcp_sendmsg_locked`: an error once, EPIPE, then what fits. `None`: it waits to send
+    /// the rest.
+    pub(super) fn send(&mut self, id: u32) -> Option<i32> {
         let op = &self.m.ops[id as usize];
-        let lent = op.lent;
+        let (lent, moved) = (op.lent, op.moved);
         let Some((conn, side)) = self.stream_of(op.handle) else {
-            return match self.m.handles.object(op.handle) {
+            return Some(match self.m.handles.object(op.handle) {
                 Object::File { .. } | Object::Event(_) => -errno::ENOTSOCK,
                 Object::Closed => -errno::EBADF,
                 // `sk_stream_wait_connect`
                 _ => -errno::EPIPE,
-            };
+            });
         };
         let stream = &mut self.m.tcp.conns[conn];
+        let over = stream.sides[side].dead || stream.sides[side].write_shut;
+        if moved > 0 && over {
+            // What has moved is the result; the next operation hears of the error.
+            return Some(moved as i32);
+        }
         match stream.take_error(side) {
             0 => {}
-            error => return -error,
+            error => return Some(-error),
         }
-        if stream.sides[side].dead || stream.sides[side].write_shut {
-            return -errno::EPIPE;
+        if over {
+            return Some(-errno::EPIPE);
         }
         if lent.len() == 0 {
-            return 0;
+            return Some(0);
         }
-        if stream.wire != NIL {
-            return self.send_by_wire(id, conn, side);
-        }
-        let refused = stream.sides[side ^ 1].refuses_bytes();
-        let space = self
-            .config
-            .stream_buffer
-            .saturating_sub(stream.directions[side].pipe.len());
-        let most = if refused {
-            self.config.stream_buffer
-        } else {
-            space
+        let wire = stream.wire != NIL;
+        let refused = !wire && stream.sides[side ^ 1].refuses_bytes();
+        let most = match wire {
+            true => self.room_to_send(conn, side),
+            // The other host answers what leaves with a RST.
+            false if refused => self.config.stream_buffer,
+            false => {
+                let held = self.m.tcp.conns[conn].directions[side].pipe.len();
+                self.config.stream_buffer.saturating_sub(held)
+            }
         };
-        let n = match self.pick_size(Rule::Send, id, lent.len().min(most as u32)) {
-            Ok(n) => n,
-            Err(error) => return error,
+        let left = lent.len() - moved;
+        let fits = left.min(u32::try_from(most).unwrap_or(u32::MAX));
+        // Who has waited to send the rest (a port) is never short.
+        let n = match moved {
+            0 => match self.pick_size(Rule::Send, id, fits) {
+                Ok(share) => share.bytes,
+                Err(error) => return Some(error),
+            },
+            _ => fits,
         };
         let stream = &mut self.m.tcp.conns[conn];
         if refused {
-            // The bytes leave; the other host answers with a RST, which the next operation meets.
+            // The bytes leave; the RST that answers them the next operation meets.
             stream.killed(side);
             stream.killed(side ^ 1);
-        } else {
-            // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
-            unsafe { stream.directions[side].pipe.fill(lent, n as usize) };
+            return Some((moved + n) as i32);
         }
-        n as i32
+        if wire {
+            // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
+            unsafe { self.send_over(conn, side, lent, moved, n as usize) };
+        } else {
+            // SAFETY: as above.
+            unsafe { stream.directions[side].pipe.fill(lent, moved, n as usize) };
+        }
+        if n == fits && n < left && self.sends_rest(id, moved) {
+            self.moves_part(id, n);
+            self.m.ops[id as usize].state = State::Wait;
+            if let Some((line, ops)) = self.line(id) {
+                line.push_first(ops, id);
+            }
+            return None;
+        }
+        Some((moved + n) as i32)
     }
 
-    #[cold]
-    fn send_by_wire(&mut self, id: u32, conn: usize, side: usize) -> i32 {
-        let lent = self.m.ops[id as usize].lent;
-        let most = self.room_to_send(conn, side).min(u32::MAX as usize);
-        let n = match self.pick_size(Rule::Send, id, lent.len().min(most as u32)) {
-            Ok(n) => n,
-            Err(error) => return error,
-        };
-        // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
-        unsafe { self.send_over(conn, side, lent, n as usize) };
-        n as i32
+    /// Whether a send that found too little room waits to send the rest.
+    fn sends_rest(&mut self, id: u32, moved: u32) -> bool {
+        self.m.ops[id as usize].flags & NONBLOCK == 0
+            && (moved > 0 || self.pick(Rule::SendRest, id) == Does::Rest)
     }
 
     // ---- shutdown
@@ -531,8 +547,16 @@ impl Kernel {
     }
 
     pub(super) fn wait_on_stream(&mut self, id: u32) {
-        if let Some((list, ops)) = self.line(id) {
-            list.push(ops, id);
+        let first = self.line(id).and_then(|(line, _)| line.first());
+        // Nobody gets between the two parts of a send.
+        let open = first.is_some_and(|first| self.m.ops[first as usize].moved == 0);
+        let ahead = open && self.goes_ahead(id);
+        if let Some((line, ops)) = self.line(id) {
+            if ahead {
+                line.push_first(ops, id);
+            } else {
+                line.push(ops, id);
+            }
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) const EVENT: Transition = Transition::new(
     &[OutcomeClass::new(
         "taken",
         "it is taken, however often it was set; who of several takes it follows from who is late",
-        Does::Go,
+        Does::Count,
         Personalities::EVERY,
         &[
             Man("eventfd(2)"),
