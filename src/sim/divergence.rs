@@ -59,27 +59,21 @@ impl Divergence {
 /// Every difference that is known.
 pub(super) static DIVERGENCES: &[Divergence] = &[
     Divergence::kinder(
-        "one host",
-        "There is one host; no latency, no lost link, no half-open peer.",
-        "one_host_hears_itself_at_once_under_every_address",
+        "links",
+        "A link between hosts has a latency and no bandwidth, and no congestion; a sender knows how much room its \
+         peer has when it sends, not when that was last told; nothing delays a small write (Nagle) or an \
+         acknowledgement.",
+        "a_link_has_no_bandwidth",
     ),
     Divergence::kinder(
-        "backlog",
-        "A place that gets free in a backlog goes to an attempt that waits at once; on Linux to the next SYN \
-         that is sent again, a second later or more.",
-        "a_place_in_a_backlog_is_found_at_once",
+        "restarts",
+        "A host that has restarted still has its listeners, and its programs.",
+        "a_host_that_has_restarted_still_listens",
     ),
     Divergence::kinder(
-        "reset",
-        "What is queued at the receiver survives every reset but the injected one. Linux keeps it as well \
-         (`tcp_reset` purges the write queue only); Windows throws it away.",
-        "what_is_queued_survives_the_reset_of_a_close",
-    ),
-    Divergence::kinder(
-        "one error",
-        "When a connection dies under a receive and a send of one side, the receive has the error and the \
-         send EPIPE; on Linux whichever wakes first has it.",
-        "of_a_receive_and_a_send_the_receive_has_the_error",
+        "linger",
+        "A linger time above zero makes no difference: nobody waits for a close. Windows resets when it is over.",
+        "a_linger_time_above_zero_makes_no_difference",
     ),
     Divergence::kinder(
         "cancelled connect",
@@ -94,9 +88,9 @@ pub(super) static DIVERGENCES: &[Divergence] = &[
     ),
     Divergence::kinder(
         "memory",
-        "Nothing runs out of memory: neither ENOBUFS (WSASend, and send(2) on other systems than Linux) nor io_uring's \
-         ENOMEM (`io_msg_alloc_async`, io_uring/net.c) occurs.",
-        "no_outcome_is_want_of_memory",
+        "Nothing but connecting and accepting runs out of memory: of a transfer neither ENOBUFS (WSASend, and send(2) on \
+         other systems than Linux) nor io_uring's ENOMEM (`io_msg_alloc_async`, io_uring/net.c) occurs.",
+        "no_transfer_ends_for_want_of_memory",
     ),
     Divergence::other(
         "interruptions",

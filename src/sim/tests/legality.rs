@@ -1,6 +1,8 @@
 //! The legality table: every row can happen, on the kernels that it is said of and on no others; and the page is
 //! what is printed.
 
+use std::time::Duration;
+
 use super::*;
 use crate::sim::errno::*;
 use crate::sim::files::{CREATE, CREATE_NEW, READ, TRUNCATE, WRITE};
@@ -201,6 +203,89 @@ fn streams(personality: Personality, seed: u64) -> Coverage {
     tour.end()
 }
 
+/// A side that closes with bytes unread, while its peer has some to read.
+fn aborts(personality: Personality, seed: u64) -> Coverage {
+    let mut tour = Tour::new(personality, seed);
+    let listener = tour.hand.listen(1);
+    let client = tour.socket();
+    tour.open.push(listener);
+    tour.connect(client, ADDR);
+    let accept = tour.submit(Verb::Accept, listener, 0, 0, &[]);
+    tour.go(|_| Until::Now);
+    if let Some(server) = tour.handle(accept) {
+        for end in [client, server] {
+            tour.submit(Verb::Send, end, 0, 0, b"abcd");
+        }
+        while !tour.under_way.is_empty() && tour.hand.world.now() == 0 {
+            tour.go(|_| Until::Now);
+        }
+        if tour.under_way.is_empty() {
+            tour.openers.clear();
+            tour.hand.close(server);
+            tour.submit(Verb::Recv, client, 0, 0, &[0; 8]);
+        }
+    }
+    tour.end()
+}
+
+/// Two hosts, and a link that takes time and may be lost; events.
+fn hosts(personality: Personality, seed: u64) -> Coverage {
+    let mut tour = Tour::new(personality, seed);
+    let (near, far) = (tour.hand.world.host("near"), tour.hand.world.host("far"));
+    let link = near.link(&far);
+    link.latency(Duration::from_millis(1));
+    link.may_be_lost(Duration::from_secs(2));
+    let addr = far.addr(80);
+    let listener = tour.hand.world.with(|kernel| kernel.listen(addr, 8, false));
+    let listener = listener.unwrap();
+    tour.open.push(listener);
+    let accept = tour.submit(Verb::Accept, listener, 0, 0, &[]);
+    let mut clients = Vec::new();
+    for to in [addr, far.addr(81), "10.0.0.77:1".parse().unwrap()] {
+        let (client, connect) = tour.hand.connect_from(near.addr(0), to);
+        tour.open.push(client);
+        tour.under_way.push(connect);
+        clients.push(client);
+    }
+    let more = |tour: &mut Tour, seconds: u64| {
+        tour.go(|_| Until::Now);
+        let end = tour.hand.world.now() + seconds * 1_000_000_000;
+        tour.go(|_| Until::Time(end));
+    };
+    more(&mut tour, 4);
+    let server = tour.handle(accept);
+    for end in [Some(clients[0]), server].into_iter().flatten() {
+        tour.submit(Verb::Send, end, 0, 0, b"more than fits");
+        tour.submit(Verb::Recv, end, 0, 0, &[0; 4]);
+        more(&mut tour, 1);
+    }
+    if seed.is_multiple_of(2) {
+        // Nobody hears of the other any more.
+        link.lose();
+        for end in [Some(clients[0]), server].into_iter().flatten() {
+            tour.submit(Verb::Send, end, 0, 0, b"ab");
+            if seed.is_multiple_of(4) {
+                tour.submit(Verb::Recv, end, 0, 0, &[0; 16]);
+            }
+        }
+        more(&mut tour, 2_000);
+        for end in [Some(clients[0]), server].into_iter().flatten() {
+            tour.submit(Verb::Send, end, 0, 0, b"ab");
+            more(&mut tour, 1);
+        }
+        link.heal();
+    }
+    let event = tour.hand.world.with(|kernel| kernel.event()).unwrap();
+    tour.open.push(event);
+    tour.submit(Verb::Wait, event, 0, 0, &[]);
+    tour.hand.world.with(|kernel| kernel.set(event));
+    for verb in [Verb::Recv, Verb::Send, Verb::Accept, Verb::Shutdown] {
+        tour.submit(verb, event, 0, 0, &[0; 4]);
+    }
+    more(&mut tour, 1);
+    tour.end()
+}
+
 fn files(personality: Personality, seed: u64) -> Coverage {
     let mut tour = Tour::new(personality, seed);
     let world = &tour.hand.world;
@@ -276,6 +361,8 @@ fn everything(personality: Personality) -> Coverage {
     for seed in 0..400 {
         all.add(&streams(personality, seed));
         all.add(&files(personality, seed));
+        all.add(&hosts(personality, seed));
+        all.add(&aborts(personality, seed));
     }
     all
 }

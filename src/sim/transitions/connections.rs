@@ -157,7 +157,7 @@ pub(super) const ACCEPT_RESET: Transition = Transition::new(
             Personalities::EVERY,
             &[
                 Linux("net/ipv4/inet_connection_sock.c", "inet_csk_accept"),
-                Test("listening::a_connection_that_was_reset_before_it_is_accepted_is_an_abort"),
+                Test("a_connection_that_was_reset_before_it_is_accepted_is_an_abort"),
             ],
         ),
         OutcomeClass::new(

@@ -49,7 +49,7 @@ pub(super) const EVENT: Transition = Transition::new(
             Man("eventfd(2)"),
             Linux("fs/eventfd.c", "eventfd_ctx_do_read"),
             Microsoft("SetEvent function"),
-            Test("events::what_nobody_waits_for_stays_and_counts_once"),
+            Test("what_nobody_waits_for_stays_and_counts_once"),
         ],
     )],
 );

@@ -123,6 +123,15 @@ pub(super) const RECV: Transition = results(
             ],
         ),
         row(
+            "etimedout",
+            "what was sent was not acknowledged for 924.6 s; told once",
+            Does::Error(errno::ETIMEDOUT),
+            &[
+                Man("tcp(7)"),
+                Linux("net/ipv4/tcp_timer.c", "tcp_write_timeout"),
+            ],
+        ),
+        row(
             "enotconn",
             "the socket is not connected",
             Does::Error(errno::ENOTCONN),
@@ -171,6 +180,15 @@ pub(super) const SEND: Transition = results(
             "the connection was reset; told once",
             Does::Error(errno::ECONNRESET),
             &[Man("send(2)"), Linux("net/ipv4/tcp_input.c", "tcp_reset")],
+        ),
+        row(
+            "etimedout",
+            "what was sent was not acknowledged for 924.6 s; told once",
+            Does::Error(errno::ETIMEDOUT),
+            &[
+                Man("tcp(7)"),
+                Linux("net/ipv4/tcp_timer.c", "tcp_write_timeout"),
+            ],
         ),
         row(
             "epipe",
@@ -265,6 +283,12 @@ pub(super) const CONNECT: Transition = results(
             "the backlog stayed full, or nobody answered, for 127 s",
             Does::Error(errno::ETIMEDOUT),
             &[Man("connect(2)"), Man("tcp(7)")],
+        ),
+        row(
+            "ehostunreach",
+            "no host has the address",
+            Does::Error(errno::EHOSTUNREACH),
+            &[Man("ip(7)")],
         ),
         row(
             "enetunreach",

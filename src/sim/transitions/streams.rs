@@ -137,7 +137,7 @@ pub(super) const ABORT: Transition = Transition::new(
             Personalities::EVERY,
             &[
                 Linux("net/ipv4/tcp.c", "tcp_recvmsg_locked"),
-                Test("differential::random_scripts_end_on_the_simulated_kernel_as_on_the_real_one"),
+                Test("random_scripts_end_on_the_simulated_kernel_as_on_the_real_one"),
             ],
         ),
         OutcomeClass::new(
