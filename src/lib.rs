@@ -77,6 +77,8 @@ pub mod check;
 pub mod choice;
 pub mod compose;
 pub mod fs;
+#[doc(hidden)]
+pub mod goals;
 pub mod net;
 mod offload;
 mod op;

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use super::bounded::{Lost, Records, Scripted, Tree};
 use super::crew::Crew;
-use super::execution::{Fault, Script, Subject, Tally};
+use super::execution::{Deviation, Fault, Script, Subject, Tally};
+use super::findings::{Findings, Gatherer, Number, RANDOM};
 use super::random::{Random, seed_of};
 use crate::choice::{Alternatives, Chooser, Key, Site};
 
@@ -42,6 +43,8 @@ pub(crate) struct Done {
     pub(crate) cut: Option<Cut>,
     /// Decisions offered and taken. Without a failure the same on any number of cores.
     pub(crate) tally: Tally,
+    /// The same for what was found beside failures.
+    pub(crate) findings: Findings,
 }
 
 /// One level of the bounded search.
@@ -108,13 +111,15 @@ pub(crate) fn search<S: Subject>(subject: &S, plan: &Plan) -> (Done, Option<Foun
 struct Worker<S: Subject, C> {
     bench: S::Bench,
     chooser: Option<Box<C>>,
+    gatherer: Gatherer,
 }
 
-impl<S: Subject, C: Chooser + Default> Worker<S, C> {
+impl<S: Subject, C: Chooser + Default + Explorer> Worker<S, C> {
     fn new(subject: &S) -> Worker<S, C> {
         Worker {
             bench: subject.bench(),
             chooser: None,
+            gatherer: Gatherer::begin(),
         }
     }
 
@@ -122,11 +127,60 @@ impl<S: Subject, C: Chooser + Default> Worker<S, C> {
         self.chooser.get_or_insert_with(Box::default)
     }
 
-    fn run(&mut self, subject: &S, seed: u64) -> Option<Box<Fault>> {
+    fn run(&mut self, subject: &S, seed: u64, number: Number) -> Option<Box<Fault>> {
         let chooser = self.chooser.take().unwrap_or_default();
         let (outcome, chooser) = subject.run(&mut self.bench, chooser, seed);
+        if outcome.news {
+            let deviations = chooser.deviations().to_vec();
+            let script = Script { seed, deviations };
+            self.gatherer.news(subject, &self.bench, number, script);
+        }
         self.chooser = Some(chooser);
         outcome.fault
+    }
+
+    /// What its executions came to.
+    fn end(mut self, subject: &S) -> (Tally, Findings) {
+        let tally = std::mem::take(self.chooser().tally());
+        (tally, self.gatherer.end(subject, &self.bench))
+    }
+}
+
+/// What the strategies of a campaign have in common.
+trait Explorer {
+    /// Where the last execution deviated.
+    fn deviations(&self) -> &[Deviation];
+    /// What was offered and taken.
+    fn tally(&mut self) -> &mut Tally;
+}
+
+impl Explorer for Scripted {
+    fn deviations(&self) -> &[Deviation] {
+        Scripted::deviations(self)
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+}
+
+impl Explorer for Random {
+    fn deviations(&self) -> &[Deviation] {
+        Random::deviations(self)
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+}
+
+impl Done {
+    /// What the threads of a stage came to.
+    fn gather(&mut self, kept: Vec<(Tally, Findings)>) {
+        for (tally, findings) in kept {
+            self.tally.add(&tally);
+            self.findings.add(findings);
+        }
     }
 }
 
@@ -168,7 +222,8 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
                     worker
                         .chooser()
                         .begin(record, |script| tree.write(&cursor, script));
-                    let fault = worker.run(subject, plan.seed);
+                    let number = (tree.depth(), index);
+                    let fault = worker.run(subject, plan.seed, number);
                     if let Some(lost) = worker.chooser().lost() {
                         return ((records, Some(Hit::Lost(lost))), true);
                     }
@@ -188,9 +243,9 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
                 bytes.fetch_add(records.size(), Ordering::Relaxed);
                 ((records, None), false)
             },
-            |mut worker| std::mem::take(&mut worker.chooser().tally),
+            |worker| worker.end(subject),
         );
-        haul.kept.iter().for_each(|tally| done.tally.add(tally));
+        done.gather(haul.kept);
         if let Some((_, Some(hit))) = haul.chunks.last() {
             let above: u64 = haul.chunks.iter().map(|(records, _)| records.len()).sum();
             let number = done.executions() + above + 1;
@@ -243,16 +298,16 @@ fn random<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) ->
             for index in range {
                 let seed = seed_of(plan.seed, index);
                 worker.chooser().begin(seed);
-                if let Some(fault) = worker.run(subject, seed) {
+                if let Some(fault) = worker.run(subject, seed, (RANDOM, index)) {
                     let deviations = worker.chooser().deviations().to_vec();
                     return (Some((index, Script { seed, deviations }, fault)), true);
                 }
             }
             (None, false)
         },
-        |mut worker| std::mem::take(&mut worker.chooser().tally),
+        |worker| worker.end(subject),
     );
-    haul.kept.iter().for_each(|tally| done.tally.add(tally));
+    done.gather(haul.kept);
     if let Some(Some((index, script, fault))) = haul.chunks.into_iter().last() {
         let number = done.executions() + index + 1;
         done.random = index + 1;

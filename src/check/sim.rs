@@ -16,7 +16,8 @@ use crate::choice::{Chooser, EventId, Kind};
 use crate::op::home::current;
 use crate::overlap::Workers;
 use crate::sim::busy::Segment;
-use crate::sim::{Config, Invariant, Violation, World};
+use crate::sim::warnings::Warnings;
+use crate::sim::{Config, Invariant, Oracle, Violation, Warning, World};
 use crate::sync::per_execution::Execution;
 use crate::time::nanos;
 
@@ -202,12 +203,8 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
                 panicked = blame(panic);
                 if let Some(panic) = &panicked {
                     // From here on the kernel chooses nothing and lets everything end.
-                    world.report(Violation {
-                        invariant: Invariant::Panic,
-                        message: panic.message.clone(),
-                        event: EventId::ROOT,
-                        location: None,
-                    });
+                    let message = panic.message.clone();
+                    world.report(Violation::new(Oracle::Panic, message, EventId::ROOT, None));
                 }
             }
         });
@@ -219,12 +216,14 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
         }
         let fault = match panicked {
             Some(panic) => Some(Fault {
+                oracle: Oracle::Panic,
                 invariant: Invariant::Panic,
                 message: panic.message,
                 place: panic.place,
                 event: None,
             }),
             None => world.violation().map(|violation| Fault {
+                oracle: violation.oracle,
                 invariant: violation.invariant,
                 place: violation.location.map(Place::of),
                 event: Some(violation.event),
@@ -234,6 +233,7 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
         Outcome {
             digest: world.digest(),
             fault: fault.map(Box::new),
+            news: world.has_news(),
         }
     }
 }
@@ -255,6 +255,11 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
         (outcome, taken_back(&bench.world))
     }
 
+    fn warnings(&self, bench: &Bench) -> (Vec<Warning>, u64) {
+        let list = |warnings: &Warnings| (warnings.list().to_vec(), warnings.more());
+        bench.world.with_warnings(list)
+    }
+
     fn trace<C: Chooser>(&self, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>, Story) {
         let world = World::new(
             Config {
@@ -272,6 +277,7 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
         let story = Story {
             lines: lines(&trace),
             forgotten: world.forgotten(),
+            warnings: world.warnings(),
         };
         (outcome, taken_back(&world), story)
     }

@@ -8,7 +8,7 @@ use super::run::Piece;
 use super::seat::Seat;
 use crate::choice::EventId;
 use crate::sim::words::place;
-use crate::sim::{Invariant, Violation};
+use crate::sim::{Oracle, Violation};
 
 impl Workers {
     /// I7: every handler that has begun waits for another.
@@ -24,12 +24,9 @@ impl Workers {
             }
         }
         let (event, at) = first.map_or((None, None), |(event, at)| (event, Some(at)));
-        self.world.report(Violation {
-            invariant: Invariant::I7,
-            message,
-            event: event.unwrap_or(EventId::ROOT),
-            location: at,
-        });
+        let event = event.unwrap_or(EventId::ROOT);
+        self.world
+            .report(Violation::new(Oracle::Deadlock, message, event, at));
     }
 
     /// The trace says that a handler goes on.
@@ -64,11 +61,7 @@ impl Workers {
             other.what,
             place(other.location)
         );
-        self.world.report(Violation {
-            invariant: Invariant::Race,
-            message,
-            event,
-            location: Some(at),
-        });
+        self.world
+            .report(Violation::new(Oracle::Race, message, event, Some(at)));
     }
 }

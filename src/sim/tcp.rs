@@ -7,10 +7,10 @@ use super::errno;
 use super::handles::Object;
 use super::kernel::Kernel;
 use super::op::{Op, State, Verb};
+use super::oracle::Oracle;
 use super::queue::{List, NIL};
 use super::stream::Conn;
 use super::transitions::{Does, Rule};
-use super::violation::{Invariant, Violation};
 use crate::choice::EventId;
 
 /// `tcp_syn_retries` is 6: a connection attempt that nobody answers ends after 127 s (tcp(7)).
@@ -592,12 +592,7 @@ impl Kernel {
                 "handle {} was closed twice",
                 super::handles::Handles::number(raw)
             );
-            return self.report(Violation {
-                invariant: Invariant::I8,
-                message,
-                event: EventId::ROOT,
-                location: None,
-            });
+            return self.fail(Oracle::ClosedTwice, message, EventId::ROOT, None);
         };
         let (object, in_flight, event, location) = (
             handle.object,
@@ -608,18 +603,17 @@ impl Kernel {
         if in_flight > 0 {
             let name = self.m.object_name(raw);
             let message = format!("{name} was closed with {in_flight} operations in flight");
-            return self.report(Violation {
-                invariant: Invariant::I4,
-                message,
-                event,
-                location,
-            });
+            return self.fail(Oracle::UseAfterClose, message, event, location);
         }
         if self.recorder.on {
             let name = self.m.object_name(raw);
             self.recorder.close(event, name, self.m.now);
         }
         self.m.handles.remove(raw);
+        if !matches!(object, Object::Socket { .. }) {
+            // (A socket that never came to anything may be one of endless attempts.)
+            self.progress = self.steps;
+        }
         match object {
             Object::Listener(listener) => self.stop_listening(listener),
             Object::Stream { conn, side } => self.close_side(conn, side),

@@ -58,8 +58,10 @@ pub enum What {
     Segment,
     /// What the proactor has to say.
     Note,
-    /// An oracle spoke.
+    /// An oracle spoke: the execution fails.
     Violation,
+    /// An oracle spoke, for the first time about this place, and the execution goes on.
+    Warning,
 }
 
 /// One line of the full trace.
@@ -192,18 +194,11 @@ impl Recorder {
         self.push(event, event, What::Close, Some(name), text, None, at);
     }
 
-    pub(super) fn violation(&mut self, violation: &Violation, at: u64) {
-        let text = format!("{}: {}", violation.invariant, violation.message);
+    /// An oracle spoke.
+    pub(super) fn verdict(&mut self, violation: &Violation, what: What, at: u64) {
+        let text = format!("{}: {}", violation.oracle, violation.message);
         let event = violation.event;
-        self.push(
-            event,
-            event,
-            What::Violation,
-            None,
-            text,
-            violation.location,
-            at,
-        );
+        self.push(event, event, what, None, text, violation.location, at);
     }
 
     /// Submissions, effects and completions only, one line each.

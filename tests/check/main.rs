@@ -3,6 +3,7 @@
 mod endless;
 mod finding;
 mod models;
+mod oracles;
 mod refusing;
 mod replaying;
 mod strands;

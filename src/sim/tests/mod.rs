@@ -4,6 +4,7 @@ mod cancel;
 mod files;
 mod memory;
 mod oracles;
+mod smells;
 mod soak;
 mod speed;
 mod tcp;
