@@ -154,6 +154,14 @@ impl Collecting {
         Collecting(())
     }
 
+    /// Runs something that is not counted.
+    pub(crate) fn pause<R>(&self, run: impl FnOnce() -> R) -> R {
+        COLLECTING.set(false);
+        let result = run();
+        COLLECTING.set(true);
+        result
+    }
+
     /// What was counted.
     pub(crate) fn end(self) -> Counts {
         Counts(COUNTS.with_borrow_mut(std::mem::take))

@@ -80,6 +80,7 @@ pub mod fs;
 #[doc(hidden)]
 pub mod goals;
 pub mod net;
+mod observe;
 mod offload;
 mod op;
 #[cfg(feature = "check")]

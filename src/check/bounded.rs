@@ -395,6 +395,7 @@ mod tests {
             threads,
             deadline: None,
             memory: usize::MAX,
+            repeat_every: 0,
         }
     }
 

@@ -7,6 +7,7 @@ use super::env::Wishes;
 use super::execution::{Fault, Script, Subject};
 use super::failure::{Failure, FailureKind};
 use super::panics;
+use super::repeat::locate;
 use super::replay::{Fate, Keyed, Named, Naming, Replay};
 use super::report::{Case, report};
 use super::shrink::shrink;
@@ -39,6 +40,7 @@ pub struct Checker {
     threads: Option<usize>,
     time: Option<Duration>,
     memory: usize,
+    repeat_every: u64,
     workers: usize,
     races: bool,
     goals: Vec<String>,
@@ -67,6 +69,7 @@ impl Checker {
             threads: None,
             time: None,
             memory: 256 << 20,
+            repeat_every: 64,
             workers: 1,
             races: true,
             goals: Vec::new(),
@@ -238,6 +241,17 @@ impl Checker {
         self
     }
 
+    /// One in so many executions, drawn by its number, is run a second time under the same decisions, to see
+    /// that the model does the same; the kind one always is. 64 unless told otherwise; 1: all; 0: none but
+    /// the kind one.
+    ///
+    /// Where a model reads a real clock, real random numbers, addresses or the order of a `HashMap`, the
+    /// report says at which step, in which handler and line two runs first part.
+    pub fn repeat_every(mut self, executions: u64) -> Checker {
+        self.repeat_every = executions;
+        self
+    }
+
     /// After so many steps of the kernel (effects, completions, moves of the clock) an execution counts
     /// as endless, which is a failure: I7, a livelock. A million unless told otherwise.
     ///
@@ -370,6 +384,7 @@ impl Checker {
             threads: self.threads.unwrap_or_else(cores),
             deadline: self.time.map(|time| Instant::now() + time),
             memory: self.memory,
+            repeat_every: self.repeat_every,
         };
         let (done, found) = search(subject, &plan);
         match found {
@@ -420,10 +435,11 @@ impl Checker {
     }
 
     fn not_deterministic(&self, why: &str) -> Box<Failure> {
-        let advice = "Under the same decisions of the kernel the model did not do the same. Look for a \
-                      clock, a random number, the order of a HashMap, a static that an execution \
-                      leaves changed, another thread: take the time and random numbers from `Sim`, \
-                      and make all state inside the model.";
+        let advice = "Under the same decisions of the kernel the model did not do the same. Look there, or \
+                      before it, for a real clock (`Sim::now` and `Handle::now` are simulated), a random \
+                      number (`Sim::rng` repeats itself), the order of a HashMap (a BTreeMap or an IndexMap has \
+                      one), an order by addresses, a static that an execution leaves changed, another \
+                      thread.";
         Failure::plain(
             FailureKind::NonDeterministic,
             self.name.as_deref(),
@@ -450,9 +466,10 @@ impl Checker {
             _ => None,
         };
         let Some(shrunk) = shrunk else {
+            let place = locate(subject, script).unwrap_or_default();
             return self.not_deterministic(&format!(
-                "Execution {number} failed with {}: {}\nRun again, it did not.",
-                fault.invariant,
+                "Execution {number} failed with {}: {}\nRun again, it did not.\n{place}",
+                fault.oracle,
                 fault.message.lines().next().unwrap_or("")
             ));
         };

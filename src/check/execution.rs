@@ -140,6 +140,8 @@ pub(crate) struct Line {
     pub(crate) place: Option<Place>,
     /// Virtual nanoseconds since the start.
     pub(crate) at: u64,
+    /// A hash of the bytes that it lends to be sent or written.
+    pub(crate) content: u64,
     /// Whether the kernel departed from the kind behaviour here.
     pub(crate) deviation: bool,
     /// Whether this is where it fails.

@@ -82,6 +82,11 @@ impl Gatherer {
         self.firsts.resize(known, (number, script));
     }
 
+    /// Runs something whose goals do not count.
+    pub(crate) fn uncounted<R>(&self, run: impl FnOnce() -> R) -> R {
+        self.goals.pause(run)
+    }
+
     /// What it came to.
     pub(crate) fn end<S: Subject>(self, subject: &S, bench: &S::Bench) -> Findings {
         let (warnings, more) = subject.warnings(bench);

@@ -126,8 +126,10 @@ mod findings;
 mod lanes;
 #[cfg(test)]
 mod models;
+mod observers;
 mod panics;
 mod random;
+mod repeat;
 mod replay;
 mod report;
 mod shrink;

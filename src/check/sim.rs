@@ -8,11 +8,13 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::execution::{Fault, Outcome, Place, Story, Subject};
+use super::observers::Observers;
 use super::panics::Inside;
 use super::random::seed_of;
 use super::story::lines;
 use crate::Proactor;
 use crate::choice::{Chooser, EventId, Kind};
+use crate::observe::Observer;
 use crate::op::home::current;
 use crate::overlap::Workers;
 use crate::sim::busy::Segment;
@@ -26,12 +28,13 @@ pub struct Sim {
     // Dropped first: its teardown drains through the kernel.
     proactor: Proactor,
     world: World,
+    observers: Rc<Observers>,
     seed: u64,
     generators: Cell<u64>,
 }
 
 impl Sim {
-    fn new(world: &World, seed: u64) -> Sim {
+    fn new(world: &World, observers: &Rc<Observers>, seed: u64) -> Sim {
         let proactor = match Proactor::builder().simulated(world).build() {
             Ok(proactor) => proactor,
             Err(error) => panic!("no proactor could be made on the simulated kernel: {error}"),
@@ -39,6 +42,7 @@ impl Sim {
         Sim {
             proactor,
             world: world.clone(),
+            observers: observers.clone(),
             seed,
             generators: Cell::new(0),
         }
@@ -89,6 +93,44 @@ impl Sim {
         let nth = self.generators.get();
         self.generators.set(nth + 1);
         Xoshiro256PlusPlus::seed_from_u64(seed_of(!self.seed, nth))
+    }
+
+    /// What must hold at all times: `holds` is evaluated now, after every handler, after every step of the
+    /// kernel that hands something out, and when the model returns. Where it does not, the execution fails
+    /// ([`Invariant::Always`]), and the report tells the handler that ended last.
+    ///
+    /// With several [workers](super::Checker::workers) other handlers may be suspended in their middles when
+    /// one ends: say only what holds at every call of the library, and look at nothing that such a
+    /// handler may have borrowed or locked. What `holds` captures is dropped when the model returns.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `holds` is a failure like any other.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+    /// use proactor::check::Checker;
+    /// use proactor::sim::Invariant;
+    ///
+    /// let failure = Checker::new()
+    ///     .run(|sim| {
+    ///         let balance = Arc::new(AtomicI32::new(1));
+    ///         let seen = balance.clone();
+    ///         sim.always("nobody owes anything", move || seen.load(Relaxed) >= 0);
+    ///         for _ in 0..2 {
+    ///             let balance = balance.clone();
+    ///             sim.proactor().post(move || drop(balance.fetch_sub(1, Relaxed)));
+    ///         }
+    ///         sim.proactor().run().unwrap();
+    ///     })
+    ///     .unwrap_err();
+    /// assert_eq!(failure.invariant(), Some(Invariant::Always));
+    /// ```
+    #[track_caller]
+    pub fn always(&self, name: &str, holds: impl Fn() -> bool + 'static) {
+        let location = std::panic::Location::caller();
+        self.observers.always(name, holds, location);
     }
 
     /// The simulated kernel itself.
@@ -160,6 +202,7 @@ pub(crate) struct Bench {
     world: World,
     /// If there are several.
     workers: Option<Rc<Workers>>,
+    observers: Rc<Observers>,
 }
 
 impl<F: Fn(&Sim) + Send + Sync> Model<F> {
@@ -189,17 +232,26 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
 
     /// One execution from the start to the last breath of the kernel. `world` is fresh.
     fn execute(&self, bench: &Bench, seed: u64) -> Outcome {
-        let Bench { world, workers } = bench;
+        let Bench {
+            world,
+            workers,
+            observers,
+        } = bench;
         let inside = Inside::enter();
         let _installed = workers.as_ref().map(|it| it.install(self.races));
+        let _watched = observers.install();
         let mut panicked = None;
         // What the kernel found first caused whatever panics later: it wins.
         let blame = |panic| if world.failed() { None } else { Some(panic) };
         let end = inside.catch(|| {
             // Dropped last: what the proactor's teardown drops may still use them.
             let _statics = Execution::begin();
-            let sim = Sim::new(world, seed);
-            if let Err(panic) = inside.catch(|| (self.model)(&sim)) {
+            let sim = Sim::new(world, observers, seed);
+            let outcome = inside.catch(|| {
+                (self.model)(&sim);
+                observers.between_handlers();
+            });
+            if let Err(panic) = outcome {
                 panicked = blame(panic);
                 if let Some(panic) = &panicked {
                     // From here on the kernel chooses nothing and lets everything end.
@@ -207,6 +259,7 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
                     world.report(Violation::new(Oracle::Panic, message, EventId::ROOT, None));
                 }
             }
+            observers.forget_always();
         });
         if let Err(panic) = end {
             panicked = panicked.or_else(|| blame(panic));
@@ -245,6 +298,7 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
         let world = World::new(self.config.clone(), Box::new(Kind));
         Bench {
             workers: self.workers_of(&world),
+            observers: Observers::new(&world),
             world,
         }
     }
@@ -270,6 +324,7 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
         );
         let bench = Bench {
             workers: self.workers_of(&world),
+            observers: Observers::new(&world),
             world: world.clone(),
         };
         let outcome = self.execute(&bench, seed);

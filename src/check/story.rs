@@ -129,6 +129,7 @@ fn line(step: &TraceEvent, names: &EventNames, objects: &Objects<'_>) -> Line {
         text: step.text.clone(),
         place: step.location.filter(|_| asks).map(Place::of),
         at: step.at,
+        content: step.content,
         deviation,
         failure: step.what == What::Violation,
     }

@@ -381,6 +381,7 @@ mod tests {
             threads: 1,
             deadline: None,
             memory: 1 << 20,
+            repeat_every: 0,
         }
     }
 

@@ -170,6 +170,7 @@ impl Toy<'_> {
             text,
             place: None,
             at: 0,
+            content: 0,
             deviation: false,
             failure: false,
         });

@@ -32,6 +32,12 @@ impl Kernel {
                 // SAFETY: lent, and initialised, being sent.
                 op.print = unsafe { op.lent.fingerprint(op.lent.len()) };
                 op.printed = true;
+                let (event, print) = (op.event, op.print);
+                // What is sent is part of what a program does.
+                self.digest ^= print;
+                if self.recorder.on {
+                    self.recorder.content(event, print);
+                }
             }
             _ => {}
         }

@@ -226,6 +226,23 @@ impl Kernel {
         }
     }
 
+    /// I8: everything that the proactor kept has been dropped, and somebody holds this handle still.
+    #[cold]
+    pub(crate) fn still_held(&mut self, raw: i32) {
+        let Some(handle) = self.m.handles.get(raw) else {
+            return;
+        };
+        let (event, location) = (handle.event, handle.location);
+        let mut message = format!("{} is still held at the end", self.m.object_name(raw));
+        if let Some(at) = location {
+            let _ = write!(message, ", opened at {}", place(at));
+        }
+        message.push_str(
+            ": by a cycle, by a static, or by something outside of the model that outlives it",
+        );
+        self.fail(Oracle::Leak, message, event, location);
+    }
+
     /// I8: the end of a run. Everything that was opened must be closed, everything started must have ended.
     pub(super) fn account(&mut self) {
         if self.verdict.is_some() || self.in_flight() == 0 && self.m.handles.open() == 0 {

@@ -83,6 +83,8 @@ pub struct TraceEvent {
     pub location: Option<&'static Location<'static>>,
     /// Virtual nanoseconds.
     pub at: u64,
+    /// Of a submission: a hash of the bytes that it lends to be sent or written.
+    pub(crate) content: u64,
 }
 
 /// The place among its operation's children of the deadline that `.timeout(d)` armed for it.
@@ -172,7 +174,17 @@ impl Recorder {
             text,
             location,
             at,
+            content: 0,
         });
+    }
+
+    /// The bytes that the event's submission lends have this hash.
+    pub(super) fn content(&mut self, event: EventId, hash: u64) {
+        let submission =
+            |it: &&mut TraceEvent| it.event == event && matches!(it.what, What::Submit { .. });
+        if let Some(submission) = self.events.iter_mut().rev().find(submission) {
+            submission.content = hash;
+        }
     }
 
     pub(super) fn began(

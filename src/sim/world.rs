@@ -320,7 +320,8 @@ impl World {
         self.with(Kernel::account);
     }
 
-    /// A rolling hash of every submission, effect, completion and move of the clock: equal decisions give
+    /// A rolling hash of every submission, effect, completion and move of the clock, and, where
+    /// [lent buffers are checked](Config::poison), of what is sent and written: equal decisions give
     /// equal digests, or something outside of the simulation had a say.
     #[must_use]
     pub fn digest(&self) -> u64 {

@@ -2,14 +2,17 @@
 //! that levels, counts and replays are true.
 
 use std::future::{Future, IntoFuture};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use proactor::Handle;
 use proactor::check::{self, Checker, Failure, FailureKind, Sim};
 use proactor::compose::write_all;
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sim::{Config, Level, Oracle};
+use proactor::sync::{Condvar, Mutex, oneshot};
+use proactor::{Handle, Strand};
 
 use crate::telling::{on_a_test_thread, without_lines};
 
@@ -238,6 +241,182 @@ fn a_completion_that_waits_for_busy_handlers() {
         },
     );
     insta::assert_snapshot!(report);
+}
+
+#[test]
+fn a_deadlock_of_locks_with_who_holds_them() {
+    let thread = std::thread::Builder::new().name("tests::oracles".to_owned());
+    let running = thread.spawn(|| {
+        let failure = Checker::new().name("locks").workers(2).run(|sim| {
+            let locks = Arc::new([Mutex::new(()), Mutex::new(())]);
+            let strand = Strand::new(sim.proactor());
+            for first in [0, 1] {
+                let locks = locks.clone();
+                let both = move || {
+                    let _one = locks[first].lock();
+                    let _other = locks[1 - first].lock();
+                };
+                match first {
+                    0 => strand.post(both),
+                    _ => sim.proactor().post(both),
+                }
+            }
+            strand.post(|| ());
+            let _ = sim.proactor().run();
+        });
+        let failure = failure.expect_err("they wait for each other");
+        assert_eq!(failure.oracle(), Some(Oracle::Deadlock), "{failure}");
+        failure.to_string()
+    });
+    let report = running.expect("a thread").join().expect("no panic");
+    insta::assert_snapshot!(without_lines(&report));
+}
+
+#[test]
+fn a_handle_that_is_never_let_go_of() {
+    let report = told(
+        Oracle::Leak,
+        |_| (),
+        |sim| {
+            let listener = TcpListener::bind(sim.proactor(), ADDR).expect("the address is free");
+            // It is held by what it holds.
+            let circle = Arc::new(Mutex::new(None::<Box<dyn Send>>));
+            let around = circle.clone();
+            *circle.lock().expect("no panic") = Some(Box::new((listener, around)));
+        },
+    );
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn a_task_that_nobody_will_wake() {
+    let report = told(
+        Oracle::ParkedTask,
+        |_| (),
+        |sim| {
+            let (sender, receiver) = oneshot::channel::<()>();
+            drop(sim.proactor().spawn(async move {
+                let _ = receiver.await;
+                drop(sender);
+            }));
+            let _ = sim.proactor().run();
+        },
+    );
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn tasks_that_end_or_wait_for_something_are_not_parked() {
+    let summary = Checker::new().run(|sim| {
+        // One waits for an operation when the model ends.
+        let handle = sim.proactor().handle();
+        drop(
+            sim.proactor()
+                .spawn(async move { handle.sleep(Duration::from_secs(9)).await }),
+        );
+        // One has been woken, and has not run since.
+        let (sender, receiver) = oneshot::channel::<()>();
+        drop(sim.proactor().spawn(async move { receiver.await.is_ok() }));
+        let handle = sim.proactor().handle();
+        let sleep = async move { handle.sleep(Duration::from_secs(1)).await };
+        let _ = sim.proactor().block_on(sleep);
+        let _ = sender.send(());
+    });
+    let summary = summary.unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(summary.warnings().is_empty(), "{summary}");
+}
+
+#[test]
+fn a_call_that_blocks_the_worker() {
+    let report = told(
+        Oracle::BlockingCall,
+        |_| (),
+        |sim| {
+            let proactor = sim.proactor().handle();
+            sim.proactor().post(move || {
+                let other = proactor::Proactor::new();
+                let _ = other.map(|other| other.run().is_err());
+                let _ = proactor;
+            });
+            let _ = sim.proactor().run();
+        },
+    );
+    insta::assert_snapshot!(report);
+    let failure = denied(
+        Oracle::BlockingCall,
+        |_| (),
+        |sim| {
+            sim.proactor().post(|| {
+                let (lock, changed) = (Mutex::new(()), Condvar::new());
+                drop(changed.wait(lock.lock().expect("no panic")));
+            });
+            let _ = sim.proactor().run();
+        },
+    );
+    let message = failure.message().expect("it has one");
+    assert!(
+        message.starts_with("Condvar::wait in a handler"),
+        "{failure}"
+    );
+}
+
+/// Money that one handler takes and another one brings.
+fn pays(sim: &Sim, first: i32, second: i32) {
+    let balance = Arc::new(AtomicI32::new(10));
+    let seen = balance.clone();
+    sim.always("nobody owes anything", move || seen.load(Relaxed) >= 0);
+    for (millis, amount) in [(1, first), (2, second)] {
+        let balance = balance.clone();
+        let sleep = sim.proactor().sleep(Duration::from_millis(millis));
+        sleep.then(move |_| {
+            balance.fetch_add(amount, Relaxed);
+        });
+    }
+    sim.proactor().run().expect("it runs");
+}
+
+#[test]
+fn an_invariant_of_the_model_names_the_handler_that_broke_it() {
+    // In order it holds at all times; out of order in between only.
+    let report = told(Oracle::Always, |_| (), |sim| pays(sim, 20, -25));
+    insta::assert_snapshot!(report);
+    let summary = Checker::new().run(|sim| pays(sim, 5, 5));
+    summary.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn an_invariant_is_looked_at_in_the_body_and_at_its_end_and_with_several_workers() {
+    let at_once = Checker::new().run(|sim| sim.always("never", || false));
+    assert_eq!(
+        at_once.expect_err("it is looked at").oracle(),
+        Some(Oracle::Always)
+    );
+    let model = |sim: &Sim| {
+        let state = Arc::new(AtomicI32::new(0));
+        let seen = state.clone();
+        sim.always("it is never 2", move || seen.load(Relaxed) != 2);
+        state.store(2, Relaxed);
+    };
+    assert_eq!(
+        Checker::new().run(model).expect_err("at the end").oracle(),
+        Some(Oracle::Always)
+    );
+    let failure = Checker::new().workers(2).run(|sim| {
+        let state = Arc::new(AtomicI32::new(0));
+        let seen = state.clone();
+        sim.always("it is never 1", move || seen.load(Relaxed) != 1);
+        for value in [1, 0] {
+            let state = state.clone();
+            sim.proactor().post(move || state.store(value, Relaxed));
+        }
+        sim.proactor().run().expect("it runs");
+    });
+    assert_eq!(
+        failure.expect_err("between two").oracle(),
+        Some(Oracle::Always)
+    );
+    let panics = Checker::new().run(|sim| sim.always("it panics", || panic!("inside")));
+    assert_eq!(panics.expect_err("it panics").message(), Some("inside"));
 }
 
 /// A server that smells, and works.
