@@ -439,7 +439,7 @@ impl Checker {
                       before it, for a real clock (`Sim::now` and `Handle::now` are simulated), a random \
                       number (`Sim::rng` repeats itself), the order of a HashMap (a BTreeMap or an IndexMap has \
                       one), an order by addresses, a static that an execution leaves changed, another \
-                      thread.";
+                      thread: make all state inside the model.";
         Failure::plain(
             FailureKind::NonDeterministic,
             self.name.as_deref(),

@@ -69,6 +69,8 @@ impl Observers {
         }
         drop(strands);
         self.forget_always();
+        // A panic may have left it.
+        self.evaluates.set(false);
         Installed(observe::install(Some(self.clone())))
     }
 

@@ -67,9 +67,8 @@ fn real_random_numbers() {
 fn in_order(sim: &Sim, keys: impl Iterator<Item = u64>, line: &AtomicU32) {
     for key in keys {
         line.store(line!() + 1, Relaxed);
-        sim.proactor()
-            .sleep(Duration::from_millis(key + 1))
-            .then(|_| ());
+        let sleep = sim.proactor().sleep(Duration::from_millis(key + 1));
+        sleep.then(|_| ());
     }
     sim.proactor().run().expect("it runs");
 }
@@ -100,8 +99,10 @@ fn an_order_by_addresses() {
 fn sends(sim: &Sim, bytes: fn(&Sim) -> Vec<u8>, line: &'static AtomicU32) {
     let listener = TcpListener::bind(sim.proactor(), "10.0.0.1:7").expect("the address is free");
     let (proactor, bytes) = (sim.proactor().handle(), bytes(sim));
+    let closes = listener.clone();
     drop(sim.proactor().spawn(async move {
-        let stream = TcpStream::connect(&proactor, "10.0.0.1:7").await?;
+        let connected = TcpStream::connect(&proactor, "10.0.0.1:7").await;
+        let stream = connected.inspect_err(|_| closes.close())?;
         line.store(line!() + 1, Relaxed);
         stream.write(bytes).await.0
     }));
