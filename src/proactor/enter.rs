@@ -54,7 +54,8 @@ pub(super) fn enter(home: HomeRef) -> Result<Inside, RunError> {
 #[track_caller]
 pub(super) fn not_nested() -> Result<(), RunError> {
     if Entered::is_inside() {
-        observe::tell(|it| it.blocks("`run`, or one of its kin,", Location::caller()));
+        let at = Location::caller();
+        observe::tell(|it| it.blocks("`run`, or one of its kin,", at));
         return Err(RunError::Nested);
     }
     teardown::of_this_thread();

@@ -334,7 +334,8 @@ impl Condvar {
         call: &'static str,
         guard: MutexGuard<'a, T>,
     ) -> (bool, LockResult<MutexGuard<'a, T>>) {
-        observe::tell(|it| it.blocks(call, Location::caller()));
+        let at = Location::caller();
+        observe::tell(|it| it.blocks(call, at));
         let point = Point::Sync(call);
         let ticket = Ticket::new(self);
         // Waiting begins before the lock is released, and the release is the switch point.
