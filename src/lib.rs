@@ -78,7 +78,10 @@ pub mod choice;
 pub mod compose;
 mod event;
 pub mod fs;
+#[doc(hidden)]
+pub mod goals;
 pub mod net;
+mod observe;
 mod offload;
 mod op;
 #[cfg(feature = "check")]

@@ -103,6 +103,7 @@ impl Proactor {
     ///
     /// A panic of a handler or task is passed on. All else is left consistent: call `run` again and
     /// it goes on with the next completion.
+    #[track_caller]
     pub fn run(&self) -> Result<RunEnd, RunError> {
         let inside = self.enter()?;
         let others = self.others(&inside)?;
@@ -142,6 +143,7 @@ impl Proactor {
     ///
     /// A panic of a handler or task is passed on; the other workers come back with
     /// [`RunEnd::Stopped`].
+    #[track_caller]
     pub fn run_worker(&self) -> Result<RunEnd, RunError> {
         let Some(crew) = self.handle.home.crew() else {
             return self.run();
@@ -164,6 +166,7 @@ impl Proactor {
     /// # Errors
     ///
     /// As [`run`](Proactor::run).
+    #[track_caller]
     pub fn run_one(&self) -> Result<usize, RunError> {
         self.run_some(Goal {
             handlers: 1,
@@ -178,6 +181,7 @@ impl Proactor {
     /// # Errors
     ///
     /// As [`run`](Proactor::run).
+    #[track_caller]
     pub fn run_for(&self, duration: Duration) -> Result<usize, RunError> {
         let end = (self.handle.now() + duration).nanos();
         let inside = self.enter()?;
@@ -214,6 +218,7 @@ impl Proactor {
     /// # Errors
     ///
     /// As [`run`](Proactor::run).
+    #[track_caller]
     pub fn poll(&self) -> Result<usize, RunError> {
         self.run_some(Goal {
             handlers: usize::MAX,
@@ -290,6 +295,7 @@ impl Proactor {
     }
 
     /// Goes inside the first worker.
+    #[track_caller]
     fn enter(&self) -> Result<Inside, RunError> {
         enter(self.handle.home)
     }

@@ -86,6 +86,9 @@ pub(crate) trait Switcher {
     /// The datum `id` is gone.
     fn forget(&self, id: u64);
 
+    /// What the running handler waits for is held by that worker, since it got it there.
+    fn held_by(&self, worker: Option<usize>, since: Option<&'static Location<'static>>);
+
     /// The number of the worker whose handler runs, if one does.
     fn worker(&self) -> Option<usize>;
 }
@@ -194,6 +197,12 @@ pub(crate) fn accessed_at(
 #[inline]
 pub(crate) fn forget(id: u64) {
     tell(|switcher| switcher.forget(id));
+}
+
+/// What the running handler [waits](block_until) for is held by that worker, which got it at `since`.
+#[cold]
+pub(crate) fn held_by(worker: Option<usize>, since: Option<&'static Location<'static>>) {
+    told(|switcher| switcher.held_by(worker, since));
 }
 
 /// As [`point`], in the name of a place elsewhere: where a polled future was made, or a dropped guard.

@@ -343,6 +343,16 @@ impl Tasks {
         table.entries.len() - table.free.len()
     }
 
+    /// Each task: the event that its code consumed last, and the call that spawned it.
+    pub(crate) fn each(&self, mut look: impl FnMut(EventId, Option<&'static Location<'static>>)) {
+        // SAFETY: no other borrow (see `table`); nothing of the user's runs here.
+        let table = unsafe { &*self.table.get() };
+        for task in table.entries.iter().filter_map(|entry| entry.task.as_ref()) {
+            let (event, location) = (task.step.get().0, task.location.get());
+            look(event, location);
+        }
+    }
+
     /// Keeps a task, under a number that is made for it.
     fn put(&self, task: Arc<Task>) -> u64 {
         // SAFETY: no other borrow (see `table`).

@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 
 use crate::backend::{Began, Completion, Lane, Until, Waited};
+use crate::observe;
 use crate::op::crew::Rest;
 use crate::op::home::{Local, Message, READY_BUDGET, Ready};
 use crate::op::slots::life;
@@ -179,7 +180,7 @@ impl Local {
         loop {
             self.begin_turn();
             // Once a turn: a handler pays for being watched only when it is.
-            let is_watched = self.watched.get();
+            let is_watched = self.watched.get() || observe::is_on();
             let paused = if is_watched {
                 self.dispatch_batch::<true>(enough)
             } else {
@@ -200,7 +201,7 @@ impl Local {
             if let Some(paused) = paused {
                 return Ok(paused);
             }
-            if is_watched {
+            if self.watched.get() {
                 self.home.running.is_nothing();
             }
             if goal.main && self.main_ready.get() {
@@ -215,6 +216,9 @@ impl Local {
             }
             if let Some(paused) = self.ask_kernel(&goal)? {
                 return Ok(paused);
+            }
+            if is_watched {
+                observe::tell(|it| it.between_handlers());
             }
             if polls {
                 share = share.map(|left| match self.batch.borrow().len() {
@@ -274,6 +278,9 @@ impl Local {
                 self.announce(&Ready::Complete(completion));
             }
             self.dispatch(completion);
+            if WATCHED {
+                observe::tell(|it| it.between_handlers());
+            }
         }
         None
     }
@@ -331,6 +338,9 @@ impl Local {
                 Some(ready) => self.perform(ready),
                 None => break,
             }
+            if WATCHED {
+                observe::tell(|it| it.between_handlers());
+            }
         }
         self.pause(enough)
     }
@@ -338,6 +348,9 @@ impl Local {
     /// Says what is about to run, for a watchdog.
     #[cold]
     fn announce(&self, next: &Ready) {
+        if !self.watched.get() {
+            return;
+        }
         let running = &self.home.running;
         let slot = match next {
             Ready::Task(id) => return running.is(&"task", self.tasks.location(*id)),

@@ -101,10 +101,11 @@ fn framed(sim: &Sim) {
     let Ok(listener) = TcpListener::bind(proactor, addr) else {
         return;
     };
-    let accepting = listener.accept().then(|accepted| {
-        if let Ok((stream, _)) = accepted {
-            frame(Arc::new(stream));
-        }
+    let last = listener.clone();
+    let accepting = listener.accept().then(move |accepted| match accepted {
+        Ok((stream, _)) => frame(Arc::new(stream)),
+        // Too many open files: who has connected is not to wait for ever.
+        Err(_) => last.close(),
     });
     TcpStream::connect(proactor, addr).then(move |stream| match stream {
         Ok(stream) => ask(Arc::new(stream), 2),

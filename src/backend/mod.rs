@@ -307,6 +307,9 @@ pub(crate) enum Note {
     DiscardedBytes(u64),
     /// A handle that arrived for a result that nobody waited for; it is closed.
     DiscardedHandle,
+    /// The operation that had this token last is complete, and nobody waits for its result. What is
+    /// discarded next is that result. Sent only where [`Lane::is_virtual`].
+    Unwanted(Token),
     /// A handler that was dropped uninvoked at teardown, after its completion.
     DroppedHandler,
     /// Something that is no operation and may start some. Sent only where [`Lane::is_virtual`].

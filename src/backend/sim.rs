@@ -357,10 +357,15 @@ impl Lane for SimLane {
             switch::causes(event);
         }
         let tell = |kernel: &mut Kernel| match note {
+            Note::Unwanted(token) => kernel.unwanted = Some(place(token)),
             Note::DiscardedBytes(count) => {
+                kernel.discarded(count);
                 kernel.note(|| format!("{} discarded: nobody waits", plural(count, "byte")));
             }
-            Note::DiscardedHandle => kernel.note(|| "new handle closed: nobody waits".to_owned()),
+            Note::DiscardedHandle => {
+                kernel.discarded(0);
+                kernel.note(|| "new handle closed: nobody waits".to_owned());
+            }
             Note::DroppedHandler => kernel.note(|| "handler dropped, never called".to_owned()),
             Note::Began {
                 event,

@@ -397,6 +397,7 @@ mod tests {
             threads,
             deadline: None,
             memory: usize::MAX,
+            repeat_every: 0,
         }
     }
 

@@ -10,11 +10,13 @@ use std::time::Instant;
 use super::bounded::{Lost, Records, Scripted, Tree};
 use super::crew::Crew;
 use super::dpor::{self, Dpor};
-use super::execution::{Fault, Script, Subject, Tally};
+use super::execution::{Deviation, Fault, Outcome, Script, Subject, Tally};
+use super::findings::{Findings, Gatherer, Number, RANDOM};
 use super::portfolio::{Portfolio, Strategy};
 use super::random::seed_of;
+use super::repeat::{self, Repeat};
 use super::scheduled::{Known, Learner};
-use crate::choice::{Alternatives, Chooser, Key, Site};
+use crate::choice::Chooser;
 
 /// How much of a budget of executions the bounded search may take if random ones come after it.
 const BOUNDED_SHARE: u64 = 2;
@@ -34,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) deadline: Option<Instant>,
     /// Bytes that the bounded search may keep.
     pub(crate) memory: usize,
+    /// One in so many executions is run a second time; 0: only the kind one.
+    pub(crate) repeat_every: u64,
 }
 
 /// What a campaign has done.
@@ -49,6 +53,8 @@ pub(crate) struct Done {
     pub(crate) cut: Option<Cut>,
     /// Decisions offered and taken. Without a failure the same on any number of cores.
     pub(crate) tally: Tally,
+    /// The same for what was found beside failures.
+    pub(crate) findings: Findings,
 }
 
 /// One level of the bounded search.
@@ -105,7 +111,7 @@ pub(crate) enum Found {
 /// Spends the plan.
 pub(crate) fn search<S: Subject>(subject: &S, plan: &Plan) -> (Done, Option<Found>) {
     let mut done = Done::default();
-    if let Some(found) = kind_twice(subject, plan.seed) {
+    if let Some(found) = repeat::kind_twice(subject, plan.seed) {
         // A fault of the kind run is found again, and counted, as level 0.
         if matches!(found, Found::Difference(_)) {
             return (done, Some(found));
@@ -135,13 +141,25 @@ pub(crate) fn search<S: Subject>(subject: &S, plan: &Plan) -> (Done, Option<Foun
 struct Worker<S: Subject, C> {
     bench: S::Bench,
     chooser: Option<Box<C>>,
+    gatherer: Gatherer,
+    /// For executions that are run a second time: whoever counts is not to count them twice.
+    again: Option<(S::Bench, Option<Box<Repeat>>)>,
 }
 
-impl<S: Subject, C: Chooser + Default> Worker<S, C> {
+/// How an execution ended that does not simply pass.
+enum Ended {
+    Fault(Box<Fault>),
+    /// Run again, it came to something else.
+    Differs,
+}
+
+impl<S: Subject, C: Chooser + Default + Explorer> Worker<S, C> {
     fn new(subject: &S) -> Worker<S, C> {
         Worker {
             bench: subject.bench(),
             chooser: None,
+            gatherer: Gatherer::begin(),
+            again: None,
         }
     }
 
@@ -149,18 +167,117 @@ impl<S: Subject, C: Chooser + Default> Worker<S, C> {
         self.chooser.get_or_insert_with(Box::default)
     }
 
-    fn run(&mut self, subject: &S, seed: u64) -> Option<Box<Fault>> {
+    fn run(&mut self, subject: &S, plan: &Plan, seed: u64, number: Number) -> Option<Ended> {
         let chooser = self.chooser.take().unwrap_or_default();
         let (outcome, chooser) = subject.run(&mut self.bench, chooser, seed);
+        if outcome.news {
+            let deviations = chooser.deviations().to_vec();
+            let script = Script { seed, deviations };
+            self.gatherer.news(subject, &self.bench, number, script);
+        }
+        let differs = repeat::is_sampled(number.1, plan.repeat_every)
+            && self.comes_to_something_else(subject, chooser.deviations(), seed, &outcome);
         self.chooser = Some(chooser);
-        outcome.fault
+        if differs {
+            return Some(Ended::Differs);
+        }
+        outcome.fault.map(Ended::Fault)
+    }
+
+    /// Whether an execution comes to something else when it is run again.
+    #[cold]
+    fn comes_to_something_else(
+        &mut self,
+        subject: &S,
+        deviations: &[Deviation],
+        seed: u64,
+        first: &Outcome,
+    ) -> bool {
+        let (bench, kept) = self.again.get_or_insert_with(|| (subject.bench(), None));
+        let mut chooser = kept.take().unwrap_or_default();
+        chooser.begin(deviations);
+        let (second, chooser) = self
+            .gatherer
+            .uncounted(|| subject.run(bench, chooser, seed));
+        let differs = repeat::differ(first, &second) || !chooser.is_done();
+        *kept = Some(chooser);
+        differs
+    }
+
+    /// What its executions came to.
+    fn end(mut self, subject: &S) -> (Tally, Findings) {
+        let tally = self.chooser().take_tally();
+        (tally, self.gatherer.end(subject, &self.bench))
+    }
+}
+
+/// What the strategies of a campaign have in common.
+trait Explorer {
+    /// Where the last execution deviated.
+    fn deviations(&self) -> &[Deviation];
+    /// What was offered and taken so far.
+    fn take_tally(&mut self) -> Tally;
+}
+
+impl Explorer for Scripted {
+    fn deviations(&self) -> &[Deviation] {
+        Scripted::deviations(self)
+    }
+
+    fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+}
+
+impl Explorer for Portfolio {
+    fn deviations(&self) -> &[Deviation] {
+        Portfolio::deviations(self)
+    }
+
+    fn take_tally(&mut self) -> Tally {
+        self.tally()
+    }
+}
+
+impl Done {
+    /// What the threads of a stage came to.
+    fn gather(&mut self, kept: Vec<(Tally, Findings)>) {
+        for (tally, findings) in kept {
+            self.tally.add(&tally);
+            self.findings.add(findings);
+        }
     }
 }
 
 /// What ended a chunk early.
 enum Hit {
     Fault(Script, Box<Fault>),
-    Lost(Lost),
+    Lost(Script, Lost),
+    Differs(Script),
+}
+
+impl Hit {
+    fn new(ended: Ended, script: Script) -> Hit {
+        match ended {
+            Ended::Fault(fault) => Hit::Fault(script, fault),
+            Ended::Differs => Hit::Differs(script),
+        }
+    }
+
+    /// What the campaign finds with the execution of this number.
+    fn found<S: Subject>(self, subject: &S, number: u64) -> Found {
+        match self {
+            Hit::Fault(script, fault) => Found::Fault {
+                script,
+                fault,
+                number,
+            },
+            Hit::Lost(script, lost) => {
+                Found::Difference(repeat::lost_decision(subject, &script, &lost))
+            }
+            Hit::Differs(script) => Found::Difference(repeat::sampled(subject, &script, number)),
+        }
+    }
 }
 
 fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -> Option<Found> {
@@ -195,17 +312,19 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
                     worker
                         .chooser()
                         .begin(record, |script| tree.write(&cursor, script));
-                    let fault = worker.run(subject, plan.seed);
+                    let number = (tree.depth(), index);
+                    let ended = worker.run(subject, plan, plan.seed, number);
+                    let script = |worker: &mut Worker<S, Scripted>| Script {
+                        seed: plan.seed,
+                        deviations: worker.chooser().deviations().to_vec(),
+                    };
                     if let Some(lost) = worker.chooser().lost() {
-                        return ((records, Some(Hit::Lost(lost))), true);
+                        let hit = Hit::Lost(script(worker), lost);
+                        return ((records, Some(hit)), true);
                     }
-                    if let Some(fault) = fault {
-                        let deviations = worker.chooser().deviations().to_vec();
-                        let script = Script {
-                            seed: plan.seed,
-                            deviations,
-                        };
-                        return ((records, Some(Hit::Fault(script, fault))), true);
+                    if let Some(ended) = ended {
+                        let hit = Hit::new(ended, script(worker));
+                        return ((records, Some(hit)), true);
                     }
                     records.push(worker.chooser().counts());
                     if index + 1 < range.end {
@@ -215,10 +334,10 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
                 bytes.fetch_add(records.size(), Ordering::Relaxed);
                 ((records, None), false)
             },
-            |mut worker| std::mem::take(&mut worker.chooser().tally),
+            |worker| worker.end(subject),
         );
-        haul.kept.iter().for_each(|tally| done.tally.add(tally));
-        if let Some((_, Some(hit))) = haul.chunks.last() {
+        done.gather(haul.kept);
+        if matches!(haul.chunks.last(), Some((_, Some(_)))) {
             let above: u64 = haul.chunks.iter().map(|(records, _)| records.len()).sum();
             let number = done.executions() + above + 1;
             done.levels.push(LevelDone {
@@ -226,14 +345,8 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
                 of: items,
                 whole: false,
             });
-            return Some(match hit {
-                Hit::Fault(script, fault) => Found::Fault {
-                    script: script.clone(),
-                    fault: fault.clone(),
-                    number,
-                },
-                Hit::Lost(lost) => Found::Difference(describe_lost(lost)),
-            });
+            let hit = haul.chunks.into_iter().last().and_then(|(_, hit)| hit);
+            return hit.map(|hit| hit.found(subject, number));
         }
         budget -= haul.done;
         let whole = haul.done == items && tree.is_whole();
@@ -315,24 +428,21 @@ fn random<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) ->
             for index in range {
                 let seed = seed_of(plan.seed, index);
                 worker.chooser().begin(plan.strategy, &known, index, seed);
-                if let Some(fault) = worker.run(subject, seed) {
+                if let Some(ended) = worker.run(subject, plan, seed, (RANDOM, index)) {
                     let deviations = worker.chooser().deviations().to_vec();
-                    return (Some((index, Script { seed, deviations }, fault)), true);
+                    let hit = Hit::new(ended, Script { seed, deviations });
+                    return (Some((index, hit)), true);
                 }
             }
             (None, false)
         },
-        |mut worker| worker.chooser().tally(),
+        |worker| worker.end(subject),
     );
-    haul.kept.iter().for_each(|tally| done.tally.add(tally));
-    if let Some(Some((index, script, fault))) = haul.chunks.into_iter().last() {
+    done.gather(haul.kept);
+    if let Some(Some((index, hit))) = haul.chunks.into_iter().last() {
         let number = done.executions() + index + 1;
         done.random = index + 1;
-        return Some(Found::Fault {
-            script,
-            fault,
-            number,
-        });
+        return Some(hit.found(subject, number));
     }
     done.random = haul.done;
     if haul.done < run {
@@ -346,108 +456,4 @@ fn learn<S: Subject>(subject: &S, seed: u64) -> Known {
     let mut bench = subject.bench();
     let (_, learner) = subject.run(&mut bench, Box::<Learner>::default(), seed);
     learner.known()
-}
-
-/// Always kind, and writes down what it was asked.
-#[derive(Default)]
-struct Witness {
-    asked: Vec<(Site, Key, usize)>,
-}
-
-impl Chooser for Witness {
-    fn choose(&mut self, site: Site, key: Key, count: usize, _: &dyn Alternatives) -> usize {
-        self.asked.push((site, key, count));
-        0
-    }
-}
-
-/// Runs the program twice without deviation: all else rests on its doing the same both times.
-fn kind_twice<S: Subject>(subject: &S, seed: u64) -> Option<Found> {
-    let mut bench = subject.bench();
-    let (first, one) = subject.run(&mut bench, Box::<Witness>::default(), seed);
-    let (second, two) = subject.run(&mut bench, Box::<Witness>::default(), seed);
-    let same_fault = match (&first.fault, &second.fault) {
-        (None, None) => true,
-        (Some(one), Some(two)) => one.same_kind(two),
-        _ => false,
-    };
-    if !same_fault || first.digest != second.digest || one.asked != two.asked {
-        return Some(Found::Difference(first_difference(
-            subject, seed, &one, &two,
-        )));
-    }
-    let script = Script {
-        seed,
-        deviations: Vec::new(),
-    };
-    first.fault.map(|fault| Found::Fault {
-        script,
-        fault,
-        number: 1,
-    })
-}
-
-/// Says where two kind runs part.
-fn first_difference<S: Subject>(subject: &S, seed: u64, one: &Witness, two: &Witness) -> String {
-    let story = || subject.trace(Box::<Witness>::default(), seed).2;
-    let (first, second) = (story(), story());
-    let (mut a, mut b) = (first.lines.iter(), second.lines.iter());
-    let mut step = 0;
-    loop {
-        step += 1;
-        let (a, b) = (a.next(), b.next());
-        if a.is_none() && b.is_none() {
-            break;
-        }
-        if a != b {
-            let say = |line: Option<&super::execution::Line>| match line {
-                Some(line) => match &line.place {
-                    Some(place) => format!("{} ({place})", line.text),
-                    None => line.text.clone(),
-                },
-                None => "nothing: the run was over".to_owned(),
-            };
-            return format!(
-                "They part at step {step}:\n  once   {}\n  again  {}",
-                say(a),
-                say(b)
-            );
-        }
-    }
-    let say = |asked: Option<&(Site, Key, usize)>| match asked {
-        Some((site, key, count)) => {
-            format!(
-                "`{}` for event {:?}, {count} alternatives",
-                site.name(),
-                key.event
-            )
-        }
-        None => "nothing: the run was over".to_owned(),
-    };
-    for decision in 0..one.asked.len().max(two.asked.len()) {
-        let (a, b) = (one.asked.get(decision), two.asked.get(decision));
-        if a != b {
-            let decision = decision + 1;
-            return format!(
-                "They part at decision {decision} of the kernel:\n  once   {}\n  again  {}",
-                say(a),
-                say(b)
-            );
-        }
-    }
-    "The kernel was asked the same and did the same; the difference is in sizes, or in what the \
-     program found wrong."
-        .to_owned()
-}
-
-fn describe_lost(lost: &Lost) -> String {
-    let position = lost.position + 1;
-    match lost.offered {
-        0 => {
-            format!("Decision {position} of the kernel, which came up once, did not come up again.")
-        }
-        n => format!(
-            "Decision {position} of the kernel had more alternatives once; run again it had {n}."
-        ),
-    }
 }

@@ -11,14 +11,15 @@ use super::page::{page, story};
 use super::panics;
 use super::perfetto::perfetto;
 use super::portfolio::Strategy;
-use super::replay::{Fate, Keyed, Naming, Replay};
+use super::repeat::locate;
+use super::replay::{Fate, Keyed, Named, Naming, Replay};
 use super::report::{Case, report};
 use super::shrink::shrink;
 use super::sim::{Model, Sim};
-use super::summary::{Summary, deviations, grouped};
+use super::summary::{Summary, Warned, deviations, goals, grouped};
 use crate::op::home::Entered;
 use crate::sim::words::plural;
-use crate::sim::{Config, Personality};
+use crate::sim::{Config, Level, Oracle, Personality};
 
 /// A check whose bounds and budgets are chosen.
 ///
@@ -44,8 +45,13 @@ pub struct Checker {
     threads: Option<usize>,
     time: Option<Duration>,
     memory: usize,
+    repeat_every: u64,
     workers: usize,
     races: bool,
+    goals: Vec<String>,
+    require_goals: bool,
+    /// A panic was not to be denied.
+    forgives_panics: bool,
     config: Config,
 }
 
@@ -69,8 +75,12 @@ impl Checker {
             threads: None,
             time: None,
             memory: 256 << 20,
+            repeat_every: 64,
             workers: 1,
             races: true,
+            goals: Vec::new(),
+            require_goals: false,
+            forgives_panics: false,
             config: Config::default(),
         }
     }
@@ -206,6 +216,55 @@ impl Checker {
         self
     }
 
+    /// How the findings of an oracle are taken: denied ones fail the check, warnings are told in its
+    /// [`Summary`], and what is allowed is not looked at. Without this as the
+    /// [catalogue](super#oracles) says. A panic is a failure whatever is said here: the check is refused.
+    ///
+    /// ```
+    /// use proactor::check::Checker;
+    /// use proactor::net::{TcpListener, TcpStream};
+    /// use proactor::sim::{Level, Oracle};
+    ///
+    /// let failure = Checker::new()
+    ///     .oracle(Oracle::ConcurrentReads, Level::Deny)
+    ///     .run(|sim| {
+    ///         let listener = TcpListener::bind(sim.proactor(), "10.0.0.1:7").unwrap();
+    ///         TcpStream::connect(sim.proactor(), "10.0.0.1:7").then(|stream| drop(stream));
+    ///         listener.accept().then(move |accepted| {
+    ///             if let Ok((stream, _)) = accepted {
+    ///                 for _ in 0..2 {
+    ///                     let open = stream.clone();
+    ///                     stream.read(vec![0; 4]).then(move |_| drop(open));
+    ///                 }
+    ///             }
+    ///             listener.close();
+    ///         });
+    ///         let _ = sim.proactor().run();
+    ///     })
+    ///     .unwrap_err();
+    /// assert_eq!(failure.oracle(), Some(Oracle::ConcurrentReads));
+    /// ```
+    pub fn oracle(mut self, oracle: Oracle, level: Level) -> Checker {
+        self.forgives_panics |= oracle == Oracle::Panic && level != Level::Deny;
+        self.config.levels.set(oracle, level);
+        self
+    }
+
+    /// Declares a goal: a [`reachable!`](crate::reachable) or [`sometimes!`](crate::sometimes) of this name
+    /// that some execution is to reach. Only so is one told that no execution even came by.
+    pub fn goal(mut self, name: &str) -> Checker {
+        self.goals.push(name.to_owned());
+        self
+    }
+
+    /// Whether a goal that no execution reached is a failure
+    /// ([`FailureKind::Unreached`](super::FailureKind::Unreached)), and not only told. So is a check that
+    /// has no goal at all. Not unless told so.
+    pub fn require_goals(mut self, require: bool) -> Checker {
+        self.require_goals = require;
+        self
+    }
+
     /// Ends the campaign after that time, finished or not. How far it comes then depends on the
     /// machine.
     pub fn time(mut self, time: Duration) -> Checker {
@@ -216,6 +275,17 @@ impl Checker {
     /// How many bytes the bounded search may keep. 256 MiB unless told otherwise.
     pub fn memory(mut self, bytes: usize) -> Checker {
         self.memory = bytes;
+        self
+    }
+
+    /// One in so many executions, drawn by its number, is run a second time under the same decisions, to see
+    /// that the model does the same; the kind one always is. 64 unless told otherwise; 1: all; 0: none but
+    /// the kind one.
+    ///
+    /// Where a model reads a real clock, real random numbers, addresses or the order of a `HashMap`, the
+    /// report says at which step, in which handler and line two runs first part.
+    pub fn repeat_every(mut self, executions: u64) -> Checker {
+        self.repeat_every = executions;
         self
     }
 
@@ -253,7 +323,8 @@ impl Checker {
         F: Fn(&Sim) + Send + Sync + 'static,
     {
         let wishes = Wishes::read().map_err(|why| Failure::refused(self.name.as_deref(), &why))?;
-        let model = Model::new(self.config.clone(), model).with_workers(self.workers, self.races);
+        let races = self.races && self.config.levels.get(Oracle::Race) != Level::Allow;
+        let model = Model::new(self.config.clone(), model).with_workers(self.workers, races);
         self.check(&model, wishes)
     }
 
@@ -307,11 +378,16 @@ impl Checker {
         if self.workers == 0 {
             return refuse("0 workers run no handler: `workers` must be at least 1.");
         }
+        if self.forgives_panics {
+            return refuse(
+                "a panic leaves nothing to go on with: `Oracle::Panic` is always denied.",
+            );
+        }
         if let Some(replay) = wishes.replay {
             if replay.name.is_some() && replay.name != self.name {
                 let said = "not run: PROACTOR_REPLAY is set, and meant for the check";
                 let said = format!("{said} `{}`", replay.name.unwrap_or_default());
-                return Ok(self.summary(Done::default(), Some(said)));
+                return Ok(self.summary(subject, Done::default(), Some(said)));
             }
             if replay.workers != self.workers {
                 let many = |workers| plural(workers as u64, "worker");
@@ -357,6 +433,11 @@ impl Checker {
         if self.config.max_steps == 0 {
             return refuse("0 steps let nothing happen: `max_steps` must be at least 1.");
         }
+        if self.config.quiet_steps == 0 {
+            return refuse(
+                "0 steps without progress let nothing begin: `Config::quiet_steps` must be at least 1.",
+            );
+        }
         if self.deviations == 0 && !self.random {
             return refuse(
                 "with 0 deviations and without random executions it would look at a single \
@@ -377,10 +458,23 @@ impl Checker {
             threads: self.threads.unwrap_or_else(cores),
             deadline: self.time.map(|time| Instant::now() + time),
             memory: self.memory,
+            repeat_every: self.repeat_every,
         };
         let (done, found) = search(subject, &plan);
         match found {
-            None => Ok(self.summary(done, None)),
+            None => {
+                let require = self.require_goals;
+                let summary = self.summary(subject, done, None);
+                if require && let Some(why) = summary.misses_goals() {
+                    return Err(Failure::plain(
+                        FailureKind::Unreached,
+                        summary.name.as_deref(),
+                        "passes, but its goals were not reached",
+                        &why,
+                    ));
+                }
+                Ok(summary)
+            }
             Some(Found::Difference(why)) => Err(self.not_deterministic(&why)),
             Some(Found::Fault {
                 script,
@@ -390,8 +484,21 @@ impl Checker {
         }
     }
 
-    fn summary(self, done: Done, replayed: Option<String>) -> Summary {
+    fn summary<S: Subject>(self, subject: &S, mut done: Done, replayed: Option<String>) -> Summary {
+        let findings = std::mem::take(&mut done.findings);
+        let warned = findings.warnings.into_iter().map(|first| {
+            let naming = Box::new(Naming::new(&first.script.deviations));
+            let (_, naming) = subject.run(&mut subject.bench(), naming, first.script.seed);
+            let replay = self.replay_of(first.script.seed, naming.named);
+            Warned {
+                warning: first.warning,
+                replay: replay.to_string(),
+            }
+        });
         Summary {
+            warned: warned.collect(),
+            more_warnings: findings.more,
+            goals: goals(&findings.goals, &self.goals),
             name: self.name,
             done,
             bound: self.deviations,
@@ -404,10 +511,11 @@ impl Checker {
     }
 
     fn not_deterministic(&self, why: &str) -> Box<Failure> {
-        let advice = "Under the same decisions of the kernel the model did not do the same. Look for a \
-                      clock, a random number, the order of a HashMap, a static that an execution \
-                      leaves changed, another thread: take the time and random numbers from `Sim`, \
-                      and make all state inside the model.";
+        let advice = "Under the same decisions of the kernel the model did not do the same. Look there, or \
+                      before it, for a real clock (`Sim::now` and `Handle::now` are simulated), a random \
+                      number (`Sim::rng` repeats itself), the order of a HashMap (a BTreeMap or an IndexMap has \
+                      one), an order by addresses, a static that an execution leaves changed, another \
+                      thread: make all state inside the model.";
         Failure::plain(
             FailureKind::NonDeterministic,
             self.name.as_deref(),
@@ -434,9 +542,10 @@ impl Checker {
             _ => None,
         };
         let Some(shrunk) = shrunk else {
+            let place = locate(subject, script).unwrap_or_default();
             return self.not_deterministic(&format!(
-                "Execution {number} failed with {}: {}\nRun again, it did not.",
-                fault.invariant,
+                "Execution {number} failed with {}: {}\nRun again, it did not.\n{place}",
+                fault.oracle,
                 fault.message.lines().next().unwrap_or("")
             ));
         };
@@ -468,13 +577,7 @@ impl Checker {
             .iter()
             .map(|deviant| deviant.named.clone())
             .collect();
-        let replay = Replay {
-            name: self.name.clone(),
-            workers: self.workers,
-            personality: self.config.personality,
-            seed,
-            deviations,
-        };
+        let replay = self.replay_of(seed, deviations);
         let thread = std::thread::current();
         // Tests run on threads of their name; where they run on the main one it is unknown.
         let test = thread.name().filter(|name| *name != "main");
@@ -512,10 +615,21 @@ impl Checker {
         })
     }
 
+    fn replay_of(&self, seed: u64, deviations: Vec<Named>) -> Replay {
+        Replay {
+            name: self.name.clone(),
+            workers: self.workers,
+            personality: self.config.personality,
+            seed,
+            deviations,
+        }
+    }
+
     /// Repeats one execution.
     fn replay<S: Subject>(self, subject: &S, replay: &Replay) -> Result<Summary, Box<Failure>> {
         let keyed = Box::new(Keyed::new(&replay.deviations));
-        let (outcome, keyed) = subject.run(&mut subject.bench(), keyed, replay.seed);
+        let mut bench = subject.bench();
+        let (outcome, keyed) = subject.run(&mut bench, keyed, replay.seed);
         let stale = stale(replay, keyed.fates());
         match (outcome.fault, stale) {
             (None, None) => {
@@ -523,7 +637,17 @@ impl Checker {
                     "replayed the execution of PROACTOR_REPLAY, with all of its {}",
                     deviations(replay.deviations.len())
                 );
-                Ok(self.summary(Done::default(), Some(said)))
+                let warned = subject
+                    .warnings(&bench)
+                    .0
+                    .into_iter()
+                    .map(|warning| Warned {
+                        warning,
+                        replay: replay.to_string(),
+                    });
+                let mut summary = self.summary(subject, Done::default(), Some(said));
+                summary.warned = warned.collect();
+                Ok(summary)
             }
             (None, Some(stale)) => Err(Failure::plain(
                 FailureKind::Stale,

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::choice::{Chooser, EventId, Site};
-use crate::sim::{Invariant, words};
+use crate::sim::{Invariant, Oracle, Warning, words};
 
 /// Something that can be run again and again, its every freedom decided by a chooser.
 pub(crate) trait Subject: Sync {
@@ -32,6 +32,12 @@ pub(crate) trait Subject: Sync {
         seed: u64,
     ) -> (Outcome, Box<C>);
 
+    /// What the executions on this bench were warned of so far, and how often there was no room for more.
+    fn warnings(&self, bench: &Self::Bench) -> (Vec<Warning>, u64) {
+        let _ = bench;
+        (Vec::new(), 0)
+    }
+
     /// The same with everything written down that a report shows. Slow.
     fn trace<C: Chooser>(&self, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>, Story);
 }
@@ -43,11 +49,15 @@ pub(crate) struct Outcome {
     pub(crate) digest: u64,
     /// The first thing that went wrong.
     pub(crate) fault: Option<Box<Fault>>,
+    /// It brought warnings that the bench did not know.
+    pub(crate) news: bool,
 }
 
 /// What went wrong in an execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
+    /// Who found it.
+    pub(crate) oracle: Oracle,
     /// What was broken.
     pub(crate) invariant: Invariant,
     /// What happened, for people.
@@ -62,7 +72,7 @@ impl Fault {
     /// Whether two faults are of one kind: what shrinking must keep. The message is left out, it
     /// often holds numbers that change from one execution to the next.
     pub(crate) fn same_kind(&self, other: &Fault) -> bool {
-        self.invariant == other.invariant && self.place == other.place
+        self.oracle == other.oracle && self.place == other.place
     }
 }
 
@@ -98,6 +108,8 @@ pub(crate) struct Story {
     pub(crate) lines: Vec<Line>,
     /// Steps before the first line that were not kept.
     pub(crate) forgotten: usize,
+    /// What oracles had to say that is no failure.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl Story {
@@ -134,6 +146,8 @@ pub(crate) struct Line {
     pub(crate) place: Option<Place>,
     /// Virtual nanoseconds since the start.
     pub(crate) at: u64,
+    /// A hash of the bytes that it lends to be sent or written.
+    pub(crate) content: u64,
     /// Whether the kernel departed from the kind behaviour here.
     pub(crate) deviation: bool,
     /// Whether this is where it fails.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::execution::Fault;
-use crate::sim::Invariant;
+use crate::sim::{Invariant, Oracle};
 
 /// Why a check does not pass. Its [`Display`](fmt::Display) is the whole report.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub enum FailureKind {
     NonDeterministic,
     /// A replay passes, but parts of it no longer exist: it says nothing about the old failure.
     Stale,
+    /// Nothing fails, but a goal that was [required](super::Checker::require_goals) was never reached.
+    Unreached,
     /// The check was not run: something about how it was asked for is wrong.
     Refused,
 }
@@ -84,6 +86,12 @@ impl Failure {
     #[must_use]
     pub fn invariant(&self) -> Option<Invariant> {
         self.fault.as_ref().map(|fault| fault.invariant)
+    }
+
+    /// The oracle that found it.
+    #[must_use]
+    pub fn oracle(&self) -> Option<Oracle> {
+        self.fault.as_ref().map(|fault| fault.oracle)
     }
 
     /// How it is broken, or the message of the panic.

@@ -3,7 +3,7 @@
 //!
 //! A *model* is an ordinary closure over a [`Sim`], in an ordinary `#[test]`. It builds everything
 //! it needs, runs the proactor, and asserts what it likes; invariants I1 to I9 are watched by
-//! themselves.
+//! themselves ([oracles](#oracles)).
 //!
 //! ```
 //! # fn serve(_: &proactor::check::Sim) {}
@@ -45,6 +45,45 @@
 //! [`Sim::connect`] gives a test the other end of a connection, [`Sim::listen`] a server for a client that
 //! is checked: scripts of what a [`Peer`] sends and expects. They act inside the kernel, not on the model's proactor: none of
 //! its workers, strands or limits sees them, but every decision about when they act is the kernel's.
+//! # Oracles
+//!
+//! What is watched in every execution, without a line from the user. [`Checker::oracle`] makes a warning a
+//! failure or the other way round, or turns one off. Warnings are told in the [`Summary`]: once, with how
+//! often they came up, and the command that shows the first; bounds stand in
+//! [`Config`](crate::sim::Config). Each [names](crate::sim::Oracle) the bug that it is there for.
+//!
+//! | oracle | guards | level | what it finds |
+//! |---|---|---|---|
+//! | [`one-completion`](crate::sim::Oracle::OneCompletion) | I1 | deny | an operation was submitted twice, or ended twice |
+//! | [`lent-buffer`](crate::sim::Oracle::LentBuffer) | I2 | deny | a lent buffer was touched before its completion |
+//! | [`strand-exclusion`](crate::sim::Oracle::StrandExclusion) | I3 | deny | two handlers of one strand overlapped |
+//! | [`strand-order`](crate::sim::Oracle::StrandOrder) | I3 | deny | handlers of one strand ran in another order than they were posted |
+//! | [`use-after-close`](crate::sim::Oracle::UseAfterClose) | I4 | deny | a handle was used after its close, or closed under an operation |
+//! | [`queued-operations`](crate::sim::Oracle::QueuedOperations) | I5 | warn | more operations are in flight than the bound |
+//! | [`queued-bytes`](crate::sim::Oracle::QueuedBytes) | I5 | warn | more bytes wait to be sent or written than the bound |
+//! | [`deadlock`](crate::sim::Oracle::Deadlock) | I7 | deny | nothing can ever happen any more, and somebody waits |
+//! | [`livelock`](crate::sim::Oracle::Livelock) | I7 | deny | the run goes on without any progress |
+//! | [`endless`](crate::sim::Oracle::Endless) | I7 | deny | the run does not end |
+//! | [`eof-spin`](crate::sim::Oracle::EofSpin) | I7 | deny | reads at the end of a stream or file are started again and again |
+//! | [`parked-task`](crate::sim::Oracle::ParkedTask) | I7 | warn | a task waits for what nobody will do |
+//! | [`bytes-conserved`](crate::sim::Oracle::BytesConserved) | I8 | deny | bytes of a stream direction were lost or made up |
+//! | [`closed-twice`](crate::sim::Oracle::ClosedTwice) | I8 | deny | a handle was closed twice |
+//! | [`leak`](crate::sim::Oracle::Leak) | I8 | deny | something is left over at the end |
+//! | [`lost-result`](crate::sim::Oracle::LostResult) | I8 | warn | a cancelled operation succeeded, and its result was dropped |
+//! | [`over-budget`](crate::sim::Oracle::OverBudget) | I9 | deny | a handler takes longer than its budget |
+//! | [`starvation`](crate::sim::Oracle::Starvation) | I9 | warn | a completion waited too long for the handlers before it |
+//! | [`blocking-call`](crate::sim::Oracle::BlockingCall) | I9 | warn | a handler calls what blocks its worker |
+//! | [`concurrent-reads`](crate::sim::Oracle::ConcurrentReads) | order | warn | two reads of one stream are in flight at once |
+//! | [`concurrent-writes`](crate::sim::Oracle::ConcurrentWrites) | order | warn | two writes of one stream are in flight at once |
+//! | [`race`](crate::sim::Oracle::Race) | race | deny | two accesses of shared data are not ordered |
+//! | [`panic`](crate::sim::Oracle::Panic) | panic | deny | something panicked |
+//! | [`always`](crate::sim::Oracle::Always) | always | deny | an invariant of the model does not hold |
+//!
+//! # Invariants and goals of your own
+//!
+//! [`sometimes!`](crate::sometimes) and [`reachable!`](crate::reachable), in handlers or in the model, name
+//! what some execution should come by; the summary tells what none did, and
+//! [`Checker::require_goals`] makes that a failure. Outside of a check they do nothing.
 //!
 //! # Several workers
 //!
@@ -93,12 +132,14 @@ mod dpor;
 mod env;
 mod execution;
 mod failure;
+mod findings;
 mod fuzz;
 #[cfg(test)]
 mod known;
 mod lanes;
 #[cfg(test)]
 mod models;
+mod observers;
 mod page;
 mod panics;
 mod pct;
@@ -108,6 +149,7 @@ mod portfolio;
 mod pos;
 pub mod program;
 mod random;
+mod repeat;
 mod replay;
 mod report;
 mod scheduled;
@@ -129,7 +171,7 @@ pub use fuzz::Fuzz;
 pub use peer::{Peer, PeerListener};
 pub use portfolio::Strategy;
 pub use sim::{Sim, busy};
-pub use summary::Summary;
+pub use summary::{Summary, Warned};
 
 /// Checks a model with the usual bounds. For others see [`Checker`].
 ///

@@ -16,7 +16,7 @@ use crate::net::ToAddr;
 use crate::proactor::Handle;
 use crate::sim::errno;
 use crate::sim::peers::{Act, ListenerId, PeerId};
-use crate::sim::{Invariant, Violation, World};
+use crate::sim::{Invariant, Oracle, Violation, World};
 use crate::time::nanos;
 
 /// The other end of a connection, which follows a script.
@@ -305,6 +305,7 @@ impl fmt::Debug for PeerListener {
 /// A script that can't even begin fails the check where it was asked for.
 fn refused(world: &World, error: &io::Error, location: &'static Location<'static>) {
     world.report(Violation {
+        oracle: Oracle::Always,
         invariant: Invariant::Always,
         message: format!("a scripted peer can't begin: {error}"),
         event: EventId::ROOT,

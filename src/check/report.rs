@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::execution::{Line, Story};
+use super::execution::{Line, Place, Story};
 use super::lanes::{lanes, table};
 use super::replay::{Replay, Taken};
 use super::shrink::{Deviant, Shrunk};
@@ -42,6 +42,7 @@ pub(crate) fn report(case: &Case<'_>) -> Report {
     let _ = verdict(&mut text, case);
     let deviations = words(case, &names);
     let _ = list(&mut text, case, &deviations);
+    let _ = warnings(&mut text, &case.shrunk.story);
     let place = case.shrunk.fault.place.as_ref();
     let _ = lanes(&mut text, &case.shrunk.story, &marks(case.shrunk), place);
     let _ = stack(&mut text, case, &names);
@@ -101,7 +102,12 @@ fn verdict(text: &mut String, case: &Case<'_>) -> std::fmt::Result {
         write!(text, " on the {} kernel", case.replay.personality)?;
     }
     write!(text, ": ")?;
-    writeln!(text, "{} ({})", fault.invariant, fault.invariant.promise())?;
+    let (oracle, invariant) = (fault.oracle, fault.invariant);
+    // Some have the name of what they guard.
+    if oracle.name() != invariant.name() {
+        write!(text, "{oracle}, ")?;
+    }
+    writeln!(text, "{invariant} ({})", invariant.promise())?;
     for line in fault.message.lines() {
         writeln!(text, "  {line}")?;
     }
@@ -193,6 +199,25 @@ fn list(text: &mut String, case: &Case<'_>, said: &[String]) -> std::fmt::Result
             writeln!(text, "  It passes if {numbers} does not happen.")
         }
     }
+}
+
+/// What oracles whose level is `warn` found in the same execution.
+fn warnings(text: &mut String, story: &Story) -> std::fmt::Result {
+    if story.warnings.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\nBefore that there were warnings:")?;
+    for warning in &story.warnings {
+        write!(text, "  {}", warning.oracle)?;
+        if let Some(at) = warning.location {
+            write!(text, " at {}", Place::of(at))?;
+        }
+        writeln!(text)?;
+        for line in warning.message.lines() {
+            writeln!(text, "    {line}")?;
+        }
+    }
+    Ok(())
 }
 
 /// Which deviation each line of the story is, counted from 1.

@@ -8,6 +8,7 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::execution::{Fault, Outcome, Place, Story, Subject};
+use super::observers::Observers;
 use super::panics::Inside;
 use super::peer::{Peer, PeerListener};
 use super::random::seed_of;
@@ -15,10 +16,12 @@ use super::story::lines;
 use crate::Proactor;
 use crate::choice::{Chooser, EventId, Kind};
 use crate::net::ToAddr;
+use crate::observe::Observer;
 use crate::op::home::current;
 use crate::overlap::Workers;
 use crate::sim::busy::Segment;
-use crate::sim::{Config, Host, Invariant, Violation, World};
+use crate::sim::warnings::Warnings;
+use crate::sim::{Config, Host, Invariant, Oracle, Violation, Warning, World};
 use crate::sync::per_execution::Execution;
 use crate::time::nanos;
 
@@ -27,12 +30,13 @@ pub struct Sim {
     // Dropped first: its teardown drains through the kernel.
     proactor: Proactor,
     world: World,
+    observers: Rc<Observers>,
     seed: u64,
     generators: Cell<u64>,
 }
 
 impl Sim {
-    fn new(world: &World, seed: u64) -> Sim {
+    fn new(world: &World, observers: &Rc<Observers>, seed: u64) -> Sim {
         let proactor = match Proactor::builder().simulated(world).build() {
             Ok(proactor) => proactor,
             Err(error) => panic!("no proactor could be made on the simulated kernel: {error}"),
@@ -40,6 +44,7 @@ impl Sim {
         Sim {
             proactor,
             world: world.clone(),
+            observers: observers.clone(),
             seed,
             generators: Cell::new(0),
         }
@@ -119,6 +124,44 @@ impl Sim {
         PeerListener::bind(&self.world, self.proactor.handle(), &addr)
     }
 
+    /// What must hold at all times: `holds` is evaluated now, after every handler, after every step of the
+    /// kernel that hands something out, and when the model returns. Where it does not, the execution fails
+    /// ([`Invariant::Always`]), and the report tells the handler that ended last.
+    ///
+    /// With several [workers](super::Checker::workers) other handlers may be suspended in their middles when
+    /// one ends: say only what holds at every call of the library, and look at nothing that such a
+    /// handler may have borrowed or locked. What `holds` captures is dropped when the model returns.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `holds` is a failure like any other.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+    /// use proactor::check::Checker;
+    /// use proactor::sim::Invariant;
+    ///
+    /// let failure = Checker::new()
+    ///     .run(|sim| {
+    ///         let balance = Arc::new(AtomicI32::new(1));
+    ///         let seen = balance.clone();
+    ///         sim.always("nobody owes anything", move || seen.load(Relaxed) >= 0);
+    ///         for _ in 0..2 {
+    ///             let balance = balance.clone();
+    ///             sim.proactor().post(move || drop(balance.fetch_sub(1, Relaxed)));
+    ///         }
+    ///         sim.proactor().run().unwrap();
+    ///     })
+    ///     .unwrap_err();
+    /// assert_eq!(failure.invariant(), Some(Invariant::Always));
+    /// ```
+    #[track_caller]
+    pub fn always(&self, name: &str, holds: impl Fn() -> bool + 'static) {
+        let location = std::panic::Location::caller();
+        self.observers.always(name, holds, location);
+    }
+
     /// The simulated kernel itself.
     #[must_use]
     pub fn world(&self) -> &World {
@@ -188,6 +231,7 @@ pub(crate) struct Bench {
     world: World,
     /// If there are several.
     workers: Option<Rc<Workers>>,
+    observers: Rc<Observers>,
 }
 
 impl<F: Fn(&Sim) + Send + Sync> Model<F> {
@@ -217,28 +261,34 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
 
     /// One execution from the start to the last breath of the kernel. `world` is fresh.
     fn execute(&self, bench: &Bench, seed: u64) -> Outcome {
-        let Bench { world, workers } = bench;
+        let Bench {
+            world,
+            workers,
+            observers,
+        } = bench;
         let inside = Inside::enter();
         let _installed = workers.as_ref().map(|it| it.install(self.races));
+        let _watched = observers.install();
         let mut panicked = None;
         // What the kernel found first caused whatever panics later: it wins.
         let blame = |panic| if world.failed() { None } else { Some(panic) };
         let end = inside.catch(|| {
             // Dropped last: what the proactor's teardown drops may still use them.
             let _statics = Execution::begin();
-            let sim = Sim::new(world, seed);
-            if let Err(panic) = inside.catch(|| (self.model)(&sim)) {
+            let sim = Sim::new(world, observers, seed);
+            let outcome = inside.catch(|| {
+                (self.model)(&sim);
+                observers.between_handlers();
+            });
+            if let Err(panic) = outcome {
                 panicked = blame(panic);
                 if let Some(panic) = &panicked {
                     // From here on the kernel chooses nothing and lets everything end.
-                    world.report(Violation {
-                        invariant: Invariant::Panic,
-                        message: panic.message.clone(),
-                        event: EventId::ROOT,
-                        location: None,
-                    });
+                    let message = panic.message.clone();
+                    world.report(Violation::new(Oracle::Panic, message, EventId::ROOT, None));
                 }
             }
+            observers.forget_always();
         });
         if let Err(panic) = end {
             panicked = panicked.or_else(|| blame(panic));
@@ -248,12 +298,14 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
         }
         let fault = match panicked {
             Some(panic) => Some(Fault {
+                oracle: Oracle::Panic,
                 invariant: Invariant::Panic,
                 message: panic.message,
                 place: panic.place,
                 event: None,
             }),
             None => world.violation().map(|violation| Fault {
+                oracle: violation.oracle,
                 invariant: violation.invariant,
                 place: violation.location.map(Place::of),
                 event: Some(violation.event),
@@ -263,6 +315,7 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
         Outcome {
             digest: world.digest(),
             fault: fault.map(Box::new),
+            news: world.has_news(),
         }
     }
 }
@@ -274,6 +327,7 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
         let world = World::new(self.config.clone(), Box::new(Kind));
         Bench {
             workers: self.workers_of(&world),
+            observers: Observers::new(&world),
             world,
         }
     }
@@ -282,6 +336,11 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
         bench.world.reset(self.config.clone(), chooser);
         let outcome = self.execute(bench, seed);
         (outcome, taken_back(&bench.world))
+    }
+
+    fn warnings(&self, bench: &Bench) -> (Vec<Warning>, u64) {
+        let list = |warnings: &Warnings| (warnings.list().to_vec(), warnings.more());
+        bench.world.with_warnings(list)
     }
 
     fn trace<C: Chooser>(&self, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>, Story) {
@@ -294,6 +353,7 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
         );
         let bench = Bench {
             workers: self.workers_of(&world),
+            observers: Observers::new(&world),
             world: world.clone(),
         };
         let outcome = self.execute(&bench, seed);
@@ -301,6 +361,7 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
         let story = Story {
             lines: lines(&trace),
             forgotten: world.forgotten(),
+            warnings: world.warnings(),
         };
         (outcome, taken_back(&world), story)
     }

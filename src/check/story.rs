@@ -75,15 +75,21 @@ fn line(step: &TraceEvent, names: &EventNames, objects: &Objects<'_>) -> Line {
                 ..
             }
         );
-    let asks =
-        start || is_turn || matches!(step.what, What::CancelAsked | What::Close | What::Violation);
+    let asks = start
+        || is_turn
+        || matches!(
+            step.what,
+            What::CancelAsked | What::Close | What::Violation | What::Warning
+        );
     let verb = objects.verbs.get(&step.event).copied().unwrap_or("");
     let deviation = matches!(step.what, What::Decision { .. });
     let object = objects.becomes.get(&step.event).copied();
     let object = object.or(step.object.as_deref());
     let column = match (&step.what, object) {
         _ if is_turn => Column::Program,
-        (What::Decision { .. } | What::Violation | What::Clock, _) => Column::Kernel,
+        (What::Decision { .. } | What::Violation | What::Warning | What::Clock, _) => {
+            Column::Kernel
+        }
         (_, Some(object)) => Column::Object(object.to_owned()),
         (_, None) => Column::Program,
     };
@@ -107,6 +113,7 @@ fn line(step: &TraceEvent, names: &EventNames, objects: &Objects<'_>) -> Line {
             site: Site::Worker, ..
         } if step.cause != EventId::ROOT => format!("{} {}", step.text, names.get(step.cause)),
         What::Violation => "FAILS HERE".to_owned(),
+        What::Warning => format!("warning: {}", step.text.split(':').next().unwrap_or("")),
         What::Began { .. } | What::Segment | What::Decision { .. } | What::Note => {
             step.text.clone()
         }
@@ -122,6 +129,7 @@ fn line(step: &TraceEvent, names: &EventNames, objects: &Objects<'_>) -> Line {
         text: step.text.clone(),
         place: step.location.filter(|_| asks).map(Place::of),
         at: step.at,
+        content: step.content,
         deviation,
         failure: step.what == What::Violation,
     }

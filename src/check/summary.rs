@@ -5,7 +5,10 @@ use super::portfolio::Strategy;
 use std::fmt;
 
 use super::campaign::{Cut, Done};
+use super::execution::Place;
 use crate::choice::Site;
+use crate::goals::{Count, Counts};
+use crate::sim::Warning;
 pub(crate) use crate::sim::words::grouped;
 use crate::sim::words::plural;
 use crate::sim::{OutcomeClass, Personality, legality};
@@ -24,6 +27,69 @@ pub struct Summary {
     pub(crate) personality: Personality,
     /// Instead of a campaign.
     pub(crate) replayed: Option<String>,
+    pub(crate) warned: Vec<Warned>,
+    pub(crate) more_warnings: u64,
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// What an oracle whose level is `warn` has found: once, with how often, and how to see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warned {
+    pub(crate) warning: Warning,
+    pub(crate) replay: String,
+}
+
+impl Warned {
+    /// What was found: by whom, where, and in how many places of all executions.
+    #[must_use]
+    pub fn warning(&self) -> &Warning {
+        &self.warning
+    }
+
+    /// The value of `PROACTOR_REPLAY` that repeats the first execution in which it was found: the one with
+    /// the fewest deviations.
+    #[must_use]
+    pub fn replay(&self) -> &str {
+        &self.replay
+    }
+}
+
+/// A goal, and how often it was reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Goal {
+    name: String,
+    place: Option<Place>,
+    count: Count,
+}
+
+/// The goals that were come by, and those that were declared and were not.
+pub(crate) fn goals(counts: &Counts, declared: &[String]) -> Vec<Goal> {
+    let seen = counts.seen().into_iter().map(|seen| Goal {
+        name: seen.name.to_owned(),
+        place: seen.location.map(Place::of),
+        count: seen.count,
+    });
+    let mut goals: Vec<Goal> = seen.collect();
+    for name in declared {
+        if goals.iter().all(|goal| goal.name != *name) {
+            goals.push(Goal {
+                name: name.clone(),
+                place: None,
+                count: Count::default(),
+            });
+        }
+    }
+    goals
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.name)?;
+        match (&self.place, self.count.tried) {
+            (Some(place), tried) => write!(f, " at {place}, come by {}", plural(tried, "time")),
+            (None, _) => write!(f, ", which no execution came by"),
+        }
+    }
 }
 
 impl Summary {
@@ -59,6 +125,45 @@ impl Summary {
             .checked_sub(1)
     }
 
+    /// What oracles whose level is `warn` have found over all executions, the first ones first.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warned] {
+        &self.warned
+    }
+
+    /// The names of the goals that no execution reached.
+    #[must_use]
+    pub fn unreached(&self) -> Vec<&str> {
+        self.missed().map(|goal| goal.name.as_str()).collect()
+    }
+
+    fn missed(&self) -> impl Iterator<Item = &Goal> {
+        self.goals.iter().filter(|goal| goal.count.met == 0)
+    }
+
+    /// Why it fails if goals are required.
+    pub(crate) fn misses_goals(&self) -> Option<String> {
+        if self.goals.is_empty() {
+            return Some(
+                "Goals are required, and there are none: no execution came by a `sometimes!` or a \
+                 `reachable!`. Declare what is expected: `Checker::goal`."
+                    .to_owned(),
+            );
+        }
+        let missed: Vec<String> = self
+            .missed()
+            .map(|goal| format!("never reached: {goal}"))
+            .collect();
+        if missed.is_empty() {
+            return None;
+        }
+        let executions = plural(self.executions(), "execution");
+        Some(format!(
+            "{}\nThere were {executions}: allow more, let the model do more, or take the goal out.",
+            missed.join("\n")
+        ))
+    }
+
     /// How often a decision of this kind was offered, and how often the kernel deviated there.
     #[must_use]
     pub fn coverage(&self, site: Site) -> (u64, u64) {
@@ -82,7 +187,8 @@ impl fmt::Display for Summary {
             write!(f, " on the {} kernel", self.personality)?;
         }
         if let Some(replayed) = &self.replayed {
-            return write!(f, "\n  {replayed}");
+            write!(f, "\n  {replayed}")?;
+            return self.findings(f);
         }
         if let Some(bound) = self.proved() {
             let run: u64 = self.done.levels[..=bound]
@@ -158,7 +264,8 @@ impl fmt::Display for Summary {
             )?;
         }
         self.not_covered(f)?;
-        self.freedoms(f)
+        self.freedoms(f)?;
+        self.findings(f)
     }
 }
 
@@ -182,6 +289,38 @@ impl Summary {
             "\n  not      all executions with {} ({why})",
             deviations(next)
         )
+    }
+
+    /// Warnings and goals.
+    fn findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Warned { warning, replay } in &self.warned {
+            let times = plural(warning.count, "time");
+            write!(f, "\n  warning  {} ({times})", warning.oracle)?;
+            if let Some(at) = warning.location {
+                write!(f, " at {}", Place::of(at))?;
+            }
+            for line in warning.message.lines() {
+                write!(f, "\n           {line}")?;
+            }
+            write!(f, "\n           PROACTOR_REPLAY='{replay}'")?;
+        }
+        if self.more_warnings > 0 {
+            let times = plural(self.more_warnings, "time");
+            write!(
+                f,
+                "\n  warning  {times} at other places: there were too many to keep"
+            )?;
+        }
+        if self.goals.is_empty() {
+            return Ok(());
+        }
+        let missed: Vec<String> = self.missed().map(Goal::to_string).collect();
+        let (all, reached) = (self.goals.len(), self.goals.len() - missed.len());
+        write!(f, "\n  goals    {reached} of {all} reached")?;
+        for goal in missed {
+            write!(f, "\n           never: {goal}")?;
+        }
+        Ok(())
     }
 
     /// One line a kind of decision: offered, taken.
@@ -266,6 +405,9 @@ mod tests {
             workers: 1,
             personality: Personality::Any,
             replayed: None,
+            warned: Vec::new(),
+            more_warnings: 0,
+            goals: Vec::new(),
         }
         .to_string()
     }
@@ -280,6 +422,7 @@ mod tests {
             threads: 1,
             deadline: None,
             memory: 1 << 20,
+            repeat_every: 0,
         }
     }
 

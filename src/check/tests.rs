@@ -51,7 +51,7 @@ fn a_report_tells_the_shortest_story_and_how_to_repeat_it() {
     assert_eq!(failure.invariant(), Some(Invariant::I8));
     assert_eq!(failure.deviations().len(), 2);
     let report = [
-        "proactor: check `toy` fails: I8 (handles, operations and timers are all accounted for at the end)",
+        "proactor: check `toy` fails: bytes-conserved, I8 (handles, operations and timers are all accounted for at the end)",
         "  1 operation is still in flight:",
         "    recv(c1 client, 64)",
         "",
@@ -235,10 +235,13 @@ fn a_program_that_differs_from_one_run_to_the_next_is_told_where() {
         text.contains("fails: the model is not deterministic"),
         "{text}"
     );
-    assert!(text.contains("They part at step 2:"), "{text}");
+    assert!(
+        text.contains("They part at step 2, in the body of the model:"),
+        "{text}"
+    );
     assert!(text.contains("once   after 2 runs\n"), "{text}");
     assert!(
-        text.contains("take the time and random numbers from `Sim`"),
+        text.contains("a random number (`Sim::rng` repeats itself)"),
         "{text}"
     );
 }
@@ -252,11 +255,13 @@ fn a_failure_that_does_not_come_again_is_no_failure_of_the_kernel() {
             toy.fail(Invariant::I1, "once only");
         }
     });
-    let failure = check(Checker::new().threads(1), &toy).expect_err("it differs");
+    let failure = check(Checker::new().threads(1).repeat_every(0), &toy).expect_err("it differs");
     assert_eq!(failure.kind(), FailureKind::NonDeterministic);
     let text = failure.to_string();
     assert!(
-        text.contains("Execution 3 failed with I1: once only\n  Run again, it did not."),
+        text.contains(
+            "Execution 3 failed with one-completion: once only\n  Run again, it did not."
+        ),
         "{text}"
     );
 }
@@ -303,7 +308,7 @@ fn the_answer_is_the_same_on_any_number_of_threads() {
 /// Models on the simulated kernel, without a proactor.
 mod models {
     use super::super::{Checker, FailureKind, check};
-    use crate::sim::{Invariant, Violation};
+    use crate::sim::{Invariant, Oracle, Violation};
 
     #[test]
     fn a_model_that_panics_in_its_setup_fails_with_the_message_and_the_place() {
@@ -326,12 +331,12 @@ mod models {
     fn what_the_kernel_saw_first_is_not_hidden_by_a_later_panic() {
         let failure = Checker::new()
             .run(|sim| {
-                sim.world().report(Violation {
-                    invariant: Invariant::Always,
-                    message: "the first".to_owned(),
-                    event: crate::choice::EventId::ROOT,
-                    location: None,
-                });
+                sim.world().report(Violation::new(
+                    Oracle::Always,
+                    "the first".to_owned(),
+                    crate::choice::EventId::ROOT,
+                    None,
+                ));
                 panic!("the second");
             })
             .expect_err("it fails");
@@ -403,4 +408,14 @@ mod models {
             .expect_err("it differs");
         assert_eq!(failure.kind(), FailureKind::NonDeterministic);
     }
+}
+
+#[test]
+fn the_table_of_oracles_in_the_docs_is_that_of_the_catalogue() {
+    let docs = include_str!("mod.rs").replace("//! ", "");
+    let table = crate::sim::oracle::table();
+    assert!(
+        docs.contains(&table),
+        "put this into the docs of `check`:\n{table}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use super::execution::{Column, Fault, Line, Outcome, Place, Story, Subject};
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
-use crate::sim::Invariant;
+use crate::sim::{Invariant, Oracle};
 
 /// Alternatives without names.
 pub(crate) struct Nameless;
@@ -170,6 +170,7 @@ impl Toy<'_> {
             text,
             place: None,
             at: 0,
+            content: 0,
             deviation: false,
             failure: false,
         });
@@ -182,7 +183,9 @@ impl Toy<'_> {
 
     /// Breaks an invariant.
     pub(crate) fn fail(&mut self, invariant: Invariant, message: &str) {
+        let guards = |oracle: &&Oracle| oracle.invariant() == invariant;
         let fault = Fault {
+            oracle: *Oracle::ALL.iter().find(guards).expect("each has one"),
             invariant,
             message: message.to_owned(),
             place: None,
@@ -209,6 +212,7 @@ impl<F: Fn(&mut Toy<'_>) + Sync> Program<F> {
             Outcome {
                 digest: toy.digest,
                 fault: toy.fault,
+                news: false,
             },
             toy.story,
         )

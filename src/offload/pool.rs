@@ -163,8 +163,12 @@ impl Drop for Pool {
         let mut state = lock(&self.0.state);
         state.closing = true;
         let left = std::mem::take(&mut state.queue);
+        let threads = state.threads;
         drop(state);
-        self.0.call.notify_all();
+        // A call that nobody hears is a system call all the same.
+        if threads > 0 {
+            self.0.call.notify_all();
+        }
         drop(left);
     }
 }

@@ -853,7 +853,7 @@ impl Local {
         match note {
             Note::DiscardedBytes(n) => self.discarded_bytes.set(self.discarded_bytes.get() + n),
             Note::DiscardedHandle => self.discarded_handles.set(self.discarded_handles.get() + 1),
-            Note::DroppedHandler | Note::Began { .. } => {}
+            Note::Unwanted(_) | Note::DroppedHandler | Note::Began { .. } => {}
         }
         if let Some(lane) = self.lane.borrow_mut().as_mut() {
             lane.note(note);

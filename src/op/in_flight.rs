@@ -18,6 +18,7 @@ use super::object::Object;
 use super::parcel;
 use super::slots::{Slot, Stop, VTable, Waiter, life, special};
 use super::start::{Terms, quick};
+use crate::backend::Note;
 use crate::task;
 
 /// An operation that was started to be awaited: what [`IntoFuture`] makes of an
@@ -389,6 +390,9 @@ fn tell(local: &Local, slot: &'static Slot) {
 
 fn discard<K: Kind>(local: &Local, slot: &'static Slot) {
     let (result, stop) = (slot.result.get(), slot.stop.get());
+    if local.is_virtual.get() && !local.tearing_down.get() {
+        local.note(Note::Unwanted(slot.token()));
+    }
     // SAFETY: an orphaned slot's payload is a K; it is given back empty.
     let kind = unsafe { slot.take::<K>() };
     local.release::<K>(slot);

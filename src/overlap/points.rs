@@ -40,6 +40,7 @@ impl Switcher for Workers {
         if running == NOBODY || self.probing.get() || std::thread::panicking() {
             return ready();
         }
+        self.seats[running].waits_for.set(None);
         loop {
             if ready() {
                 return true;
@@ -107,6 +108,13 @@ impl Switcher for Workers {
         self.clocks.borrow_mut().forget(id);
     }
 
+    fn held_by(&self, worker: Option<usize>, since: Option<&'static Location<'static>>) {
+        let running = self.running.get();
+        if running != NOBODY {
+            self.seats[running].waits_for.set(Some((worker, since)));
+        }
+    }
+
     fn worker(&self) -> Option<usize> {
         Some(self.running.get()).filter(|seat| *seat != NOBODY)
     }
@@ -125,6 +133,9 @@ impl Workers {
         seat.state.set(state);
         seat.event.set(Some(local.step.get()));
         seat.place.set(Some(place));
+        if state == State::Left {
+            seat.waits_for.set(None);
+        }
         seat.points.set(0);
         self.waiting.borrow_mut().push(index);
         self.beat.leaves(index, place.1);

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::fiber::Job;
 use crate::backend::{Completion, Until, Waited};
 use crate::choice::EventId;
+use crate::observe;
 use crate::op::home::{Local, Ready};
 use crate::sim::steps::Until as Till;
 use crate::worker::{Goal, Paused, RunError};
@@ -33,6 +34,7 @@ impl Piece {
             Work::Completion(completion) => self.local.dispatch(completion),
             Work::Ready(ready) => self.local.perform(ready),
         }
+        observe::tell(|it| it.between_handlers());
     }
 
     /// What it is about, until its code says so itself.

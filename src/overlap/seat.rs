@@ -8,6 +8,9 @@ use super::run::Piece;
 use crate::choice::EventId;
 use crate::switch::Point;
 
+/// A worker, and where it got what another one waits for.
+pub(super) type Held = (Option<usize>, Option<&'static Location<'static>>);
+
 /// One worker's place.
 #[derive(Default)]
 pub(super) struct Seat {
@@ -16,6 +19,8 @@ pub(super) struct Seat {
     /// What the handler was caused by, and where it is, since it was left last.
     pub(super) event: Cell<Option<EventId>>,
     pub(super) place: Cell<Option<(Point, &'static Location<'static>)>>,
+    /// Which worker holds what it waits for, and where that one got it, as far as known.
+    pub(super) waits_for: Cell<Option<Held>>,
     /// The event that decisions were asked for last, and how many.
     pub(super) asked: Cell<Option<(EventId, u32)>>,
     /// Switch points in a row.
@@ -34,6 +39,7 @@ impl Seat {
         self.fiber.set(Some(fiber));
         self.event.set(None);
         self.place.set(None);
+        self.waits_for.set(None);
         self.asked.set(None);
         self.points.set(0);
         self.gives_up.set(false);

@@ -2,7 +2,10 @@
 
 use std::io;
 
+use std::panic::Location;
+
 use super::teardown;
+use crate::observe;
 use crate::op::home::{Entered, HomeRef, Local, Owner, lock};
 use crate::worker::RunError;
 
@@ -13,6 +16,7 @@ pub(super) struct Inside {
 }
 
 /// Claims the worker for this thread, unless it belongs to another, and goes inside.
+#[track_caller]
 pub(super) fn enter(home: HomeRef) -> Result<Inside, RunError> {
     not_nested()?;
     let caller = Owner::current();
@@ -47,8 +51,11 @@ pub(super) fn enter(home: HomeRef) -> Result<Inside, RunError> {
 }
 
 /// No proactor runs on this thread; those that others have dropped and this thread owns are gone.
+#[track_caller]
 pub(super) fn not_nested() -> Result<(), RunError> {
     if Entered::is_inside() {
+        let at = Location::caller();
+        observe::tell(|it| it.blocks("`run`, or one of its kin,", at));
         return Err(RunError::Nested);
     }
     teardown::of_this_thread();

@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use crate::backend::{Code, Note, Raw, Until};
+use crate::observe;
 use crate::op::home::{Entered, Home, HomeRef, Local, Message, Owner, Ready, lock};
 use crate::op::kind::GONE;
 use crate::op::slots::{Slot, Stop, life};
@@ -146,6 +147,9 @@ pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
     // SAFETY: the caller runs on the thread that owns the home.
     let local = unsafe { home.home.local() };
     let inside = Entered::new(local);
+    if observe::is_on() {
+        local.tell_parked();
+    }
     local.tearing_down.set(true);
     local.set_limit(0);
     let mut panic = None;
@@ -171,6 +175,7 @@ pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
         if drained {
             // Nothing can be opened any more.
             for raw in unclaimed.into_iter().chain(home.home.objects.take_open()) {
+                observe::tell(|it| it.still_held(raw));
                 lane.close(raw);
             }
             drop(lane);
@@ -228,6 +233,22 @@ impl Local {
             + self.ready.borrow().len()
             + self.mail.borrow().len();
         Allowance(Cell::new(Some(2 * there + MORE)))
+    }
+
+    /// Tells of tasks that wait although there is nothing that could still happen.
+    fn tell_parked(&self) {
+        let lane_busy = self
+            .lane
+            .borrow()
+            .as_ref()
+            .is_some_and(|lane| lane.in_flight() > 0);
+        let more = !self.ready.borrow().is_empty() || !self.mail.borrow().is_empty();
+        if lane_busy || more || self.externals.get() > 0 || self.home.has_mail() {
+            return;
+        }
+        self.tasks.each(|event, location| {
+            observe::tell(|it| it.parked(event, location));
+        });
     }
 
     /// Cancels everything and waits until the kernel has let go of it.

@@ -7,7 +7,7 @@
 use std::panic::Location;
 
 use super::kernel::Kernel;
-use super::violation::Invariant;
+use super::oracle::Oracle;
 use super::words::duration;
 use crate::choice::EventId;
 use crate::time::nanos;
@@ -45,6 +45,7 @@ impl Kernel {
             self.clock();
         }
         self.set_time(until);
+        self.busy = self.busy.saturating_add(cost);
         let Some(segment) = segment else { return };
         if self.declared.by != Some(segment) {
             self.declared = Declared {
@@ -63,7 +64,7 @@ impl Kernel {
                 duration(self.declared.nanos),
                 duration(budget)
             );
-            self.fail(Invariant::I9, message, segment.event, Some(location));
+            self.fail(Oracle::OverBudget, message, segment.event, Some(location));
         }
     }
 }

@@ -28,6 +28,11 @@ pub(super) struct Handle {
     pub(super) object: Object,
     /// Operations that were submitted on it and have not been handed out.
     pub(super) in_flight: u32,
+    /// Of these the receives, and in the upper half the sends.
+    pub(super) busy: u64,
+    /// Reads in a row that found the end, and when the last of them did.
+    pub(super) zeros: u32,
+    pub(super) zero_at: u64,
     /// Goes up each time the number is given again.
     generation: u16,
     /// Who opened it.
@@ -102,6 +107,9 @@ impl Handles {
             let none = Handle {
                 object: Object::Closed,
                 in_flight: 0,
+                busy: 0,
+                zeros: 0,
+                zero_at: 0,
                 generation: 0,
                 event: EventId::ROOT,
                 location: None,
@@ -111,6 +119,8 @@ impl Handles {
         let handle = &mut self.table[index];
         handle.object = object;
         handle.in_flight = 0;
+        handle.busy = 0;
+        handle.zeros = 0;
         handle.event = event;
         handle.location = location;
         self.open += 1;

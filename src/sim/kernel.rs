@@ -13,13 +13,16 @@ use super::handles::{Handles, Object};
 use super::hosts::Net;
 use super::lent::Lent;
 use super::op::{NONBLOCK, Op, Request, State, Verb};
+use super::oracle::Oracle;
 use super::peers::Peers;
 use super::queue::Queue;
+use super::smells::{CROWDED, Hole, direction};
 use super::steps::Waits;
 use super::tcp::Tcp;
 use super::trace::{Recorder, TIMEOUT, What};
 use super::transitions::{Does, Rule};
-use super::violation::{Invariant, Violation};
+use super::violation::Violation;
+use super::warnings::Warnings;
 use super::words::duration;
 use super::world::Config;
 use crate::choice::{Chooser, EventId, Key, Site};
@@ -95,6 +98,19 @@ pub(crate) struct Kernel {
     pub(super) in_flight: usize,
     /// What the running handler says that it takes.
     pub(super) declared: Declared,
+    /// What all handlers have said that they take, in nanoseconds.
+    pub(super) busy: u64,
+    /// Bytes that are lent to be sent or written.
+    pub(super) to_send: u64,
+    /// The step at which there was progress last.
+    pub(super) progress: u64,
+    /// Findings whose level is `warn`, and whether this execution brought a new one.
+    pub(super) warnings: Warnings,
+    pub(super) news: bool,
+    /// Bytes that were received for nobody.
+    pub(super) holes: Vec<Hole>,
+    /// The slot of an operation whose result, which is discarded next, nobody waits for.
+    pub(crate) unwanted: Option<u32>,
     submissions: u64,
     /// The operation whose submission is under way.
     pub(super) submitting: Option<u32>,
@@ -151,6 +167,13 @@ impl Kernel {
             saved: Vec::new(),
             in_flight: 0,
             declared: Declared::default(),
+            busy: 0,
+            to_send: 0,
+            progress: 0,
+            warnings: Warnings::default(),
+            news: false,
+            holes: Vec::new(),
+            unwanted: None,
             submissions: 0,
             submitting: None,
             steps: 0,
@@ -188,6 +211,12 @@ impl Kernel {
         self.drained = false;
         self.in_flight = 0;
         self.declared = Declared::default();
+        self.busy = 0;
+        self.to_send = 0;
+        self.progress = 0;
+        self.news = false;
+        self.holes.clear();
+        self.unwanted = None;
         self.submissions = 0;
         self.submitting = None;
         self.steps = 0;
@@ -254,7 +283,7 @@ impl Kernel {
                 self.m.describe(id)
             );
             self.fail(
-                Invariant::I1,
+                Oracle::OneCompletion,
                 message,
                 request.event,
                 Some(request.location),
@@ -294,8 +323,13 @@ impl Kernel {
             let text = self.m.describe(id);
             self.record(id, What::Submit { nth }, text);
         }
+        self.look_at_submission(id);
         if let Some(handle) = self.m.handles.get_mut(request.handle) {
             handle.in_flight += 1;
+            handle.busy += direction(request.verb);
+            if handle.busy & CROWDED != 0 {
+                self.crowded(id);
+            }
         } else if !matches!(
             request.verb,
             Verb::Nop | Verb::Timer | Verb::Open | Verb::Job
@@ -305,7 +339,7 @@ impl Kernel {
                 self.m.describe(id)
             );
             self.fail(
-                Invariant::I4,
+                Oracle::UseAfterClose,
                 message,
                 request.event,
                 Some(request.location),
@@ -439,11 +473,18 @@ impl Kernel {
     /// The operation has its result: queues the completion. It is in no list any more.
     pub(super) fn finish(&mut self, id: u32, result: i32) {
         let op = &mut self.m.ops[id as usize];
+        if op.state == State::Done || op.state == State::Free {
+            return self.ended_twice(id);
+        }
         op.state = State::Done;
         op.result = result;
+        op.ready = self.busy;
         let event = op.event;
         if cfg!(debug_assertions) {
             self.witness(id);
+        }
+        if result > 0 {
+            self.progress = self.steps;
         }
         let op = &mut self.m.ops[id as usize];
         if op.cancel_pending {
@@ -470,12 +511,10 @@ impl Kernel {
             let (text, result) = (self.outcome(id), self.m.ops[id as usize].result);
             self.record(id, What::Complete { result }, text);
         }
+        self.look_at_completion(id);
         let op = &mut self.m.ops[id as usize];
         op.state = State::Free;
-        let (token, event, result, handle) = (op.token, op.event, op.result, op.handle);
-        if let Some(handle) = self.m.handles.get_mut(handle) {
-            handle.in_flight -= 1;
-        }
+        let (token, event, result) = (op.token, op.event, op.result);
         self.in_flight -= 1;
         self.steps += 1;
         self.completions += 1;

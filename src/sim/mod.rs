@@ -134,11 +134,21 @@
 //!
 //! # Oracles
 //!
-//! I1: a slot is not submitted twice. I2: nobody touches a lent buffer. I4: no operation on a closed handle,
-//! no close under an operation. I7: a run that can't go on names who waits for what, and who
-//! started it. I8: nothing is closed twice, nothing is left over at [`World::finish`]. The first
-//! [`Violation`] is kept; then the kernel *drains*: everything ends with ECANCELED, first come, first
-//! served, nothing is chosen.
+//! The [catalogue](Oracle) names them all, with the bug that each is there for. Over the kernel's own objects:
+//!
+//! - I1: a slot is not submitted twice, and an operation ends once. I2: nobody touches a lent buffer. I4: no
+//!   operation on a closed handle, no close under an operation.
+//! - I5: operations in flight, and bytes that wait to be sent, stay below a bound.
+//! - I7: a run that can't go on names who waits for whom, and who started it; one that goes on and on is told
+//!   apart by whether anything gets ahead (bytes, objects, time); reads at the end of a stream do not
+//!   repeat themselves.
+//! - I8: the bytes of each direction are conserved, results that nobody waited for are not missed, nothing is
+//!   closed twice, nothing is left over at [`World::finish`].
+//! - I9: handlers keep to their budget, and no completion waits too long for them. And one operation at a time
+//!   moves the bytes of a stream's direction.
+//!
+//! Each has a [`Level`]. A *warning* is kept, and the execution goes on. The first [`Violation`] is kept; then
+//! the kernel *drains*: everything ends with ECANCELED, first come, first served, nothing is chosen.
 //!
 //! # Divergence from real kernels
 //!
@@ -173,19 +183,23 @@ mod legality;
 mod lent;
 mod listener;
 pub(crate) mod op;
+pub(crate) mod oracle;
 mod oracles;
 pub(crate) mod peers;
 mod pipe;
 mod queue;
 mod ready;
+mod smells;
 pub(crate) mod steps;
 mod stream;
+mod stuck;
 mod tcp;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod transitions;
 mod violation;
+pub(crate) mod warnings;
 mod wire;
 pub(crate) mod words;
 mod workers;
@@ -196,9 +210,11 @@ pub use hand::Hand;
 pub use host::{Host, Link};
 pub use legality::{Legality, legality};
 pub(crate) use lent::Piece;
+pub use oracle::{Level, Levels, Oracle};
 pub use trace::{EventNames, Lane, TraceEvent, What};
 pub use transitions::{
     Evidence, OutcomeClass, Personalities, Personality, StepKind, Transition, UnknownPersonality,
 };
 pub use violation::{Invariant, Violation};
+pub use warnings::Warning;
 pub use world::{Config, Coverage, World};

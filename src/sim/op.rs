@@ -113,6 +113,8 @@ pub(super) struct Op {
     pub(super) offset: u64,
     /// How many-th submission of the run.
     pub(super) order: u64,
+    /// What handlers had declared that they take when it had its result.
+    pub(super) ready: u64,
     /// The fingerprint of what is sent, or of what was received.
     pub(super) print: u64,
     pub(super) handle: i32,
@@ -150,6 +152,7 @@ impl Op {
             lent: Lent::NONE,
             offset: 0,
             order: 0,
+            ready: 0,
             print: 0,
             handle: -1,
             flags: 0,

@@ -1,11 +1,13 @@
-//! The oracles over single operations (I2), the verdict, and how the kernel drains after one.
+//! The oracle over lent buffers (I2), the verdict, and how the kernel drains after one.
 
 use std::panic::Location;
 
 use super::errno;
-use super::kernel::Kernel;
+use super::kernel::{Kernel, Machine};
 use super::op::{Op, State, Verb};
-use super::violation::{Invariant, Violation};
+use super::oracle::{Level, Oracle};
+use super::trace::What;
+use super::violation::Violation;
 use crate::choice::EventId;
 
 impl Kernel {
@@ -30,6 +32,12 @@ impl Kernel {
                 // SAFETY: lent, and initialised, being sent.
                 op.print = unsafe { op.lent.fingerprint(op.lent.len()) };
                 op.printed = true;
+                let (event, print) = (op.event, op.print);
+                // What is sent is part of what a program does.
+                self.digest ^= print;
+                if self.recorder.on {
+                    self.recorder.content(event, print);
+                }
             }
             _ => {}
         }
@@ -79,13 +87,13 @@ impl Kernel {
                 "the buffer lent to {} was written to at byte {at} before its completion",
                 self.m.describe(id)
             );
-            self.fail_at(Invariant::I2, message, id);
+            self.fail_at(Oracle::LentBuffer, message, id);
         } else if changed {
             let message = format!(
                 "the bytes lent to {} were changed before its completion",
                 self.m.describe(id)
             );
-            self.fail_at(Invariant::I2, message, id);
+            self.fail_at(Oracle::LentBuffer, message, id);
         }
     }
 
@@ -100,36 +108,90 @@ impl Kernel {
 
     // ---- verdict
 
-    pub(super) fn fail_at(&mut self, invariant: Invariant, message: String, id: u32) {
+    #[cold]
+    pub(super) fn fail_at(&mut self, oracle: Oracle, message: String, id: u32) {
         let op = &self.m.ops[id as usize];
         let (event, location) = (op.event, op.location);
-        self.fail(invariant, message, event, location);
+        self.fail(oracle, message, event, location);
     }
 
     pub(super) fn fail(
         &mut self,
-        invariant: Invariant,
+        oracle: Oracle,
         message: String,
         event: EventId,
         location: Option<&'static Location<'static>>,
     ) {
-        self.report(Violation {
-            invariant,
-            message,
-            event,
-            location,
-        });
+        self.report(Violation::new(oracle, message, event, location));
     }
 
-    /// Keeps the first violation; from then on the kernel drains.
+    /// Takes what an oracle has found as its level says. The first violation is kept; from then on the
+    /// kernel drains.
+    #[cold]
     pub(super) fn report(&mut self, violation: Violation) {
         if self.verdict.is_some() {
             return;
         }
-        if self.recorder.on {
-            self.recorder.violation(&violation, self.m.now);
+        match self.config.levels.get(violation.oracle) {
+            Level::Allow => {}
+            Level::Warn => {
+                let Violation {
+                    oracle,
+                    message,
+                    event,
+                    location,
+                    ..
+                } = violation;
+                self.warn(oracle, event, location, |_| message);
+            }
+            Level::Deny => {
+                if self.recorder.on {
+                    let what = What::Violation;
+                    self.recorder.verdict(&violation, what, self.m.now);
+                }
+                self.verdict = Some(violation);
+            }
         }
-        self.verdict = Some(violation);
+    }
+
+    /// The same for what is found often: the words are found only where they are wanted.
+    #[cold]
+    pub(super) fn found(
+        &mut self,
+        oracle: Oracle,
+        id: u32,
+        message: impl FnOnce(&Machine) -> String,
+    ) {
+        if self.verdict.is_some() {
+            return;
+        }
+        let op = &self.m.ops[id as usize];
+        let (event, location) = (op.event, op.location);
+        match self.config.levels.get(oracle) {
+            Level::Allow => {}
+            Level::Warn => self.warn(oracle, event, location, message),
+            Level::Deny => self.fail(oracle, message(&self.m), event, location),
+        }
+    }
+
+    fn warn(
+        &mut self,
+        oracle: Oracle,
+        event: EventId,
+        location: Option<&'static Location<'static>>,
+        message: impl FnOnce(&Machine) -> String,
+    ) {
+        let Kernel { warnings, m, .. } = self;
+        if !warnings.add(oracle, event, location, || message(m)) {
+            return;
+        }
+        self.news = true;
+        if self.recorder.on
+            && let Some(warning) = self.warnings.list().last()
+        {
+            let violation = Violation::new(oracle, warning.message.clone(), event, location);
+            self.recorder.verdict(&violation, What::Warning, self.m.now);
+        }
     }
 
     /// Ends everything that is under way, in the order of submission. Once, after a verdict.

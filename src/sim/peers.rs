@@ -17,6 +17,7 @@ use super::errno;
 use super::handles::Object;
 use super::kernel::Kernel;
 use super::op::{Request, Verb};
+use super::oracle::Oracle;
 use super::steps::{Stepped, Until};
 use super::trace::{PEERS, What};
 use super::violation::{Invariant, Violation};
@@ -389,6 +390,7 @@ impl Kernel {
 
     fn contradiction(&mut self, message: String, event: EventId, location: Place) {
         self.report(Violation {
+            oracle: Oracle::Always,
             invariant: Invariant::Always,
             message,
             event,

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use super::decide::{Step, Steps};
 use super::kernel::{CLOCK, Kernel};
-use super::op::{Op, State, Verb};
+use super::op::Verb;
+use super::oracle::Oracle;
 use super::trace::What;
-use super::violation::Invariant;
-use super::words::{duration, place, plural};
+use super::words::{duration, place};
 use crate::choice::{Alternatives, EventId, Site};
 
 /// How long [`Kernel::step`] may let time run.
@@ -66,9 +66,6 @@ impl Waits {
     }
 }
 
-/// Operations under way that the report of an endless run names.
-const LAST: usize = 8;
-
 /// How far time runs at such a poll.
 const POLL: u64 = 1_000_000;
 
@@ -98,7 +95,7 @@ impl Kernel {
                 }
                 return Stepped::Nothing;
             }
-            if self.steps >= self.config.max_steps {
+            if self.is_out_of_patience() {
                 self.report_endless();
                 continue;
             }
@@ -141,7 +138,12 @@ impl Kernel {
                         match deadline {
                             Some(deadline) if deadline <= next => self.clock(),
                             _ => {
+                                let progress = self.progress;
                                 self.set_time(next);
+                                if deadline.is_none() {
+                                    // Polling alone is none.
+                                    self.progress = progress;
+                                }
                                 return Stepped::Nothing;
                             }
                         }
@@ -261,6 +263,7 @@ impl Kernel {
         }
         self.m.now = time;
         self.steps += 1;
+        self.progress = self.steps;
         self.mix(EventId::ROOT, CLOCK, time);
         if self.recorder.on {
             let (root, text) = (EventId::ROOT, format!("clock: {}", duration(time)));
@@ -269,95 +272,21 @@ impl Kernel {
         }
     }
 
-    /// Operations that have not been handed out, in the order of submission.
-    fn under_way(&self) -> Vec<(u32, &Op)> {
-        let mut ops: Vec<_> = (0u32..)
-            .zip(&self.m.ops)
-            .filter(|(_, op)| op.state != State::Free)
-            .collect();
-        ops.sort_unstable_by_key(|(_, op)| op.order);
-        ops
-    }
-
-    /// I7: something is in flight, and nothing will ever end it.
-    fn report_stuck(&mut self) {
-        if self.in_flight() == 0 {
+    /// I8: everything that the proactor kept has been dropped, and somebody holds this handle still.
+    #[cold]
+    pub(crate) fn still_held(&mut self, raw: i32) {
+        let Some(handle) = self.m.handles.get(raw) else {
             return;
+        };
+        let (event, location) = (handle.event, handle.location);
+        let mut message = format!("{} is still held at the end", self.m.object_name(raw));
+        if let Some(at) = location {
+            let _ = write!(message, ", opened at {}", place(at));
         }
-        let mut message = format!(
-            "stuck: {} for what will never come",
-            match self.in_flight() {
-                1 => "1 operation waits".to_owned(),
-                n => format!("{n} operations wait"),
-            }
+        message.push_str(
+            ": by a cycle, by a static, or by something outside of the model that outlives it",
         );
-        let waiting = self.under_way();
-        let (event, location) = waiting
-            .first()
-            .map_or((EventId::ROOT, None), |(_, op)| (op.event, op.location));
-        for (id, op) in &waiting {
-            let _ = write!(
-                message,
-                "\n  {} waits {}",
-                self.m.describe(*id),
-                self.reason(op)
-            );
-            if let Some(location) = op.location {
-                let _ = write!(message, ", started at {}", place(location));
-            }
-        }
-        self.report(super::Violation {
-            invariant: Invariant::I7,
-            message,
-            event,
-            location,
-        });
-    }
-
-    /// I7: the run goes on and on.
-    pub(super) fn report_endless(&mut self) {
-        let mut message = format!(
-            "livelock: after {} of the kernel the run has not ended; under way:",
-            plural(self.steps, "step")
-        );
-        let last = self.under_way();
-        let event = last.last().map_or(EventId::ROOT, |(_, op)| op.event);
-        let hidden = last.len().saturating_sub(LAST);
-        for (id, op) in &last[hidden..] {
-            let _ = write!(message, "\n  {}", self.m.describe(*id));
-            if op.state == State::Done {
-                let _ = write!(message, " {}", self.outcome(*id));
-            }
-            if let Some(location) = op.location {
-                let _ = write!(message, ", started at {}", place(location));
-            }
-        }
-        if last.is_empty() {
-            message.push_str("\n  no operation: handlers or tasks keep each other awake");
-        }
-        message
-            .push_str("\nIf the run is not endless, only long, allow more: `Checker::max_steps`.");
-        self.report(super::Violation {
-            invariant: Invariant::I7,
-            message,
-            event,
-            // Where an endless run is cut says nothing; it is the same failure wherever that is.
-            location: None,
-        });
-    }
-
-    pub(super) fn reason(&self, op: &Op) -> &'static str {
-        if let Some(reason) = self.reason_on_a_wire(op) {
-            return reason;
-        }
-        match op.verb {
-            Verb::Recv => "for bytes, or the end, from its peer",
-            Verb::Send => "for its peer to read: the buffer of the stream is full",
-            Verb::Accept => "for somebody to connect",
-            Verb::Wait => "for somebody to set the event",
-            Verb::Connect => "for a place in the backlog of the listener",
-            _ => "for nothing that the kernel knows",
-        }
+        self.fail(Oracle::Leak, message, event, location);
     }
 
     /// I8: the end of a run. Everything that was opened must be closed, everything started must have ended.
@@ -382,12 +311,7 @@ impl Kernel {
             first = first.or(Some((handle.event, handle.location)));
         }
         if let Some((event, location)) = first {
-            self.report(super::Violation {
-                invariant: Invariant::I8,
-                message,
-                event,
-                location,
-            });
+            self.fail(Oracle::Leak, message, event, location);
         }
     }
 }

@@ -7,10 +7,12 @@ use super::handles::Object;
 use super::hosts::Name;
 use super::kernel::Kernel;
 use super::op::{NONBLOCK, Op, State, Verb};
+use super::oracle::Oracle;
 use super::pipe::Pipe;
 use super::queue::{List, NIL};
 use super::ready::Readiness;
 use super::transitions::{Does, Rule};
+use super::words::plural;
 use crate::choice::EventId;
 
 /// The reset of a side among its parcels: the last.
@@ -43,6 +45,10 @@ pub(super) struct Side {
 #[derive(Default)]
 struct Direction {
     pipe: Pipe,
+    /// Bytes that have come into the pipe, and of these the ones that came out or were thrown away with
+    /// a reset or a close: what is between them is queued.
+    sent: u64,
+    taken: u64,
     /// Nothing will follow: the end has arrived.
     fin: bool,
     recvs: List,
@@ -64,6 +70,14 @@ pub(super) struct Conn {
     pub(super) event: EventId,
     /// The kernel has reset it, and neither side.
     pub(super) forced: bool,
+}
+
+impl Direction {
+    /// Throws away what is on its way, but for the oldest bytes.
+    fn lose(&mut self, but: usize) {
+        self.taken += (self.pipe.len() - but) as u64;
+        self.pipe.keep(but);
+    }
 }
 
 impl Side {
@@ -127,6 +141,7 @@ impl Conn {
         }
         for direction in &mut self.directions {
             direction.pipe.clear();
+            (direction.sent, direction.taken) = (0, 0);
             direction.fin = false;
             direction.recvs = List::default();
             direction.sends = List::default();
@@ -273,16 +288,47 @@ impl Kernel {
             Ok(share) => share.bytes,
             Err(error) => return error,
         };
+        let from = &mut self.m.tcp.conns[conn].directions[side ^ 1];
         // SAFETY: the operation is in flight, so its buffer is lent; a recv may write it.
-        unsafe {
-            self.m.tcp.conns[conn].directions[side ^ 1]
-                .pipe
-                .drain(lent, n as usize)
-        };
+        unsafe { from.pipe.drain(lent, n as usize) };
+        from.taken += u64::from(n);
+        if from.sent - from.taken != from.pipe.len() as u64 {
+            self.lost_bytes(id, conn, side);
+        }
         if self.m.tcp.conns[conn].wire != NIL {
             self.room_over(conn, side);
         }
         n as i32
+    }
+
+    /// What was sent is neither queued nor received.
+    #[cold]
+    fn lost_bytes(&mut self, id: u32, conn: usize, side: usize) {
+        let from = &self.m.tcp.conns[conn].directions[side ^ 1];
+        let (sent, taken, queued) = (from.sent, from.taken, from.pipe.len() as u64);
+        let name = self.m.tcp.stream_name(conn as u32, side as u8);
+        let message = format!(
+            "{} were sent to {name}, {} of them have come out, and {} are queued",
+            plural(sent, "byte"),
+            plural(taken, "byte"),
+            plural(queued, "byte"),
+        );
+        self.fail_at(Oracle::BytesConserved, message, id);
+    }
+
+    /// A planted bug: a byte that is on its way to this side disappears.
+    #[cfg(test)]
+    pub(super) fn lose_a_byte(&mut self, handle: i32) {
+        if let Some((conn, side)) = self.stream_of(handle) {
+            let mut byte = 0u8;
+            let lent = super::lent::Lent::plain(&raw mut byte, 1);
+            // SAFETY: `byte` outlives the call.
+            unsafe {
+                self.m.tcp.conns[conn].directions[side ^ 1]
+                    .pipe
+                    .drain(lent, 1)
+            };
+        }
     }
 
     // ---- send
@@ -369,6 +415,7 @@ impl Kernel {
         } else {
             // SAFETY: as above.
             unsafe { stream.directions[side].pipe.fill(lent, moved, n as usize) };
+            stream.directions[side].sent += u64::from(n);
         }
         if n == fits && n < left && self.sends_rest(id, moved) {
             self.moves_part(id, n);
@@ -455,7 +502,7 @@ impl Kernel {
         let stream = &mut self.m.tcp.conns[conn];
         for direction in &mut stream.directions {
             if direction.pipe.len() > 0 {
-                direction.pipe.clear();
+                direction.lose(0);
                 // An end that stood behind lost bytes is lost with them.
                 direction.fin = false;
             }
@@ -493,7 +540,7 @@ impl Kernel {
     /// Closes with a RST. What was sent before stays readable at the peer.
     pub(super) fn abort(&mut self, conn: u32, side: usize) {
         let stream = &mut self.m.tcp.conns[conn as usize];
-        stream.directions[side ^ 1].pipe.clear();
+        stream.directions[side ^ 1].lose(0);
         if stream.wire == NIL {
             stream.killed(side ^ 1);
             self.loses_unread(conn as usize, side);
@@ -517,7 +564,7 @@ impl Kernel {
             Does::LosesParcel => 0,
             _ => unread,
         };
-        self.m.tcp.conns[conn].directions[side].pipe.keep(keep);
+        self.m.tcp.conns[conn].directions[side].lose(keep);
     }
 
     /// The side has no handle any more, nor a place in a backlog.

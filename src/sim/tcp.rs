@@ -8,9 +8,9 @@ use super::hosts::{HERE, HERE_ADDR};
 use super::kernel::{Kernel, Machine};
 use super::listener::Listener;
 use super::op::Op;
+use super::oracle::Oracle;
 use super::queue::NIL;
 use super::stream::Conn;
-use super::violation::{Invariant, Violation};
 use super::wire::Wire;
 use crate::choice::EventId;
 
@@ -375,12 +375,7 @@ impl Kernel {
                 "handle {} was closed twice",
                 super::handles::Handles::number(raw)
             );
-            return self.report(Violation {
-                invariant: Invariant::I8,
-                message,
-                event: EventId::ROOT,
-                location: None,
-            });
+            return self.fail(Oracle::ClosedTwice, message, EventId::ROOT, None);
         };
         let (object, in_flight, event, location) = (
             handle.object,
@@ -391,18 +386,17 @@ impl Kernel {
         if in_flight > 0 {
             let name = self.m.object_name(raw);
             let message = format!("{name} was closed with {in_flight} operations in flight");
-            return self.report(Violation {
-                invariant: Invariant::I4,
-                message,
-                event,
-                location,
-            });
+            return self.fail(Oracle::UseAfterClose, message, event, location);
         }
         if self.recorder.on {
             let name = self.m.object_name(raw);
             self.recorder.close(event, name, self.m.now);
         }
         self.m.handles.remove(raw);
+        if !matches!(object, Object::Socket { .. }) {
+            // (A socket that never came to anything may be one of endless attempts.)
+            self.progress = self.steps;
+        }
         match object {
             Object::Listener(listener) => self.stop_listening(listener),
             Object::Stream { conn, side } => self.close_side(conn, side),

@@ -58,8 +58,10 @@ pub enum What {
     Segment,
     /// What the proactor has to say.
     Note,
-    /// An oracle spoke.
+    /// An oracle spoke: the execution fails.
     Violation,
+    /// An oracle spoke, for the first time about this place, and the execution goes on.
+    Warning,
 }
 
 /// One line of the full trace.
@@ -81,6 +83,8 @@ pub struct TraceEvent {
     pub location: Option<&'static Location<'static>>,
     /// Virtual nanoseconds.
     pub at: u64,
+    /// Of a submission: a hash of the bytes that it lends to be sent or written.
+    pub(crate) content: u64,
 }
 
 /// The place among its operation's children of the deadline that `.timeout(d)` armed for it.
@@ -173,7 +177,17 @@ impl Recorder {
             text,
             location,
             at,
+            content: 0,
         });
+    }
+
+    /// The bytes that the event's submission lends have this hash.
+    pub(super) fn content(&mut self, event: EventId, hash: u64) {
+        let submission =
+            |it: &&mut TraceEvent| it.event == event && matches!(it.what, What::Submit { .. });
+        if let Some(submission) = self.events.iter_mut().rev().find(submission) {
+            submission.content = hash;
+        }
     }
 
     pub(super) fn began(
@@ -195,18 +209,11 @@ impl Recorder {
         self.push(event, event, What::Close, Some(name), text, None, at);
     }
 
-    pub(super) fn violation(&mut self, violation: &Violation, at: u64) {
-        let text = format!("{}: {}", violation.invariant, violation.message);
+    /// An oracle spoke.
+    pub(super) fn verdict(&mut self, violation: &Violation, what: What, at: u64) {
+        let text = format!("{}: {}", violation.oracle, violation.message);
         let event = violation.event;
-        self.push(
-            event,
-            event,
-            What::Violation,
-            None,
-            text,
-            violation.location,
-            at,
-        );
+        self.push(event, event, what, None, text, violation.location, at);
     }
 
     /// Submissions, effects and completions only, one line each.

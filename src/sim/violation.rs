@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
+use super::oracle::Oracle;
 use crate::choice::EventId;
 
 /// The invariants of the design, by the names that docs, oracles and reports share.
@@ -27,6 +28,8 @@ pub enum Invariant {
     I8,
     /// A handler keeps within its time budget.
     I9,
+    /// The bytes of a stream keep their order.
+    Order,
     /// Two handlers that nothing orders do not access the same datum, one of them writing.
     Race,
     /// A handler, a task or the body of a test panicked.
@@ -36,7 +39,7 @@ pub enum Invariant {
 }
 
 impl Invariant {
-    /// `I1` to `I9`, `race`, `panic` or `always`.
+    /// `I1` to `I9`, `order`, `race`, `panic` or `always`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -49,6 +52,7 @@ impl Invariant {
             Invariant::I7 => "I7",
             Invariant::I8 => "I8",
             Invariant::I9 => "I9",
+            Invariant::Order => "order",
             Invariant::Race => "race",
             Invariant::Panic => "panic",
             Invariant::Always => "always",
@@ -72,6 +76,7 @@ impl Invariant {
             Invariant::I7 => "no completion is lost, and a run that can't go on says so",
             Invariant::I8 => "handles, operations and timers are all accounted for at the end",
             Invariant::I9 => "a handler keeps within its time budget",
+            Invariant::Order => "one operation at a time moves the bytes of a stream's direction",
             Invariant::Race => "accesses of shared data, one of them a write, are ordered",
             Invariant::Panic => "no handler panics",
             Invariant::Always => "what the test says must always hold",
@@ -88,6 +93,8 @@ impl fmt::Display for Invariant {
 /// An invariant that was broken: which, how, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
+    /// Who found it.
+    pub oracle: Oracle,
     /// Which one.
     pub invariant: Invariant,
     /// How, in words. May be several lines.
@@ -99,21 +106,41 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// What stays the same while a failing run is shrunk: the invariant and the place in the code.
+    /// A finding of this oracle.
+    #[must_use]
+    pub fn new(
+        oracle: Oracle,
+        message: String,
+        event: EventId,
+        location: Option<&'static Location<'static>>,
+    ) -> Violation {
+        Violation {
+            oracle,
+            invariant: oracle.invariant(),
+            message,
+            event,
+            location,
+        }
+    }
+
+    /// What stays the same while a failing run is shrunk: the invariant, the oracle and the place in the
+    /// code.
     ///
     /// ```
     /// use proactor::choice::EventId;
-    /// use proactor::sim::{Invariant, Violation};
+    /// use proactor::sim::{Oracle, Violation};
     ///
-    /// let violation =
-    ///     Violation { invariant: Invariant::I8, message: "1 handle open".into(), event: EventId::ROOT, location: None };
-    /// assert_eq!(violation.signature(), "I8");
+    /// let violation = Violation::new(Oracle::Leak, "1 handle open".into(), EventId::ROOT, None);
+    /// assert_eq!(violation.signature(), "I8 leak");
     /// ```
     #[must_use]
     pub fn signature(&self) -> String {
         match self.location {
-            Some(at) => format!("{} at {}:{}", self.invariant, at.file(), at.line()),
-            None => self.invariant.name().to_owned(),
+            Some(at) => {
+                let (file, line) = (at.file(), at.line());
+                format!("{} {} at {file}:{line}", self.invariant, self.oracle)
+            }
+            None => format!("{} {}", self.invariant, self.oracle),
         }
     }
 }

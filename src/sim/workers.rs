@@ -142,7 +142,7 @@ impl Kernel {
     /// A handler comes to one switch point after the other and never ends: its points count as steps.
     pub(crate) fn spins(&mut self) {
         self.steps += 1;
-        if self.steps >= self.config.max_steps && self.verdict.is_none() {
+        if self.is_out_of_patience() && self.verdict.is_none() {
             self.report_endless();
         }
     }

@@ -9,9 +9,11 @@ use super::cell::{ThreadBound, WrongThread};
 use super::host::Host;
 use super::hosts::HERE;
 use super::kernel::Kernel;
+use super::oracle::Levels;
 use super::trace::TraceEvent;
 use super::transitions::{Personality, Rule, TABLE, Transition};
 use super::violation::Violation;
+use super::warnings::{Warning, Warnings};
 use crate::choice::{Chooser, Site};
 
 /// What a simulated kernel is made with.
@@ -29,9 +31,27 @@ pub struct Config {
     pub stream_buffer: usize,
     /// Check lent buffers: poison what is writable, fingerprint what is sent. Default true.
     pub poison: bool,
-    /// After so many steps (effects, completions, moves of the clock) a run counts as endless: a
-    /// violation of I7. Default a million.
+    /// After so many steps (effects, completions, moves of the clock) a run counts as
+    /// [endless](super::Oracle::Endless): a violation of I7. Default a million.
     pub max_steps: u64,
+    /// After so many steps without any progress (bytes moved, an object made or changed, time passed) a
+    /// run counts as a [livelock](super::Oracle::Livelock). Default 100,000; more than `max_steps` is as
+    /// good as that.
+    pub quiet_steps: u64,
+    /// So many reads in a row on one handle that find the end are a [spin](super::Oracle::EofSpin), at
+    /// least 1. Default 16.
+    pub eof_spin: u32,
+    /// How many operations may be in flight before that is [told](super::Oracle::QueuedOperations).
+    /// Default 10,000.
+    pub most_operations: usize,
+    /// How many bytes may wait to be sent or written before that is
+    /// [told](super::Oracle::QueuedBytes). Default 64 MiB.
+    pub most_bytes: u64,
+    /// For how long of the time that handlers [declare](crate::check::busy) a completion may be kept
+    /// waiting before that is [told](super::Oracle::Starvation). Default 1 s.
+    pub starvation: Duration,
+    /// How the findings of each oracle are taken. Default: as each [says](super::Oracle::default_level).
+    pub levels: Levels,
     /// What a handler may [declare](crate::check::busy) to take. More is a violation of I9. Default none.
     pub handler_budget: Option<Duration>,
     /// Offer that an `.await` is ready at its first poll. Default true.
@@ -47,6 +67,12 @@ impl Default for Config {
             stream_buffer: 64 * 1024,
             poison: true,
             max_steps: 1_000_000,
+            quiet_steps: 100_000,
+            eof_spin: 16,
+            most_operations: 10_000,
+            most_bytes: 64 << 20,
+            starvation: Duration::from_secs(1),
+            levels: Levels::default(),
             handler_budget: None,
             ready_at_first_poll: true,
         }
@@ -320,6 +346,23 @@ impl World {
         self.with(|kernel| kernel.m.files.deny(path));
     }
 
+    /// What oracles whose level is `warn` have found since this kernel was made, in the order in which it
+    /// came up; a [reset](World::reset) keeps it.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.with(|kernel| kernel.warnings.list().to_vec())
+    }
+
+    /// Reads the warnings where they are.
+    pub(crate) fn with_warnings<R>(&self, read: impl FnOnce(&Warnings) -> R) -> R {
+        self.with(|kernel| read(&kernel.warnings))
+    }
+
+    /// Whether this execution brought a warning that was not there before.
+    pub(crate) fn has_news(&self) -> bool {
+        self.with(|kernel| kernel.news)
+    }
+
     /// The first breach that an oracle has seen. From then on every operation ends with an error, first
     /// come, first served, and nothing is chosen any more, so that the run drains to its end.
     #[must_use]
@@ -327,7 +370,8 @@ impl World {
         self.with(|kernel| kernel.verdict.clone())
     }
 
-    /// Reports a breach that an oracle above the kernel has seen. The first one is kept.
+    /// Reports what an oracle above the kernel has seen, to be taken as its [level](Config::levels) says:
+    /// the first breach is kept.
     pub fn report(&self, violation: Violation) {
         self.with(|kernel| kernel.report(violation));
     }
@@ -348,7 +392,8 @@ impl World {
         });
     }
 
-    /// A rolling hash of every submission, effect, completion and move of the clock: equal decisions give
+    /// A rolling hash of every submission, effect, completion and move of the clock, and, where
+    /// [lent buffers are checked](Config::poison), of what is sent and written: equal decisions give
     /// equal digests, or something outside of the simulation had a say.
     #[must_use]
     pub fn digest(&self) -> u64 {

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::node::{Node, UNKNOWN};
 use super::queue::Queue;
+use crate::observe::{self, Watched};
 use crate::op::due::{Due, Turn};
 use crate::op::home::{HomeRef, Local, Message, Ready, current};
 use crate::switch;
@@ -75,6 +76,14 @@ impl Inner {
         std::ptr::from_ref(self).cast()
     }
 
+    /// What a check knows it by.
+    fn watched(&self) -> Watched {
+        Watched {
+            strand: self.id(),
+            made_at: self.made_at,
+        }
+    }
+
     /// What orders its handlers, for a simulation that looks for accesses that nothing orders.
     #[inline]
     fn id(&self) -> u64 {
@@ -94,6 +103,7 @@ impl Inner {
             (*node)
                 .posted_at
                 .set(local.map_or(UNKNOWN, Local::turn_time));
+            observe::tell(|it| it.posted(self.watched(), node.addr()));
             self.queue.post(node.cast())
         };
         if owns {
@@ -110,6 +120,7 @@ impl Inner {
     pub(super) fn enter<'a>(self: &'a Arc<Self>, local: &'a Local) -> Option<Inside<'a>> {
         self.queue.enter().then(|| {
             self.counts.add_ran(1);
+            observe::tell(|it| it.begins(self.watched(), 0));
             Inside::new(self, local)
         })
     }
@@ -175,6 +186,7 @@ impl<'a> Inside<'a> {
                 }
                 // Of another proactor, which is gone: not to take the strand with it.
                 strand.queue.take_first();
+                observe::tell(|it| it.dropped(strand.watched(), first.addr()));
                 Node::drop(first, None);
                 return true;
             }
@@ -182,7 +194,12 @@ impl<'a> Inside<'a> {
             let posted_at = Node::of(first).posted_at.get();
             strand.counts.note_wait(posted_at, local.turn_time());
             self.ran.set(self.ran.get() + 1);
+            observe::tell(|it| it.begins(strand.watched(), first.addr()));
             Node::run(first, local);
+            observe::tell(|it| {
+                it.ends(strand.watched());
+                it.between_handlers();
+            });
         }
         true
     }
@@ -194,6 +211,7 @@ impl Drop for Inside<'_> {
         self.local.strand_frame.set(self.before);
         let strand = self.strand;
         switch::released(strand.id());
+        observe::tell(|it| it.ends(strand.watched()));
         strand.counts.add_ran(self.ran.get());
         // SAFETY: the owner, until `leave` says otherwise; it is asked only when none is known of.
         unsafe {
@@ -263,8 +281,73 @@ impl Inner {
                 _ => current(),
             };
             self.queue.take_first();
+            observe::tell(|it| it.dropped(self.watched(), first.addr()));
             Node::drop(first, local);
         }
         true
+    }
+}
+
+#[cfg(all(test, feature = "check"))]
+mod tests {
+    //! The oracles of I3, each on a planted bug in the queue; that they are silent on the real one, every
+    //! check with a strand shows.
+
+    use super::super::Strand;
+    use crate::check::{Checker, Failure, Sim};
+    use crate::op::home::current;
+    use crate::sim::{Invariant, Oracle};
+
+    fn found(oracle: Oracle, model: fn(&Sim)) -> Box<Failure> {
+        let failure = Checker::new().run(model).expect_err("the bug is found");
+        assert_eq!(failure.oracle(), Some(oracle), "{failure}");
+        assert_eq!(failure.invariant(), Some(Invariant::I3), "{failure}");
+        failure
+    }
+
+    #[test]
+    fn a_queue_that_lets_a_second_one_in() {
+        let failure = found(Oracle::StrandExclusion, |sim| {
+            let strand = Strand::new(sim.proactor());
+            let inside = strand.clone();
+            strand.post(move || {
+                // SAFETY: this handler's worker is the owner. (The bug: it is still inside.)
+                unsafe { inside.0.queue.leave() };
+                let local = current().expect("in a handler");
+                std::mem::forget(inside.enter(local).expect("it looks idle"));
+            });
+            let _ = sim.proactor().run();
+        });
+        let message = failure.message().expect("it has one");
+        assert!(
+            message.contains("began while another one of it runs"),
+            "{failure}"
+        );
+        assert!(message.contains("src/strand/turn.rs:"), "{failure}");
+    }
+
+    #[test]
+    fn a_queue_that_mixes_up_its_handlers() {
+        let failure = found(Oracle::StrandOrder, |sim| {
+            let strand = Strand::new(sim.proactor());
+            let inside = strand.clone();
+            strand.post(move || {
+                inside.post(|| ());
+                inside.post(|| ());
+                // SAFETY: this handler's worker is the owner; the link is a node's, and in no queue when it
+                // is posted again. (The bug: behind the other one.)
+                unsafe {
+                    let first = inside.0.queue.first(|_| {});
+                    inside.0.queue.take_first();
+                    inside.0.queue.post(first);
+                }
+            });
+            let _ = sim.proactor().run();
+        });
+        let message = failure.message().expect("it has one");
+        assert!(
+            message.contains("began before one that was posted earlier"),
+            "{failure}"
+        );
     }
 }

@@ -5,9 +5,13 @@ use std::fmt;
 use std::sync::{LockResult, PoisonError};
 use std::time::Duration;
 
+use std::panic::Location;
+
 use super::held::give_up;
 use super::mutex::MutexGuard;
 use super::{lock, order};
+use crate::observe;
+use crate::op::home::current;
 use crate::switch::{self, Point};
 
 /// So many timeouts in a row, with nobody going on in between, are a loop without an end.
@@ -142,6 +146,15 @@ impl Condvar {
                 ));
             }
             return locked;
+        }
+        if observe::is_on() && current().is_some() {
+            drop(guard);
+            let at = Location::caller();
+            observe::tell(|it| it.blocks("Condvar::wait", at));
+            give_up(&format!(
+                "Condvar::wait at {at} can never return: it is called in a handler, and there is no other \
+                 worker that could run the one that notifies it"
+            ));
         }
         let (mutex, inner) = guard.into_parts();
         mutex.guard(self.inner.wait(inner))
@@ -321,6 +334,8 @@ impl Condvar {
         call: &'static str,
         guard: MutexGuard<'a, T>,
     ) -> (bool, LockResult<MutexGuard<'a, T>>) {
+        let at = Location::caller();
+        observe::tell(|it| it.blocks(call, at));
         let point = Point::Sync(call);
         let ticket = Ticket::new(self);
         // Waiting begins before the lock is released, and the release is the switch point.

@@ -8,6 +8,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
 
 use super::{on_drop, order};
+use crate::switch;
 
 /// The simulated workers that hold one lock.
 ///
@@ -18,6 +19,8 @@ pub(super) struct Holders {
     location: AtomicPtr<Location<'static>>,
     count: AtomicU32,
     thread: AtomicU32,
+    /// The simulated worker that got it last, from 1. 0: none.
+    worker: AtomicU32,
 }
 
 impl Holders {
@@ -26,6 +29,7 @@ impl Holders {
             location: AtomicPtr::new(ptr::null_mut()),
             count: AtomicU32::new(0),
             thread: AtomicU32::new(0),
+            worker: AtomicU32::new(0),
         }
     }
 
@@ -33,6 +37,16 @@ impl Holders {
     /// asked to wait.
     pub(super) fn are_ours(&self) -> bool {
         self.count.load(Relaxed) > 0 && self.thread.load(Relaxed) == this_thread()
+    }
+
+    /// Whether who wants it has to wait on; if so, whoever asks is told for whom.
+    pub(super) fn are_waited_for(&self) -> bool {
+        let ours = self.are_ours();
+        if ours {
+            let worker = self.worker.load(Relaxed).checked_sub(1);
+            switch::held_by(worker.map(|worker| worker as usize), self.location());
+        }
+        ours
     }
 
     /// One more holder: a simulated worker has just got the lock.
@@ -50,6 +64,8 @@ impl Holders {
         self.location
             .store(ptr::from_ref(location).cast_mut(), Relaxed);
         self.thread.store(this_thread(), Relaxed);
+        let worker = switch::worker().map_or(0, |worker| worker as u32 + 1);
+        self.worker.store(worker, Relaxed);
         self.count.store(others + 1, Relaxed);
     }
 

@@ -218,7 +218,7 @@ impl<T: ?Sized> Mutex<T> {
                     break self.inner.lock();
                 }
                 Err(TryLockError::WouldBlock) => {
-                    if !switch::block_until(point, || !self.holders.are_ours()) {
+                    if !switch::block_until(point, || !self.holders.are_waited_for()) {
                         self.holders.never_released("Mutex::lock");
                     }
                 }

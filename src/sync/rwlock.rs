@@ -272,7 +272,7 @@ impl<T: ?Sized> RwLock<T> {
                 None if !self.holders.are_ours() => break self.inner.read(),
                 None => {
                     let free =
-                        || !self.holders.are_ours() || tried(self.inner.try_read()).is_some();
+                        || !self.holders.are_waited_for() || tried(self.inner.try_read()).is_some();
                     if !switch::block_until(point, free) {
                         self.holders.never_released("RwLock::read");
                     }
@@ -293,7 +293,7 @@ impl<T: ?Sized> RwLock<T> {
                 Some(locked) => break locked,
                 None if !self.holders.are_ours() => break self.inner.write(),
                 None => {
-                    if !switch::block_until(point, || !self.holders.are_ours()) {
+                    if !switch::block_until(point, || !self.holders.are_waited_for()) {
                         self.holders.never_released("RwLock::write");
                     }
                 }

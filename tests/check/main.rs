@@ -1,10 +1,12 @@
 //! The checker through its public API alone: what it finds, what it tells, what it refuses.
 
+mod determinism;
 mod endless;
 mod finding;
 mod fuzzing;
 mod hosts;
 mod models;
+mod oracles;
 mod pages;
 mod peers;
 mod refusing;

@@ -84,9 +84,9 @@ fn a_model_that_does_not_do_the_same_twice_is_told_where_it_differs() {
     let text = failure.to_string();
     assert!(text.contains("the model is not deterministic"), "{text}");
     assert!(
-        text.contains("once   timer(at 2 ms) (tests/check/refusing.rs:"),
+        text.contains("once   0.1 timer(at 2 ms) at tests/check/refusing.rs:"),
         "{text}"
     );
-    assert!(text.contains("again  timer(at 3 ms)"), "{text}");
+    assert!(text.contains("again  0.1 timer(at 3 ms)"), "{text}");
     assert!(text.contains("make all state inside the model"), "{text}");
 }

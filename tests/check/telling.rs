@@ -9,7 +9,7 @@ use proactor::sim::{Config, World};
 use crate::models::{echo_by_handlers, echo_by_task, echo_client, frame, one_read, whole_frame};
 
 /// Without the line and column numbers of source files: unrelated edits move them.
-fn without_lines(text: &str) -> String {
+pub(crate) fn without_lines(text: &str) -> String {
     let mut parts = text.split(".rs:");
     let mut redacted = parts.next().unwrap_or("").to_owned();
     for part in parts {
@@ -21,7 +21,7 @@ fn without_lines(text: &str) -> String {
 }
 
 /// Runs on a thread of its own, by whose name reports name the test.
-fn on_a_test_thread<T: Send + 'static>(run: fn() -> T) -> T {
+pub(crate) fn on_a_test_thread<T: Send + 'static>(run: fn() -> T) -> T {
     let thread = std::thread::Builder::new().name("tests::frames".to_owned());
     let running = thread.spawn(run).expect("a thread");
     running.join().expect("no panic")

@@ -7,7 +7,7 @@ use super::Program;
 use super::code::{Body, Cell, Handler, LOCALS, Lock, StepCode, Touch, When};
 use crate::check::execution::{Column, Fault, Line, Outcome, Place, Story, Subject};
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
-use crate::sim::Invariant;
+use crate::sim::{Invariant, Oracle};
 
 /// Steps of one execution: more, and it counts as endless.
 const MOST_STEPS: u32 = 100_000;
@@ -205,6 +205,7 @@ impl Step<'_> {
     pub fn assert(&mut self, holds: bool, message: &str) {
         if !holds && self.machine.fault.is_none() {
             self.machine.fault = Some(Box::new(Fault {
+                oracle: Oracle::Always,
                 invariant: Invariant::Always,
                 message: message.to_owned(),
                 place: Some(Place::of(self.location)),
@@ -270,6 +271,7 @@ impl Machine {
             text,
             place: Some(Place::of(location)),
             at: 0,
+            content: 0,
             deviation,
             failure: false,
         });
@@ -334,6 +336,7 @@ impl Program {
             if steps > MOST_STEPS {
                 self.fail(
                     machine,
+                    Oracle::Endless,
                     format!("after {MOST_STEPS} steps it has not ended"),
                 );
                 break;
@@ -364,6 +367,7 @@ impl Program {
         }
         Outcome {
             digest,
+            news: false,
             fault: machine.fault.take(),
         }
     }
@@ -483,7 +487,11 @@ impl Program {
             })
             .collect();
         if !stuck.is_empty() {
-            self.fail(machine, format!("deadlock: these wait{}", stuck.concat()));
+            self.fail(
+                machine,
+                Oracle::Deadlock,
+                format!("deadlock: these wait{}", stuck.concat()),
+            );
             return;
         }
         if let Some(run) = &self.at_end {
@@ -509,8 +517,9 @@ impl Program {
         }
     }
 
-    fn fail(&self, machine: &mut Machine, message: String) {
+    fn fail(&self, machine: &mut Machine, oracle: Oracle, message: String) {
         machine.fault = Some(Box::new(Fault {
+            oracle,
             invariant: Invariant::I7,
             message,
             place: None,

@@ -11,7 +11,7 @@ use super::*;
 use crate::choice::{Alternatives, Chooser, EventId, Key, Kind, Site};
 use crate::op::home::Local;
 use crate::op::home::Message;
-use crate::sim::{Config, Invariant, TraceEvent, Violation, What};
+use crate::sim::{Config, Oracle, TraceEvent, Violation, What};
 use crate::switch::{self, Point};
 use crate::{Proactor, RunEnd};
 
@@ -228,12 +228,12 @@ fn who_does_not_end_after_the_end_is_unwound_and_who_survives_that_is_leaked() {
             });
             let world = world.clone();
             proactor.post(move || {
-                world.report(Violation {
-                    invariant: Invariant::Always,
-                    message: "the end of the story".to_owned(),
-                    event: EventId::ROOT,
-                    location: None,
-                });
+                world.report(Violation::new(
+                    Oracle::Always,
+                    "the end of the story".to_owned(),
+                    EventId::ROOT,
+                    None,
+                ));
             });
             let _ = proactor.run();
         });

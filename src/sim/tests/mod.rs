@@ -9,6 +9,7 @@ mod legality;
 mod memory;
 mod oracles;
 mod resets;
+mod smells;
 mod soak;
 mod speed;
 mod tcp;

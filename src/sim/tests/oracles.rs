@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sim::errno::*;
-use crate::sim::{EventNames, Invariant, Violation};
+use crate::sim::{EventNames, Invariant, Oracle, Violation};
 
 #[track_caller]
 fn verdict(hand: &Hand, invariant: Invariant, words: &str) -> Violation {
@@ -161,12 +161,7 @@ fn the_first_violation_is_kept_and_everything_drains() {
         waiting.push(hand.timer(1_000));
     }
     hand.cancel(waiting[4]);
-    let first = Violation {
-        invariant: Invariant::Always,
-        message: "first".into(),
-        event: EventId::ROOT,
-        location: None,
-    };
+    let first = Violation::new(Oracle::Always, "first".into(), EventId::ROOT, None);
     hand.world.report(first.clone());
     hand.world.report(Violation {
         message: "second".into(),

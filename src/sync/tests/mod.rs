@@ -140,6 +140,8 @@ impl Switcher for Script {
 
     fn forget(&self, _: u64) {}
 
+    fn held_by(&self, _: Option<usize>, _: Option<&'static Location<'static>>) {}
+
     fn worker(&self) -> Option<usize> {
         None
     }

@@ -1,0 +1,245 @@
+//! The oracles over handlers and strands: what is told through [`observe`](crate::observe) is judged here.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::backend::Raw;
+use crate::choice::EventId;
+use crate::observe::{self, Observer, Watched};
+use crate::op::home::current;
+use crate::sim::words::{place, plural};
+use crate::sim::{Oracle, Violation, World};
+use crate::switch;
+
+/// What one thread's executions are watched by.
+pub(crate) struct Observers {
+    world: World,
+    strands: RefCell<HashMap<u64, Strand>>,
+    /// Queues of strands that are gone, for those of the next execution.
+    spare: RefCell<Vec<VecDeque<usize>>>,
+    always: RefCell<Vec<Always>>,
+    /// Is one of them being evaluated?
+    evaluates: Cell<bool>,
+}
+
+/// What is known of a strand.
+struct Strand {
+    made_at: &'static Location<'static>,
+    /// Handlers that were posted and have not begun, oldest first.
+    waiting: VecDeque<usize>,
+    /// The simulated worker that is inside, and the event that its handler is about.
+    inside: Option<(Option<usize>, EventId)>,
+}
+
+/// An invariant of the model's own.
+struct Always {
+    name: String,
+    holds: Box<dyn Fn() -> bool>,
+    location: &'static Location<'static>,
+}
+
+/// While this lives, the observers are those of the thread.
+pub(crate) struct Installed(Option<Rc<dyn Observer>>);
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        observe::install(self.0.take());
+    }
+}
+
+impl Observers {
+    pub(crate) fn new(world: &World) -> Rc<Observers> {
+        Rc::new(Observers {
+            world: world.clone(),
+            strands: RefCell::default(),
+            spare: RefCell::default(),
+            always: RefCell::default(),
+            evaluates: Cell::new(false),
+        })
+    }
+
+    /// Another execution begins on this thread.
+    pub(crate) fn install(self: &Rc<Observers>) -> Installed {
+        let mut strands = self.strands.borrow_mut();
+        if !strands.is_empty() {
+            let queues = strands.drain().map(|(_, strand)| strand.waiting);
+            self.spare.borrow_mut().extend(queues);
+        }
+        drop(strands);
+        self.forget_always();
+        // A panic may have left it.
+        self.evaluates.set(false);
+        Installed(observe::install(Some(self.clone())))
+    }
+
+    /// One more invariant of the model.
+    pub(crate) fn always(
+        &self,
+        name: &str,
+        holds: impl Fn() -> bool + 'static,
+        location: &'static Location<'static>,
+    ) {
+        self.always.borrow_mut().push(Always {
+            name: name.to_owned(),
+            holds: Box::new(holds),
+            location,
+        });
+        self.between_handlers();
+    }
+
+    /// The model is over: what its invariants hold on to is let go of.
+    pub(crate) fn forget_always(&self) {
+        // Out of the cell: dropping them is the model's code.
+        let always = self.always.take();
+        drop(always);
+    }
+
+    fn event() -> EventId {
+        current().map_or(EventId::ROOT, |local| local.step.get())
+    }
+
+    fn report(
+        &self,
+        oracle: Oracle,
+        message: String,
+        event: EventId,
+        location: Option<&'static Location<'static>>,
+    ) {
+        self.world
+            .report(Violation::new(oracle, message, event, location));
+    }
+
+    /// Looks at what is known of a strand.
+    fn with<R>(&self, watched: Watched, look: impl FnOnce(&mut Strand) -> R) -> R {
+        let mut strands = self.strands.borrow_mut();
+        let strand = strands.entry(watched.strand).or_insert_with(|| {
+            let mut waiting = self.spare.borrow_mut().pop().unwrap_or_default();
+            waiting.clear();
+            Strand {
+                made_at: watched.made_at,
+                waiting,
+                inside: None,
+            }
+        });
+        look(strand)
+    }
+}
+
+impl Observer for Observers {
+    fn posted(&self, strand: Watched, handler: usize) {
+        self.with(strand, |strand| strand.waiting.push_back(handler));
+    }
+
+    fn begins(&self, watched: Watched, handler: usize) {
+        let (worker, event) = (switch::worker(), Observers::event());
+        let (other, order) = self.with(watched, |strand| {
+            let other = strand.inside.replace((worker, event));
+            let at = strand
+                .waiting
+                .iter()
+                .position(|waiting| *waiting == handler);
+            if let Some(at) = at {
+                strand.waiting.remove(at);
+            }
+            // One that found the strand idle overtakes all that wait: there must be none.
+            let before = if handler == 0 {
+                strand.waiting.len()
+            } else {
+                at.unwrap_or(0)
+            };
+            (other, before)
+        });
+        let made_at = place(watched.made_at);
+        if other.is_some() {
+            let message = format!(
+                "a handler of the strand made at {made_at} began while another one of it runs"
+            );
+            self.report(
+                Oracle::StrandExclusion,
+                message,
+                event,
+                Some(watched.made_at),
+            );
+        }
+        if order > 0 {
+            let message = format!(
+                "a handler of the strand made at {made_at} began before {} posted earlier",
+                match order {
+                    1 => "one that was".to_owned(),
+                    n => format!("{n} that were"),
+                }
+            );
+            self.report(Oracle::StrandOrder, message, event, Some(watched.made_at));
+        }
+    }
+
+    fn ends(&self, strand: Watched) {
+        self.with(strand, |strand| strand.inside = None);
+    }
+
+    fn dropped(&self, strand: Watched, handler: usize) {
+        self.with(strand, |strand| {
+            strand.waiting.retain(|waiting| *waiting != handler)
+        });
+    }
+
+    fn strand_of(&self, worker: usize) -> Option<String> {
+        let strands = self.strands.borrow();
+        let is_there = |strand: &&Strand| strand.inside.is_some_and(|(at, _)| at == Some(worker));
+        let strand = strands.values().find(is_there)?;
+        let behind = match strand.waiting.len() {
+            0 => String::new(),
+            n => format!(", behind which {} of it wait", plural(n as u64, "handler")),
+        };
+        Some(format!(
+            "on the strand made at {}{behind}",
+            place(strand.made_at)
+        ))
+    }
+
+    fn between_handlers(&self) {
+        if self.world.failed() || self.evaluates.get() {
+            return;
+        }
+        self.evaluates.set(true);
+        // They may be added to, never taken away, while one is evaluated.
+        let mut at = 0;
+        loop {
+            let always = self.always.borrow();
+            let Some(one) = always.get(at) else { break };
+            if !(one.holds)() {
+                let message = format!("`{}` does not hold any more", one.name);
+                let location = Some(one.location);
+                self.report(Oracle::Always, message, Observers::event(), location);
+                break;
+            }
+            at += 1;
+        }
+        self.evaluates.set(false);
+    }
+
+    fn blocks(&self, what: &'static str, location: &'static Location<'static>) {
+        let message = format!(
+            "{what} in a handler: the worker does nothing else until another handler has acted, which only \
+             another worker could run"
+        );
+        self.report(
+            Oracle::BlockingCall,
+            message,
+            Observers::event(),
+            Some(location),
+        );
+    }
+
+    fn parked(&self, event: EventId, location: Option<&'static Location<'static>>) {
+        let message = "at the end a task waits, while no operation is in flight and nothing is ready: nobody \
+                       will ever wake it";
+        self.report(Oracle::ParkedTask, message.to_owned(), event, location);
+    }
+
+    fn still_held(&self, raw: Raw) {
+        self.world.with(|kernel| kernel.still_held(raw.0));
+    }
+}
