@@ -37,7 +37,7 @@
 //! - [`Proactor`] runs handlers; [`Handle`] is the cheap reference to one that everything takes.
 //! - [`Operation`] is what every initiating function returns: lazy; give it a handler with
 //!   [`then`](Operation::then), or `.await` it.
-//! - [`net`], [`fs`], [`signal`], [`time`]: the objects. [`compose`]: operations made of several.
+//! - [`net`], [`fs`], [`signal`], [`time`], [`Event`]: the objects. [`compose`]: operations made of several.
 //! - [`Builder::workers`] for many of them; [`Strand`] and [`StrandCell`] for handlers that must not
 //!   overlap, [`Operation::on`] to run them there.
 //! - [`Handle::offload`] for work that blocks or computes for long; [`Builder::watchdog`] names a
@@ -76,6 +76,7 @@ mod buf;
 pub mod check;
 pub mod choice;
 pub mod compose;
+mod event;
 pub mod fs;
 #[doc(hidden)]
 pub mod goals;
@@ -101,6 +102,7 @@ mod worker;
 pub use buf::{IoBuf, IoBufMut, Slice};
 #[cfg(feature = "check")]
 pub use check::check;
+pub use event::Event;
 pub use offload::{Offload, OffloadError};
 pub use op::{Cancel, InFlight, Kind, Operation, is_canceled};
 pub use proactor::{Builder, Drive, Handle, Proactor, Stats, WorkGuard};

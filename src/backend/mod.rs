@@ -176,6 +176,8 @@ pub(crate) enum Code {
     /// The length of file `raw`, written as a u64 to byte [`LENGTH_OFFSET`] of the 256 bytes at `ptr`
     /// (the layout of Linux' `struct statx`).
     Length,
+    /// Event `raw`: when it is set, takes the set. On io_uring a read of the 8 bytes at `ptr`.
+    Wait,
     /// A job of `offload` begins. On the simulated kernel only; completes with 0.
     Job,
 }
@@ -380,6 +382,12 @@ pub(crate) trait Backend: Send + Sync {
     fn set_linger(&self, raw: Raw, linger: Option<Duration>) -> io::Result<()>;
 
     fn linger(&self, raw: Raw) -> io::Result<Option<Duration>>;
+
+    /// Opens an event that is not set, for [`Code::Wait`].
+    fn event(&self) -> io::Result<Raw>;
+
+    /// Sets an event, from any thread. Sets that nobody has taken count as one.
+    fn set(&self, raw: Raw) -> io::Result<()>;
 
     /// Closes an object on which nothing is in flight, at once: for handles that never came to a
     /// worker, and at teardown.

@@ -150,6 +150,18 @@ impl Backend for SimBackend {
             .map(|seconds| seconds.map(Duration::from_secs))
     }
 
+    fn event(&self) -> io::Result<Raw> {
+        self.call(Kernel::event).map(Raw)
+    }
+
+    fn set(&self, raw: Raw) -> io::Result<()> {
+        if !self.world.set(raw.0) {
+            // On another thread: the owner comes by.
+            self.wake(0);
+        }
+        Ok(())
+    }
+
     fn close(&self, raw: Raw) {
         self.world.close(raw.0);
     }
@@ -181,6 +193,7 @@ fn request(token: Token, op: &Op, origin: &Origin) -> Request {
         Code::Open => Verb::Open,
         Code::Sync => Verb::Sync,
         Code::Length => Verb::Length,
+        Code::Wait => Verb::Wait,
         Code::Job => Verb::Job,
     };
     let (ptr, len, offset) = match op.code {

@@ -131,6 +131,14 @@ impl Backend for Scripted {
         Ok(None)
     }
 
+    fn event(&self) -> io::Result<Raw> {
+        Ok(Raw(1))
+    }
+
+    fn set(&self, _: Raw) -> io::Result<()> {
+        Ok(())
+    }
+
     fn close(&self, _: Raw) {}
 }
 

@@ -76,6 +76,7 @@ impl Kernel {
         match self.m.ops[id as usize].verb {
             Verb::Recv | Verb::Send => self.wait_on_stream(id),
             Verb::Accept | Verb::Connect => self.wait_on_listener(id),
+            Verb::Wait => self.wait_on_event(id),
             _ => {}
         }
     }
@@ -84,6 +85,7 @@ impl Kernel {
         match self.m.ops[id as usize].verb {
             Verb::Recv | Verb::Send => self.leave_stream(id),
             Verb::Accept | Verb::Connect => self.leave_listener(id),
+            Verb::Wait => self.leave_event(id),
             _ => {}
         }
         self.m.timers.remove(&mut self.m.ops, id);

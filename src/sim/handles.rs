@@ -18,6 +18,8 @@ pub(super) enum Object {
     Stream { conn: u32, side: u8 },
     /// An open file or directory, by its place in `Files::nodes`.
     File { node: u32, read: bool, write: bool },
+    /// A user event, by its place in `Events`.
+    Event(u32),
 }
 
 /// One place of the table.

@@ -7,6 +7,7 @@ use super::busy::Declared;
 use super::clock::Timers;
 use super::decide::{Decider, Menu};
 use super::errno;
+use super::events::Events;
 use super::files::Files;
 use super::handles::{Handles, Object};
 use super::lent::Lent;
@@ -29,6 +30,7 @@ pub(super) struct Machine {
     pub(super) handles: Handles,
     pub(super) tcp: Tcp,
     pub(super) files: Files,
+    pub(super) events: Events,
     pub(super) timers: Timers,
     pub(super) done: Queue<u32>,
     pub(super) armed: Queue<u32>,
@@ -48,7 +50,7 @@ impl Machine {
                 format!("timeout(at {})", duration(op.offset))
             }
             Verb::Timer => format!("timer(at {})", duration(op.offset)),
-            Verb::Accept | Verb::Sync | Verb::Length => format!("{verb}({object})"),
+            Verb::Accept | Verb::Sync | Verb::Length | Verb::Wait => format!("{verb}({object})"),
             Verb::Connect => format!("connect({object}, {})", self.tcp.target(op)),
             Verb::Open => format!("open({})", self.files.path_of(op)),
             Verb::Shutdown => {
@@ -72,6 +74,7 @@ impl Machine {
             Object::Listener(listener) => self.tcp.listener_name(listener),
             Object::Stream { conn, side } => self.tcp.stream_name(conn, side),
             Object::File { node, .. } => format!("file {}", self.files.path(node)),
+            Object::Event(_) => format!("event {}", Handles::number(raw)),
         }
     }
 }
@@ -135,6 +138,7 @@ impl Kernel {
                 handles: Handles::new(),
                 tcp: Tcp::default(),
                 files: Files::default(),
+                events: Events::default(),
                 timers: Timers::default(),
                 done: Queue::default(),
                 armed: Queue::default(),
@@ -177,6 +181,7 @@ impl Kernel {
         self.m.handles.clear();
         self.m.tcp.clear();
         self.m.files.clear();
+        self.m.events.clear();
         self.m.timers.clear();
         self.m.done.clear();
         self.m.armed.clear();
@@ -385,6 +390,7 @@ impl Kernel {
             Verb::Send => self.send_possible(op),
             Verb::Accept => self.accept_possible(op),
             Verb::Connect => self.connect_possible(op),
+            Verb::Wait => self.wait_possible(op),
             Verb::Timer => false,
             _ => true,
         }
@@ -409,6 +415,7 @@ impl Kernel {
             Verb::Open => self.open(id),
             Verb::Sync => self.sync(id),
             Verb::Length => self.length(id),
+            Verb::Wait => self.wait(id),
             Verb::Nop | Verb::Timer | Verb::Job => 0,
         };
         self.gets(id);

@@ -60,6 +60,9 @@
 //!   receives are at the end, sends give EPIPE, shutdown ENOTCONN.
 //! - **File errors** (`file`). Opening: EMFILE. Reading and syncing: EIO. Writing: EIO, ENOSPC. (*open(2)*, *read(2)*,
 //!   *fsync(2)*, *write(2)*.)
+//! - **User events** decide nothing of their own: a set is taken by one wait, and counts once however often it was set
+//!   before (*eventfd(2)*); which wait of several follows from whose effect is late. io_uring polls the
+//!   eventfd for each of them, wakes all, and the first that reads has it.
 //! - **Spurious readiness** (`spurious`). Only in the [readiness face](Hand::wait): a stream or listener is said to be
 //!   readable, and a try finds nothing. *select(2)*, BUGS: what arrived is discarded on examination; *accept(2)*, NOTES: the
 //!   connection is gone before it is accepted. Whether a stream is writable is no choice: at least a third of its
@@ -139,6 +142,7 @@ mod cell;
 mod clock;
 mod decide;
 pub(crate) mod errno;
+mod events;
 pub(crate) mod files;
 pub mod hand;
 mod handles;

@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     Sync,
     /// Leaves the length as a `u64` at byte `offset` of the `len` bytes at `ptr`.
     Length,
+    /// Takes the flag of a user event down once it is up.
+    Wait,
     /// Work that was offloaded begins.
     Job,
 }
@@ -53,6 +55,7 @@ impl Verb {
             Verb::Open => "open",
             Verb::Sync => "sync",
             Verb::Length => "length",
+            Verb::Wait => "wait",
             Verb::Job => "job",
         }
     }

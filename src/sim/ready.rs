@@ -87,6 +87,12 @@ impl Kernel {
             },
             Object::Stream { conn, side } => self.m.tcp.conns[conn as usize]
                 .readiness(usize::from(side), self.config.stream_buffer),
+            // `eventfd_poll`
+            Object::Event(_) => Readiness {
+                readable: self.is_set(raw),
+                writable: true,
+                ..Readiness::default()
+            },
             // poll(2): regular files always are.
             Object::File { .. } => Readiness {
                 readable: true,

@@ -174,7 +174,7 @@ impl Kernel {
         let lent = op.lent;
         let Some((conn, side)) = self.stream_of(op.handle) else {
             return match self.m.handles.object(op.handle) {
-                Object::File { .. } => -errno::ENOTSOCK,
+                Object::File { .. } | Object::Event(_) => -errno::ENOTSOCK,
                 Object::Closed => -errno::EBADF,
                 _ => -errno::ENOTCONN,
             };
@@ -257,7 +257,7 @@ impl Kernel {
         let lent = op.lent;
         let Some((conn, side)) = self.stream_of(op.handle) else {
             return match self.m.handles.object(op.handle) {
-                Object::File { .. } => -errno::ENOTSOCK,
+                Object::File { .. } | Object::Event(_) => -errno::ENOTSOCK,
                 Object::Closed => -errno::EBADF,
                 // `sk_stream_wait_connect`
                 _ => -errno::EPIPE,
@@ -309,7 +309,7 @@ impl Kernel {
             Object::Stream { conn, side } => (conn as usize, usize::from(side)),
             Object::Listener(listener) => return self.shutdown_listener(handle, listener, how),
             Object::Socket { .. } => return -errno::ENOTCONN,
-            Object::File { .. } => return -errno::ENOTSOCK,
+            Object::File { .. } | Object::Event(_) => return -errno::ENOTSOCK,
             Object::Closed => return -errno::EBADF,
         };
         if how > 2 {

@@ -73,6 +73,7 @@ impl Kernel {
             Verb::Recv => "for bytes, or the end, from its peer",
             Verb::Send => "for its peer to read: the buffer of the stream is full",
             Verb::Accept => "for somebody to connect",
+            Verb::Wait => "for somebody to set the event",
             Verb::Connect => "for a place in the backlog of the listener",
             _ => "for nothing that the kernel knows",
         }

@@ -314,7 +314,7 @@ impl Kernel {
             Object::Stream { conn, side } => {
                 Ok(self.m.tcp.conns[conn as usize].sides[usize::from(side)].addr)
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -331,7 +331,7 @@ impl Kernel {
                     false => Ok(conn.sides[usize::from(side ^ 1)].addr),
                 }
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -344,7 +344,7 @@ impl Kernel {
                 self.m.tcp.conns[conn as usize].sides[usize::from(side)].nodelay = on;
                 Ok(())
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -355,7 +355,7 @@ impl Kernel {
             Object::Stream { conn, side } => {
                 Ok(self.m.tcp.conns[conn as usize].sides[usize::from(side)].nodelay)
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -368,7 +368,7 @@ impl Kernel {
                 self.m.tcp.conns[conn as usize].sides[usize::from(side)].linger = seconds;
                 Ok(())
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -379,7 +379,7 @@ impl Kernel {
             Object::Stream { conn, side } => {
                 Ok(self.m.tcp.conns[conn as usize].sides[usize::from(side)].linger)
             }
-            Object::File { .. } => Err(errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
     }
 
@@ -404,7 +404,7 @@ impl Kernel {
             Object::Socket { connecting, bound } if !connecting => bound,
             Object::Socket { .. } => return Some(-errno::EALREADY),
             Object::Stream { .. } | Object::Listener(_) => return Some(-errno::EISCONN),
-            Object::File { .. } => return Some(-errno::ENOTSOCK),
+            Object::File { .. } | Object::Event(_) => return Some(-errno::ENOTSOCK),
             Object::Closed => return Some(-errno::EBADF),
         };
         let target = self.m.tcp.target(op);
@@ -481,7 +481,7 @@ impl Kernel {
         let listener = match self.m.handles.object(op.handle) {
             Object::Listener(listener) => listener as usize,
             Object::Closed => return -errno::EBADF,
-            Object::File { .. } => return -errno::ENOTSOCK,
+            Object::File { .. } | Object::Event(_) => return -errno::ENOTSOCK,
             _ => return -errno::EINVAL,
         };
         let Some(&conn) = self.m.tcp.listeners[listener].queue.front() else {
@@ -619,6 +619,7 @@ impl Kernel {
             Object::Stream { conn, side } => self.close_side(conn, side),
             Object::File { node, .. } => self.m.files.release(node),
             Object::Socket { bound, .. } => self.m.tcp.unbind(bound),
+            Object::Event(event) => self.m.events.release(event),
             Object::Closed => {}
         }
     }

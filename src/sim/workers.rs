@@ -56,6 +56,7 @@ impl Kernel {
         match self.m.handles.object(raw) {
             Object::Stream { conn, .. } => Some(CHANNEL | 1 << 32 | u64::from(conn)),
             Object::File { node, .. } => Some(CHANNEL | 2 << 32 | u64::from(node)),
+            Object::Event(event) => Some(CHANNEL | 3 << 32 | u64::from(event)),
             Object::Socket { .. } | Object::Listener(_) => Some(CHANNEL),
             Object::Closed => None,
         }
@@ -76,7 +77,7 @@ impl Kernel {
         if switch::is_simulated()
             && matches!(
                 op.verb,
-                Verb::Recv | Verb::Accept | Verb::ReadAt | Verb::Length
+                Verb::Recv | Verb::Accept | Verb::ReadAt | Verb::Length | Verb::Wait
             )
             && let Some(channel) = self.channel(op.handle)
         {

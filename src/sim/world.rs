@@ -147,9 +147,16 @@ struct Shared {
     kernel: ThreadBound<Kernel>,
     /// A copy of the virtual time that any thread may read.
     now: AtomicU64,
-    /// Handles that other threads have closed, for the owner to close.
-    inbox: Mutex<Vec<i32>>,
+    /// What other threads have left for the owner to do.
+    inbox: Mutex<Vec<Left>>,
     inbox_full: AtomicBool,
+}
+
+/// What another thread wants done.
+#[derive(Clone, Copy)]
+enum Left {
+    Close(i32),
+    Set(i32),
 }
 
 impl World {
@@ -188,30 +195,47 @@ impl World {
     /// Closes a handle: at once on the owner's thread, else as soon as the owner comes by.
     pub(crate) fn close(&self, raw: i32) {
         if self.enter(|kernel| kernel.close(raw)).is_err() {
-            self.0
-                .inbox
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(raw);
-            self.0.inbox_full.store(true, Ordering::Release);
+            self.leave(Left::Close(raw));
         }
     }
 
-    /// Whether other threads have closed something.
+    /// Sets an event: at once on the owner's thread, else as soon as the owner comes by, and this is
+    /// false.
+    pub(crate) fn set(&self, raw: i32) -> bool {
+        let here = self.enter(|kernel| kernel.set(raw)).is_ok();
+        if !here {
+            self.leave(Left::Set(raw));
+        }
+        here
+    }
+
+    fn leave(&self, what: Left) {
+        self.0
+            .inbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(what);
+        self.0.inbox_full.store(true, Ordering::Release);
+    }
+
+    /// Whether other threads have left something to do.
     #[inline]
     pub(crate) fn has_inbox(&self) -> bool {
         self.0.inbox_full.load(Ordering::Acquire)
     }
 
-    /// Closes what other threads have closed.
+    /// Does what other threads have left.
     #[inline]
     pub(crate) fn empty_inbox(&self) {
         // On another thread it stays for the owner.
         if self.has_inbox() && self.enter(|_| ()).is_ok() {
             let mut inbox = self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner);
             self.0.inbox_full.store(false, Ordering::Relaxed);
-            for raw in inbox.drain(..) {
-                self.with(|kernel| kernel.close(raw));
+            for left in inbox.drain(..) {
+                self.with(|kernel| match left {
+                    Left::Close(raw) => kernel.close(raw),
+                    Left::Set(raw) => kernel.set(raw),
+                });
             }
         }
     }

@@ -10,6 +10,7 @@ mod composing;
 mod driving;
 mod dropping;
 mod ending;
+mod events;
 mod files;
 mod kernels;
 mod limits;

@@ -38,17 +38,9 @@ pub(super) const LISTEN: Token = Token::new(0, 1, Tag::Internal);
 
 impl Bell {
     pub(super) fn new() -> io::Result<Bell> {
-        // SAFETY: eventfd(2) takes no pointers; a descriptor that it returned is ours alone.
-        let event = unsafe {
-            let fd = libc::eventfd(0, libc::EFD_CLOEXEC);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
         Ok(Bell {
             state: AtomicU8::new(AWAKE),
-            event,
+            event: eventfd()?,
             echo: OnceLock::new(),
         })
     }
@@ -106,8 +98,20 @@ impl Bell {
     }
 }
 
+/// A blocking eventfd whose count is 0.
+pub(super) fn eventfd() -> io::Result<OwnedFd> {
+    // SAFETY: eventfd(2) takes no pointers; a descriptor that it returned is ours alone.
+    unsafe {
+        let fd = libc::eventfd(0, libc::EFD_CLOEXEC);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
 /// Makes an eventfd readable.
-pub(super) fn write_one(event: &OwnedFd) {
+pub(super) fn write_one(event: impl AsRawFd) {
     let one = 1_u64;
     // SAFETY: eight bytes of a local are read (eventfd(2)). It neither blocks nor fails: the counter
     // would have to stand at 2^64 - 2, and whoever sleeps on it sets it to 0.

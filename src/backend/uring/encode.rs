@@ -24,8 +24,8 @@ const RARE: Shape = Shape {
     min_len: u32::MAX,
 };
 
-static SHAPES: [Shape; 15] = {
-    let mut shapes = [RARE; 15];
+static SHAPES: [Shape; 16] = {
+    let mut shapes = [RARE; 16];
     shapes[Code::Nop as usize] = Shape {
         opcode: [opcode::NOP, 0, 0, 0],
         min_len: 0,
@@ -107,6 +107,11 @@ pub(super) unsafe fn any(token: Token, op: &Op, headers: &Headers) -> Result<Sqe
             len: 1,
             op_flags: libc::MSG_NOSIGNAL as u32,
             ..new(opcode::SENDMSG)
+        },
+        Code::Wait => Sqe {
+            address,
+            len: 8,
+            ..new(opcode::READ)
         },
         Code::Accept => Sqe {
             op_flags: libc::SOCK_CLOEXEC as u32,

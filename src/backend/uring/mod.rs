@@ -193,6 +193,16 @@ impl Backend for Uring {
         io::Error::from_raw_os_error(code)
     }
 
+    fn event(&self) -> io::Result<Raw> {
+        Ok(Raw(bell::eventfd()?.into_raw_fd()))
+    }
+
+    fn set(&self, raw: Raw) -> io::Result<()> {
+        // Its user keeps it open for the length of this call (`ObjectRef::with_raw`).
+        bell::write_one(raw.0);
+        Ok(())
+    }
+
     fn listen(&self, addr: SocketAddr, options: ListenOptions) -> io::Result<Raw> {
         let socket = tcp(addr)?;
         socket.set_reuse_address(options.reuse_address)?;

@@ -101,7 +101,7 @@ use ask::{Ask, Asks};
 pub use error::HandError;
 pub use ready::{Interest, Ready};
 use request::Lent;
-pub use request::{Completion, Done, File, Listener, Object, OpId, Request, Stream};
+pub use request::{Completion, Done, Event, File, Listener, Object, OpId, Request, Stream};
 
 /// At most so many operations are in flight at a time.
 const MOST: usize = 1 << 16;
@@ -222,6 +222,27 @@ impl Hand {
     /// As socket(2): all numbers are taken.
     pub fn socket(&mut self) -> io::Result<Stream> {
         self.kernel.socket(None).map(Stream).map_err(errno::error)
+    }
+
+    /// A user event that is not set.
+    ///
+    /// # Errors
+    ///
+    /// As eventfd(2): all numbers are taken.
+    pub fn event(&mut self) -> io::Result<Event> {
+        self.kernel.event().map(Event).map_err(errno::error)
+    }
+
+    /// Sets an event: one wait takes it, at once or late, as [decided](Hand::decide).
+    ///
+    /// # Errors
+    ///
+    /// It is closed; or the plan was not legal (it went the kind way).
+    pub fn set(&mut self, event: Event) -> Result<(), HandError> {
+        self.open_handle(event.0)?;
+        let mut ask = Decision::planned;
+        self.asking(&mut ask, |kernel| kernel.set(event.0));
+        self.legal(None)
     }
 
     /// Where an object is bound.

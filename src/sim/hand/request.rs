@@ -22,6 +22,10 @@ pub struct Stream(pub(super) i32);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct File(pub(super) i32);
 
+/// A user event. A copy is the same one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Event(pub(super) i32);
+
 /// One of the objects.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
@@ -32,13 +36,15 @@ pub enum Object {
     Stream(Stream),
     /// A file.
     File(File),
+    /// A user event.
+    Event(Event),
 }
 
 impl Object {
     pub(super) fn raw(self) -> i32 {
         match self {
             Object::Listener(Listener(raw)) | Object::Stream(Stream(raw)) => raw,
-            Object::File(File(raw)) => raw,
+            Object::File(File(raw)) | Object::Event(Event(raw)) => raw,
         }
     }
 }
@@ -58,6 +64,12 @@ impl From<Stream> for Object {
 impl From<File> for Object {
     fn from(file: File) -> Object {
         Object::File(file)
+    }
+}
+
+impl From<Event> for Object {
+    fn from(event: Event) -> Object {
+        Object::Event(event)
     }
 }
 
@@ -167,6 +179,12 @@ impl Request {
             offset: nanos(at),
             ..Request::new(Verb::Timer, None, Lent::Nothing)
         }
+    }
+
+    /// Completes when the event [is set](super::Hand::set), and takes the set.
+    #[track_caller]
+    pub fn wait(event: Event) -> Request {
+        Request::new(Verb::Wait, Some(event.0), Lent::Nothing)
     }
 
     /// Receives into the capacity of `buf`, from its start.

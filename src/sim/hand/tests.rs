@@ -491,3 +491,36 @@ fn equal_calls_and_decisions_give_equal_digests() {
     assert_ne!(run(true).0, run(false).0);
     assert!(run(true).1.contains("complete = 2"), "{}", run(true).1);
 }
+
+#[test]
+fn an_event_by_hand_whoever_is_late_leaves_it_to_another() {
+    let mut hand = hand();
+    let event = hand.event().unwrap();
+    let first = hand.submit(Request::wait(event)).unwrap();
+    let second = hand.submit(Request::wait(event)).unwrap();
+    assert_eq!(
+        hand.explain(first),
+        "op 1, wait(event 3), waits for somebody to set the event"
+    );
+    assert_eq!(
+        hand.wait(&[(event.into(), Interest::Read)], Duration::ZERO),
+        []
+    );
+    hand.decide("late: late").unwrap();
+    hand.set(event).unwrap();
+    completes(&mut hand, second).result.unwrap();
+    hand.step(Step::Effect(first)).unwrap();
+    assert!(hand.step(Step::Complete(first)).is_err(), "it waits again");
+    hand.set(event).unwrap();
+    hand.set(event).unwrap();
+    completes(&mut hand, first).result.unwrap();
+    assert!(hand.wait(&[(event.into(), Interest::Read)], Duration::ZERO)[0].readable);
+    does(&mut hand, Request::wait(event)).result.unwrap();
+    let third = hand.submit(Request::wait(event)).unwrap();
+    assert!(hand.enabled().is_empty());
+    hand.cancel(third).unwrap();
+    completes(&mut hand, third).result.unwrap_err();
+    hand.close(event).unwrap();
+    assert!(matches!(hand.set(event), Err(HandError::Closed { .. })));
+    assert_eq!(hand.finish(), Ok(()));
+}

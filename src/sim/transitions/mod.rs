@@ -285,6 +285,7 @@ pub(super) enum Rule {
     Read,
     Write,
     Spurious,
+    Event,
 }
 
 impl Rule {
@@ -295,7 +296,7 @@ impl Rule {
 }
 
 /// Every transition.
-pub(super) static TABLE: [(Rule, &Transition); 21] = [
+pub(super) static TABLE: [(Rule, &Transition); 22] = [
     (Rule::Complete, &steps::COMPLETE),
     (Rule::Ready, &steps::READY),
     (Rule::Late, &steps::LATE),
@@ -317,6 +318,7 @@ pub(super) static TABLE: [(Rule, &Transition); 21] = [
     (Rule::Read, &files::READ),
     (Rule::Write, &files::WRITE),
     (Rule::Spurious, &readiness::SPURIOUS),
+    (Rule::Event, &readiness::EVENT),
 ];
 
 const _: () = {

@@ -1,6 +1,6 @@
-//! What a readiness kernel says of an object, as a hint.
+//! What a readiness kernel says of an object, as a hint; and user events.
 
-use super::Evidence::{Linux, Man};
+use super::Evidence::{Linux, Man, Microsoft, Test};
 use super::{Does, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 
@@ -8,7 +8,7 @@ pub(super) const SPURIOUS: Transition = Transition::new(
     "readiness",
     StepKind::Effect,
     Some(Site::Spurious),
-    &["wait"],
+    &["poll"],
     "somebody asks whether a stream is readable or a listener has a connection, and it is not so",
     &[
         OutcomeClass::new(
@@ -32,4 +32,24 @@ pub(super) const SPURIOUS: Transition = Transition::new(
             ],
         ),
     ],
+);
+
+pub(super) const EVENT: Transition = Transition::new(
+    "event",
+    StepKind::Effect,
+    None,
+    &["wait"],
+    "the event is set, and no other wait has taken that",
+    &[OutcomeClass::new(
+        "taken",
+        "it is taken, however often it was set; who of several takes it follows from who is late",
+        Does::Go,
+        Personalities::EVERY,
+        &[
+            Man("eventfd(2)"),
+            Linux("fs/eventfd.c", "eventfd_ctx_do_read"),
+            Microsoft("SetEvent function"),
+            Test("events::what_nobody_waits_for_stays_and_counts_once"),
+        ],
+    )],
 );
