@@ -111,7 +111,7 @@ pub(super) fn eventfd() -> io::Result<OwnedFd> {
 }
 
 /// Makes an eventfd readable.
-pub(super) fn write_one(event: impl AsRawFd) {
+pub(super) fn write_one(event: &impl AsRawFd) {
     let one = 1_u64;
     // SAFETY: eight bytes of a local are read (eventfd(2)). It neither blocks nor fails: the counter
     // would have to stand at 2^64 - 2, and whoever sleeps on it sets it to 0.

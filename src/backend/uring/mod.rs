@@ -199,7 +199,7 @@ impl Backend for Uring {
 
     fn set(&self, raw: Raw) -> io::Result<()> {
         // Its user keeps it open for the length of this call (`ObjectRef::with_raw`).
-        bell::write_one(raw.0);
+        bell::write_one(&raw.0);
         Ok(())
     }
 
