@@ -19,7 +19,7 @@ use crate::op::home::current;
 use crate::overlap::Workers;
 use crate::sim::busy::Segment;
 use crate::sim::warnings::Warnings;
-use crate::sim::{Config, Invariant, Oracle, Violation, Warning, World};
+use crate::sim::{Config, Host, Invariant, Oracle, Violation, Warning, World};
 use crate::sync::per_execution::Execution;
 use crate::time::nanos;
 
@@ -64,6 +64,16 @@ impl Sim {
     #[track_caller]
     pub fn busy(&self, cost: Duration) {
         self.world.busy(nanos(cost));
+    }
+
+    /// The machine of this name: see [`Host`]. The first that is named has the address 10.0.0.1.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than 250.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Host {
+        self.world.host(name)
     }
 
     /// Puts a file into the simulated file system, with the directories above it.

@@ -335,6 +335,10 @@ fn freedom(site: Site) -> &'static str {
         Site::Reset => "no, reset",
         Site::Accept | Site::FileError => "no, each error",
         Site::ReadyAtFirstPoll => "ready at first poll or not",
+        Site::Link => "the link holds, loses a parcel, is lost one way or both",
+        Site::Error => "the receive or the send that waits",
+        Site::Abort => "all, half, nothing",
+        Site::Latency => "on time, twice and ten times as long",
         Site::Worker => "which handler goes on where one may give way",
         Site::Spurious => "ready only if it is, or spuriously",
     }

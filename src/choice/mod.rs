@@ -71,11 +71,19 @@ pub enum Site {
     Accept,
     /// Whether a stream or a listener is said to be ready although it is not.
     Spurious,
+    /// Whether a link between two hosts loses something.
+    Link,
+    /// How long a link takes.
+    Latency,
+    /// Which of two operations takes the error of a connection that died.
+    Error,
+    /// How much arrives of what was sent before a reset.
+    Abort,
 }
 
 impl Site {
     /// Every site, in the order of their numbers.
-    pub const ALL: [Site; 14] = [
+    pub const ALL: [Site; 18] = [
         Site::NextStep,
         Site::EffectLate,
         Site::RecvSize,
@@ -90,6 +98,10 @@ impl Site {
         Site::Worker,
         Site::Accept,
         Site::Spurious,
+        Site::Link,
+        Site::Latency,
+        Site::Error,
+        Site::Abort,
     ];
 
     /// The short name that a replay string and a report use.
@@ -110,6 +122,10 @@ impl Site {
             Site::Worker => "worker",
             Site::Accept => "accept",
             Site::Spurious => "spurious",
+            Site::Link => "link",
+            Site::Latency => "latency",
+            Site::Error => "error",
+            Site::Abort => "abort",
         }
     }
 

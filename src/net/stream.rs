@@ -47,7 +47,7 @@ impl TcpStream {
     }
 
     /// Connects to `addr` from the address `local` of this machine, which decides the way on a machine
-    /// that has several. Port 0 takes any free one.
+    /// that has several, and in a simulation which of its hosts calls. Port 0 takes any free one.
     ///
     /// The operation's errors are those of [`connect`](TcpStream::connect), and bind(2)'s:
     /// [`io::ErrorKind::AddrNotAvailable`] if this machine has no such address,

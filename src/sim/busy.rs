@@ -41,7 +41,7 @@ impl Kernel {
         }
         self.note(|| format!("busy for {}", duration(cost)));
         let until = self.m.now.saturating_add(cost);
-        while self.m.timers.first().is_some_and(|(at, _)| at <= until) {
+        while self.next_deadline().is_some_and(|at| at <= until) {
             self.clock();
         }
         self.set_time(until);

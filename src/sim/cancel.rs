@@ -75,7 +75,8 @@ impl Kernel {
     pub(super) fn wait_in_line(&mut self, id: u32) {
         match self.m.ops[id as usize].verb {
             Verb::Recv | Verb::Send => self.wait_on_stream(id),
-            Verb::Accept | Verb::Connect => self.wait_on_listener(id),
+            Verb::Accept => self.wait_on_listener(id),
+            Verb::Connect => self.wait_for_backlog(id),
             Verb::Wait => self.wait_on_event(id),
             _ => {}
         }
@@ -84,7 +85,8 @@ impl Kernel {
     pub(super) fn leave_line(&mut self, id: u32) {
         match self.m.ops[id as usize].verb {
             Verb::Recv | Verb::Send => self.leave_stream(id),
-            Verb::Accept | Verb::Connect => self.leave_listener(id),
+            Verb::Accept => self.leave_listener(id),
+            Verb::Connect => self.stop_trying(id),
             Verb::Wait => self.leave_event(id),
             _ => {}
         }

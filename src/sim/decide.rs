@@ -177,11 +177,26 @@ impl Steps<'_> {
             Step::Complete(at) => self.machine.done.get(at),
             Step::Effect(at) => self.machine.armed.get(at),
             Step::Cancel(at) => self.machine.cancels.get(at),
+            Step::Clock if self.next_parcel().is_some() => None,
             Step::Clock => self.machine.timers.first().map(|(_, id)| id),
         }
     }
 
+    /// What arrives next over a link, if that comes before every timer.
+    fn next_parcel(&self) -> Option<EventId> {
+        let arrival = self.machine.net.first()?;
+        let timer = self.machine.timers.first();
+        let first = timer.is_none_or(|(deadline, _)| arrival < deadline);
+        first
+            .then(|| self.machine.net.first_event())
+            .flatten()
+            .map(|(event, _)| event)
+    }
+
     pub(super) fn text(&self, step: Step) -> String {
+        if step == Step::Clock && self.next_parcel().is_some() {
+            return "an arrival over a link".to_owned();
+        }
         let op = self
             .target(step)
             .map_or(String::new(), |id| self.machine.describe(id));
@@ -213,6 +228,11 @@ impl Alternatives for Steps<'_> {
 
     fn event(&self, index: usize) -> Option<EventId> {
         let step = self.step(index);
+        if step == Step::Clock
+            && let Some(event) = self.next_parcel()
+        {
+            return Some(event);
+        }
         let event = self.machine.ops[self.target(step)? as usize].event;
         // A late cancel may stand beside the late effect of its target: it needs a name of its own.
         Some(if matches!(step, Step::Cancel(_)) {

@@ -10,6 +10,7 @@ use super::errno;
 use super::events::Events;
 use super::files::Files;
 use super::handles::{Handles, Object};
+use super::hosts::Net;
 use super::lent::Lent;
 use super::op::{NONBLOCK, Op, Request, State, Verb};
 use super::oracle::Oracle;
@@ -29,6 +30,7 @@ pub(super) struct Machine {
     pub(super) ops: Vec<Op>,
     pub(super) handles: Handles,
     pub(super) tcp: Tcp,
+    pub(super) net: Net,
     pub(super) files: Files,
     pub(super) events: Events,
     pub(super) timers: Timers,
@@ -137,6 +139,7 @@ impl Kernel {
                 ops: Vec::new(),
                 handles: Handles::new(),
                 tcp: Tcp::default(),
+                net: Net::default(),
                 files: Files::default(),
                 events: Events::default(),
                 timers: Timers::default(),
@@ -180,6 +183,7 @@ impl Kernel {
         }
         self.m.handles.clear();
         self.m.tcp.clear();
+        self.m.net.clear();
         self.m.files.clear();
         self.m.events.clear();
         self.m.timers.clear();

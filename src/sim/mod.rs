@@ -51,13 +51,25 @@
 //!   effect came first. One that is *done*: the result stands. A single operation has one effect,
 //!   so a cancel never hides bytes that have moved (`io_sendrecv_fail`, *io_uring/net.c*). A cancelled
 //!   operation always ends: while its late cancel is pending that step is enabled.
-//! - **Refused or unanswered connect** (`connect`). Although somebody listens: ECONNREFUSED (a firewall that
-//!   rejects, or `tcp_abort_on_overflow`, *tcp(7)*), or ETIMEDOUT after 127 s (SYNs lost, `tcp_syn_retries`).
+//! - **Failing connect** (`connect`). Although somebody listens: ECONNREFUSED (a firewall that
+//!   rejects, or `tcp_abort_on_overflow`, *tcp(7)*), ETIMEDOUT after 127 s (SYNs lost, `tcp_syn_retries`), or
+//!   EHOSTUNREACH, EADDRNOTAVAIL (no ephemeral port is left), EMFILE (for the socket), ENOBUFS.
+//! - **Failing accept** (`accept`). EMFILE, ENFILE, ENOBUFS, ENOMEM; the connection stays where it is. One that was reset
+//!   in the backlog is accepted, and its first operation takes the error; elsewhere than on Linux it may
+//!   end the accept with ECONNABORTED.
 //! - **Reset** (`reset`). Under a receive or a send on a connection that is not over: the other host restarted, or a
 //!   router forgot the connection (RFC 9293, 3.5.2). Both sides are dead, what was under way is
 //!   lost, and an end of stream behind it too; an end that was seen stays one. As in *net/ipv4/tcp_input.c*
 //!   (`tcp_reset`) and *tcp.c* the error is reported once, ECONNRESET, or EPIPE after the peer's end; then
 //!   receives are at the end, sends give EPIPE, shutdown ENOTCONN.
+//! - **Who takes the error** (`error`). When a connection dies under a receive and a send of one side, one has the error and
+//!   the other finds the stream at its end, or broken: whichever wakes first.
+//! - **What a reset leaves** (`abort`). A side that closes with unread data, or a linger time of zero, resets. What the
+//!   peer has not read yet arrives all the same, or half of it, or nothing: it may not have left, or be flushed
+//!   (RFC 9293, 3.10.7.4).
+//! - **Links** (`link`, `latency`). Between [hosts](Host), where the model says so. What sets out takes its time, or twice
+//!   or ten times as much; it may be lost, and the link with it, one way or both, as long as the model allows and as often
+//!   as a fault may happen to an operation.
 //! - **File errors** (`file`). Opening: EMFILE. Reading and syncing: EIO. Writing: EIO, ENOSPC. (*open(2)*, *read(2)*,
 //!   *fsync(2)*, *write(2)*.)
 //! - **User events** decide nothing of their own: a set is taken by one wait, and counts once however often it was set
@@ -78,12 +90,22 @@
 //! the classes.
 //!
 //! **Not choices, but as Linux has it.** Connections are established by the listener's kernel, in the order of
-//! the handshakes, up to the backlog and one more (*listen(2)*, `sk_acceptq_is_full`); who finds it full waits
-//! for a place, or for ETIMEDOUT. A listener that closes resets who is in its backlog
-//! (`inet_csk_listen_stop`). A stream direction holds [`Config::stream_buffer`] bytes; then sends
-//! wait. Closing with unread data resets the connection (RFC 2525, 2.17), else it is the end
-//! of the stream; a send to a closed peer succeeds once, and the reset that answers it makes
-//! the next one fail with EPIPE. Handle numbers are given lowest first and reused at once.
+//! the handshakes, up to the backlog and one more (*listen(2)*, `sk_acceptq_is_full`); the SYN of who finds it full is dropped,
+//! and a place that gets free is found by the next one, after 1 s, 3 s, 7 s and so on (*tcp(7)*). A listener that closes
+//! resets who is in its backlog (`inet_csk_listen_stop`). A stream direction holds [`Config::stream_buffer`] bytes; then
+//! sends wait. Closing with unread data resets the connection (RFC 2525, 2.17), so does closing with a linger time of
+//! zero (*socket(7)*) unless both sides had ended; else it is the end of the stream. A send to a closed peer, or to one that
+//! has shut down both ways, succeeds once, and the reset that answers it makes the next one fail with EPIPE. When both
+//! sides have ended there is no peer any more: shutdown and getpeername(2) give ENOTCONN. Handle numbers are given lowest
+//! first and reused at once. (Hundreds of random scripts of such calls end as on Linux: *tests/behaviour/differential.rs*.)
+//!
+//! **Hosts and links.** Over a link that takes time or may be lost a direction has two buffers, the sender's and
+//! the receiver's, each of [`Config::stream_buffer`] bytes. What is not acknowledged is sent again after 200 ms and a round trip,
+//! then twice that, up to every 120 s (`TCP_RTO_MIN`, `TCP_RTO_MAX`); after 924.6 s the connection has timed out
+//! (*ip-sysctl*, `tcp_retries2`), one that its owner has closed after 102.2 s (`tcp_orphan_retries`). Who has nothing
+//! unacknowledged learns nothing: of a link that is lost, of a peer whose host [has restarted](Host::reset_connections),
+//! of a reset that was lost. What comes for a connection that a host does not know is answered by a RST. An address of no host is
+//! unreachable: EHOSTUNREACH after 3 s on the hosts' own net (*arp(7)*), ENETUNREACH elsewhere.
 //!
 //! # Oracles
 //!
@@ -107,15 +129,14 @@
 //!
 //! Kinder than a real one, so that a passing check says nothing about it:
 //!
-//! - One host; no latency, no lost link, no half-open peer; a place that gets free in a backlog is found at once
-//!   and not at the next SYN.
-//! - What is queued survives every reset but the injected one; accept gives no error of its own (ECONNABORTED,
-//!   EMFILE); EINTR, EAGAIN and ENOBUFS do not occur; nothing runs out of memory.
+//! - A sender over a link knows how much room its peer has when it sends, not when that was last told; nothing delays a small
+//!   write (Nagle) or an acknowledgement; nothing is slow but by latency: a link has no bandwidth, and no congestion.
+//! - EINTR and EAGAIN do not occur; no operation but connecting and accepting runs out of memory or descriptors.
 //! - No TIME_WAIT: a port is free as soon as its listener is closed, with or without SO_REUSEADDR. Ephemeral ports
-//!   are not used up.
-//! - When a connection dies under a receive and a send of one side, the receive takes the error and the
-//!   send EPIPE; on Linux whichever wakes first does.
+//!   run out by decision only.
 //! - A cancelled connect leaves a fresh socket behind; on Linux the attempt goes on in the background.
+//! - A linger time above zero makes no difference. Nobody waits for a close here; but Windows resets when it is over.
+//! - A host that [has restarted](Host::reset_connections) still has its listeners, and its programs.
 //! - Files never crash, so sync has nothing to prove; they have no permissions but [`World::deny`], no
 //!   links, and end at 1 GiB (EFBIG).
 //! - Several workers give way to each other only at calls of the library, not between two accesses of plain
@@ -136,24 +157,31 @@
 //! assert_eq!(world.violation(), None);
 //! ```
 
+mod again;
 pub(crate) mod busy;
 mod cancel;
 mod cell;
 mod clock;
+mod conn;
+mod connect;
 mod decide;
 pub(crate) mod errno;
 mod events;
 pub(crate) mod files;
 pub mod hand;
 mod handles;
+mod host;
+mod hosts;
 pub(crate) mod kernel;
 mod lent;
+mod listener;
 pub(crate) mod op;
 pub(crate) mod oracle;
 mod oracles;
 mod pipe;
 mod queue;
 mod ready;
+mod reset;
 mod smells;
 pub(crate) mod steps;
 mod stream;
@@ -165,11 +193,13 @@ mod trace;
 mod transitions;
 mod violation;
 pub(crate) mod warnings;
+mod wire;
 pub(crate) mod words;
 mod workers;
 mod world;
 
 pub use hand::Hand;
+pub use host::{Host, Link};
 pub(crate) use lent::Piece;
 pub use oracle::{Level, Levels, Oracle};
 pub use trace::{EventNames, Lane, TraceEvent, What};

@@ -73,6 +73,38 @@ impl Pipe {
         };
     }
 
+    /// Copies `n` bytes from the `at`-th on behind what `to` holds.
+    pub(super) fn copy_to(&mut self, at: usize, n: usize, to: &mut Pipe) {
+        if to.len + n > to.ring.len() {
+            to.grow(to.len + n);
+        }
+        let mut done = 0;
+        while done < n {
+            let from = self.span(at + done, n - done);
+            let behind = to.len + done;
+            let into = to.span(behind, from.len());
+            let moved = into.len();
+            into.copy_from_slice(&from[..moved]);
+            done += moved;
+        }
+        to.len += n;
+    }
+
+    /// Keeps the oldest `n` bytes only.
+    pub(super) fn keep(&mut self, n: usize) {
+        self.len = self.len.min(n);
+    }
+
+    /// Lets the oldest `n` bytes go.
+    pub(super) fn skip(&mut self, n: usize) {
+        self.len -= n;
+        self.head = if self.len == 0 {
+            0
+        } else {
+            (self.head + n) & (self.ring.len() - 1)
+        };
+    }
+
     fn grow(&mut self, least: usize) {
         let mut ring = vec![0; least.next_power_of_two().max(256)];
         let len = self.len;
@@ -91,6 +123,34 @@ impl Pipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_copied_from_anywhere_and_let_go_of() {
+        let (mut from, mut to) = (Pipe::default(), Pipe::default());
+        let (mut sent, mut copied) = (0u32, 0u32);
+        let mut all = Vec::new();
+        for round in 0..300u32 {
+            let mut bytes: Vec<u8> = (0..round % 50).map(|n| (sent + n) as u8).collect();
+            let n = bytes.len();
+            // SAFETY: `bytes` outlives the call.
+            unsafe { from.fill(Lent::plain(bytes.as_mut_ptr(), n as u32), n) };
+            sent += n as u32;
+            // What is in `from` begins at `all.len() + to.len()`, minus what was kept: here nothing is.
+            let n = (from.len() / 2).min(37);
+            let at = from.len() - n;
+            let expected: Vec<u8> = (sent - n as u32..sent).map(|n| n as u8).collect();
+            from.copy_to(at, n, &mut to);
+            from.skip(from.len());
+            copied += n as u32;
+            let mut out = vec![0; to.len().min(29)];
+            let m = out.len();
+            all.extend(expected);
+            // SAFETY: `out` outlives the call.
+            unsafe { to.drain(Lent::plain(out.as_mut_ptr(), m as u32), m) };
+            assert_eq!(out, all.drain(..m).collect::<Vec<_>>());
+        }
+        assert!(copied > 1_000);
+    }
 
     #[test]
     fn bytes_come_out_in_order_across_the_seam_and_through_growth() {

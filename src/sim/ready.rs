@@ -85,8 +85,9 @@ impl Kernel {
                 readable: self.m.tcp.has_connections(listener),
                 ..Readiness::default()
             },
-            Object::Stream { conn, side } => self.m.tcp.conns[conn as usize]
-                .readiness(usize::from(side), self.config.stream_buffer),
+            Object::Stream { conn, side } => {
+                self.stream_readiness(conn as usize, usize::from(side))
+            }
             // `eventfd_poll`
             Object::Event(_) => Readiness {
                 readable: self.is_set(raw),

@@ -73,7 +73,7 @@ impl Kernel {
             {
                 return self.completion(id);
             }
-            let deadline = self.m.timers.first().map(|(deadline, _)| deadline);
+            let deadline = self.next_deadline();
             let others = Steps {
                 machine: &self.m,
                 clock: false,
@@ -84,7 +84,8 @@ impl Kernel {
             let clock = deadline.is_some_and(|deadline| match until {
                 Until::Time(time) => deadline <= time,
                 Until::Event => true,
-                Until::Now => others,
+                // What arrives now needs no time.
+                Until::Now => others || deadline <= self.m.now,
             });
             let count = Steps {
                 machine: &self.m,
@@ -195,7 +196,7 @@ impl Kernel {
 
     /// Time moves to the next deadline; everything that is due then is queued.
     pub(super) fn clock(&mut self) {
-        let Some((deadline, _)) = self.m.timers.first() else {
+        let Some(deadline) = self.next_deadline() else {
             return;
         };
         self.set_time(deadline);
@@ -205,10 +206,11 @@ impl Kernel {
             }
             self.m.timers.remove(&mut self.m.ops, id);
             match self.m.ops[id as usize].verb {
-                Verb::Connect => self.attempt_timed_out(id),
+                Verb::Connect => self.try_again(id),
                 _ => self.finish(id, 0),
             }
         }
+        self.arrivals();
     }
 
     pub(super) fn set_time(&mut self, time: u64) {

@@ -69,6 +69,9 @@ impl Kernel {
     }
 
     pub(super) fn reason(&self, op: &Op) -> &'static str {
+        if let Some(reason) = self.reason_on_a_wire(op) {
+            return reason;
+        }
         match op.verb {
             Verb::Recv => "for bytes, or the end, from its peer",
             Verb::Send => "for its peer to read: the buffer of the stream is full",

@@ -1,37 +1,21 @@
-//! TCP: addresses, listeners with a backlog, the handshake, accepting, closing.
+//! TCP: who has which address and port, sockets and their options, closing.
 
-use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::conn::Conn;
 use super::errno;
 use super::handles::Object;
-use super::kernel::Kernel;
-use super::op::{Op, State, Verb};
+use super::hosts::{HERE, HERE_ADDR};
+use super::kernel::{Kernel, Machine};
+use super::listener::Listener;
+use super::op::Op;
 use super::oracle::Oracle;
-use super::queue::{List, NIL};
-use super::stream::Conn;
-use super::transitions::{Does, Rule};
+use super::queue::NIL;
+use super::wire::Wire;
 use crate::choice::EventId;
 
-/// `tcp_syn_retries` is 6: a connection attempt that nobody answers ends after 127 s (tcp(7)).
-const SYN_TIMEOUT: u64 = 127_000_000_000;
-/// `net.core.somaxconn` (listen(2)): a larger backlog is cut to it.
-const SOMAXCONN: u32 = 4096;
 /// `net.ipv4.ip_local_port_range` (ip(7)).
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 32768..=60999;
-
-/// A socket that listens.
-pub(super) struct Listener {
-    open: bool,
-    pub(super) addr: SocketAddr,
-    backlog: usize,
-    reuse_port: bool,
-    /// Connections whose handshake is done, by their place in `Tcp::conns`: accepted in this order.
-    queue: VecDeque<u32>,
-    accepts: List,
-    /// Connection attempts whose SYN was dropped because the backlog is full.
-    attempts: List,
-}
 
 /// Everything that TCP knows. Places are reused with their memory.
 #[derive(Default)]
@@ -42,10 +26,12 @@ pub(super) struct Tcp {
     used_conns: usize,
     next_number: u32,
     pub(super) listeners: Vec<Listener>,
-    used_listeners: usize,
+    pub(super) used_listeners: usize,
     ports_given: u16,
+    pub(super) wires: Vec<Wire>,
+    pub(super) free_wires: Vec<u32>,
     /// Where sockets are bound that are not connected. Place 0 stands for the first.
-    bound: Vec<SocketAddr>,
+    pub(super) bound: Vec<SocketAddr>,
     free_bound: Vec<u32>,
 }
 
@@ -58,9 +44,16 @@ impl Tcp {
         self.ports_given = 0;
         self.bound.clear();
         self.free_bound.clear();
+        self.free_wires.clear();
+        self.free_wires.extend(0..self.wires.len() as u32);
     }
 
-    fn new_conn(&mut self, client: SocketAddr, server: SocketAddr) -> u32 {
+    pub(super) fn new_conn(
+        &mut self,
+        event: EventId,
+        client: SocketAddr,
+        server: SocketAddr,
+    ) -> u32 {
         let place = self.free_conns.pop().unwrap_or_else(|| {
             self.used_conns += 1;
             if self.conns.len() < self.used_conns {
@@ -69,7 +62,7 @@ impl Tcp {
             self.used_conns as u32 - 1
         });
         self.next_number += 1;
-        self.conns[place as usize].open(self.next_number, client, server);
+        self.conns[place as usize].open(self.next_number, event, client, server);
         place
     }
 
@@ -77,11 +70,16 @@ impl Tcp {
         self.free_conns.push(conn);
     }
 
-    fn listeners(&self) -> &[Listener] {
+    /// Places from here on are fresh.
+    pub(super) fn conns_in_use(&self) -> usize {
+        self.used_conns
+    }
+
+    pub(super) fn listeners(&self) -> &[Listener] {
         &self.listeners[..self.used_listeners]
     }
 
-    fn new_port(&mut self) -> u16 {
+    pub(super) fn new_port(&mut self) -> u16 {
         loop {
             let port = EPHEMERAL.start() + self.ports_given % (EPHEMERAL.len() as u16);
             self.ports_given = (self.ports_given + 1) % EPHEMERAL.len() as u16;
@@ -95,15 +93,16 @@ impl Tcp {
         }
     }
 
-    /// Who listens at `addr`: an exact address before a wildcard; among several that share a port
-    /// (SO_REUSEPORT) one by the number of connections so far, as a hash would spread them.
-    fn find(&self, addr: SocketAddr) -> Option<u32> {
+    /// Who listens at `addr`: an exact address before a wildcard, which hears the host that has none
+    /// (`here`); among several that share a port (SO_REUSEPORT) one by the number of connections so far, as
+    /// a hash would spread them.
+    pub(super) fn find(&self, addr: SocketAddr, here: bool) -> Option<u32> {
         for wildcard in [false, true] {
             let matches = |listener: &&Listener| {
                 listener.open
                     && listener.addr.port() == addr.port()
                     && if wildcard {
-                        covers(listener.addr.ip(), addr.ip())
+                        here && covers(listener.addr.ip(), addr.ip())
                     } else {
                         listener.addr.ip() == addr.ip()
                     }
@@ -122,10 +121,7 @@ impl Tcp {
     }
 
     /// Binds a socket. A port of 0 gets one now, as without IP_BIND_ADDRESS_NO_PORT (ip(7)).
-    fn bind(&mut self, local: SocketAddr) -> Result<u32, i32> {
-        if is_nobodys(local.ip()) {
-            return Err(errno::EADDRNOTAVAIL);
-        }
+    pub(super) fn bind(&mut self, local: SocketAddr) -> Result<u32, i32> {
         let port = match local.port() {
             0 => self.new_port(),
             port => port,
@@ -167,16 +163,10 @@ impl Tcp {
     }
 
     /// The socket has another place, or is gone.
-    fn unbind(&mut self, bound: u32) {
+    pub(super) fn unbind(&mut self, bound: u32) {
         if bound != NIL {
             self.free_bound.push(bound);
         }
-    }
-
-    fn full(&self, listener: u32) -> bool {
-        // `sk_acceptq_is_full` (include/net/sock.h) compares with >, so one more than the backlog fits.
-        let listener = &self.listeners[listener as usize];
-        listener.queue.len() > listener.backlog
     }
 
     /// Where a connect goes.
@@ -195,10 +185,6 @@ impl Tcp {
         }
     }
 
-    pub(super) fn has_connections(&self, listener: u32) -> bool {
-        !self.listeners[listener as usize].queue.is_empty()
-    }
-
     pub(super) fn listener_name(&self, listener: u32) -> String {
         format!("listener {}", self.listeners[listener as usize].addr)
     }
@@ -211,12 +197,12 @@ impl Tcp {
 
 /// A listener at the unspecified address hears every address of its family; `::` hears IPv4 too,
 /// unless `net.ipv6.bindv6only` is set (ipv6(7)).
-fn covers(listening: IpAddr, addr: IpAddr) -> bool {
+pub(super) fn covers(listening: IpAddr, addr: IpAddr) -> bool {
     listening.is_unspecified() && (listening.is_ipv6() || addr.is_ipv4())
 }
 
 /// Addresses that nobody ever has: those set aside for documentation (RFC 5737, RFC 3849), and those that stand
-/// for many. All others are this machine's.
+/// for many.
 fn is_nobodys(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_documentation() || ip.is_multicast() || ip.is_broadcast(),
@@ -224,73 +210,63 @@ fn is_nobodys(ip: IpAddr) -> bool {
     }
 }
 
-impl Kernel {
-    /// Opens a listening socket, or says which error bind or listen would give.
-    pub(crate) fn listen(
-        &mut self,
-        addr: SocketAddr,
-        backlog: u32,
-        reuse_port: bool,
-    ) -> Result<i32, i32> {
-        let taken = |listener: &Listener| {
-            listener.open
-                && listener.addr.port() == addr.port()
-                && !(reuse_port && listener.reuse_port)
-                && (listener.addr.ip() == addr.ip()
-                    || covers(listener.addr.ip(), addr.ip())
-                    || covers(addr.ip(), listener.addr.ip()))
-        };
-        if is_nobodys(addr.ip()) {
-            return Err(errno::EADDRNOTAVAIL);
-        }
-        let tcp = &mut self.m.tcp;
-        if addr.port() != 0 && tcp.listeners().iter().any(taken) {
-            return Err(errno::EADDRINUSE);
-        }
-        let port = if addr.port() == 0 {
-            tcp.new_port()
-        } else {
-            addr.port()
-        };
-        let place = tcp
-            .listeners()
-            .iter()
-            .position(|listener| !listener.open)
-            .unwrap_or_else(|| {
-                tcp.used_listeners += 1;
-                if tcp.listeners.len() < tcp.used_listeners {
-                    tcp.listeners.push(Listener {
-                        open: false,
-                        addr,
-                        backlog: 0,
-                        reuse_port: false,
-                        queue: VecDeque::new(),
-                        accepts: List::default(),
-                        attempts: List::default(),
-                    });
-                }
-                tcp.used_listeners - 1
-            });
-        let raw = self
-            .m
-            .handles
-            .insert(Object::Listener(place as u32), EventId::ROOT, None)
-            .ok_or(errno::EMFILE)?;
-        let listener = &mut self.m.tcp.listeners[place];
-        listener.open = true;
-        listener.addr = SocketAddr::new(addr.ip(), port);
-        listener.backlog = backlog.min(SOMAXCONN) as usize;
-        listener.reuse_port = reuse_port;
-        listener.queue.clear();
-        listener.accepts = List::default();
-        listener.attempts = List::default();
-        Ok(raw)
+/// How an address is reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Route {
+    /// It is this host's, in or out of sight.
+    To(u16),
+    /// It is on the net of the hosts, and nobody has it: the neighbour does not answer (arp(7)).
+    Nobody,
+    /// No route leads there.
+    None,
+}
+
+impl Machine {
+    /// Whether a socket can be bound to it. Until there is a named host this machine has every address
+    /// that somebody can have.
+    pub(super) fn has_address(&self, ip: IpAddr) -> bool {
+        !is_nobodys(ip)
+            && (!self.net.any_host()
+                || self.net.host_of(ip) != HERE
+                || self.is_always_here(ip)
+                || ip.is_unspecified())
     }
 
+    fn is_always_here(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() || ip == IpAddr::V4(HERE_ADDR)
+    }
+
+    pub(super) fn route(&self, to: SocketAddr) -> Route {
+        let ip = to.ip();
+        if is_nobodys(ip) {
+            return Route::None;
+        }
+        let host = self.net.host_of(ip);
+        if host != HERE || !self.net.any_host() || self.is_always_here(ip) {
+            return Route::To(host);
+        }
+        // A listener from before there were hosts still has its address.
+        if self.tcp.find(to, true).is_some() {
+            return Route::To(HERE);
+        }
+        match ip {
+            IpAddr::V4(ip) if ip.octets()[..3] == HERE_ADDR.octets()[..3] => Route::Nobody,
+            _ => Route::None,
+        }
+    }
+
+    /// Who listens there.
+    pub(super) fn listener_at(&self, addr: SocketAddr) -> Option<u32> {
+        self.tcp.find(addr, self.net.host_of(addr.ip()) == HERE)
+    }
+}
+
+impl Kernel {
     /// Opens a socket that can be connected, from `local` if that is given, or says which error bind
     /// would give.
     pub(crate) fn socket(&mut self, local: Option<SocketAddr>) -> Result<i32, i32> {
         let bound = match local {
+            Some(local) if !self.m.has_address(local.ip()) => return Err(errno::EADDRNOTAVAIL),
             Some(local) => self.m.tcp.bind(local)?,
             None => NIL,
         };
@@ -326,9 +302,10 @@ impl Kernel {
             Object::Stream { conn, side } => {
                 let conn = &self.m.tcp.conns[conn as usize];
                 // `inet_getname`: a connection that was torn down has no peer any more.
-                match conn.sides[usize::from(side)].dead {
+                let side = usize::from(side);
+                match conn.sides[side].dead || conn.has_ended(side) {
                     true => Err(errno::ENOTCONN),
-                    false => Ok(conn.sides[usize::from(side ^ 1)].addr),
+                    false => Ok(conn.sides[side ^ 1].addr),
                 }
             }
             Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
@@ -381,205 +358,6 @@ impl Kernel {
             }
             Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
         }
-    }
-
-    // ---- connect
-
-    pub(super) fn connect_possible(&self, op: &Op) -> bool {
-        let fresh = |object| matches!(object, Object::Socket { connecting, .. } if !connecting);
-        if !fresh(self.m.handles.object(op.handle)) {
-            return true;
-        }
-        self.m
-            .tcp
-            .find(self.m.tcp.target(op))
-            .is_none_or(|listener| !self.m.tcp.full(listener))
-    }
-
-    /// The handshake. `None`: nobody answers, and the attempt runs into its timeout.
-    pub(super) fn connect(&mut self, id: u32) -> Option<i32> {
-        let op = &self.m.ops[id as usize];
-        let (handle, event) = (op.handle, op.event);
-        let bound = match self.m.handles.object(handle) {
-            Object::Socket { connecting, bound } if !connecting => bound,
-            Object::Socket { .. } => return Some(-errno::EALREADY),
-            Object::Stream { .. } | Object::Listener(_) => return Some(-errno::EISCONN),
-            Object::File { .. } | Object::Event(_) => return Some(-errno::ENOTSOCK),
-            Object::Closed => return Some(-errno::EBADF),
-        };
-        let target = self.m.tcp.target(op);
-        if is_nobodys(target.ip()) {
-            // No route (`ip_route_connect`).
-            return Some(-errno::ENETUNREACH);
-        }
-        let Some(listener) = self.m.tcp.find(target) else {
-            return Some(-errno::ECONNREFUSED);
-        };
-        match self.pick(Rule::Connect, id) {
-            Does::Error(error) => return Some(-error),
-            Does::NoAnswer => {
-                self.m.ops[id as usize].state = State::Wait;
-                self.m.ops[id as usize].listener = NIL;
-                self.attempt(id);
-                return None;
-            }
-            _ => {}
-        }
-        let client = match bound {
-            NIL => SocketAddr::new(target.ip(), self.m.tcp.new_port()),
-            bound => self.m.tcp.bound[bound as usize],
-        };
-        self.m.tcp.unbind(bound);
-        let conn = self.m.tcp.new_conn(client, target);
-        if let Some(handle) = self.m.handles.get_mut(handle) {
-            handle.object = Object::Stream { conn, side: 0 };
-            handle.event = event;
-            handle.location = self.m.ops[id as usize].location;
-        }
-        // Connected before anybody accepts: the kernel finishes the handshake by itself (listen(2)).
-        self.m.tcp.listeners[listener as usize]
-            .queue
-            .push_back(conn);
-        self.settle_listener(listener);
-        Some(0)
-    }
-
-    /// A connection attempt that has not been answered: it ends by itself one day.
-    fn attempt(&mut self, id: u32) {
-        self.set_connecting(id, true);
-        self.m
-            .timers
-            .push(&mut self.m.ops, id, self.m.now.saturating_add(SYN_TIMEOUT));
-    }
-
-    fn set_connecting(&mut self, id: u32, connecting: bool) {
-        if let Some(handle) = self.m.handles.get_mut(self.m.ops[id as usize].handle)
-            && let Object::Socket { bound, .. } = handle.object
-        {
-            handle.object = Object::Socket { connecting, bound };
-        }
-    }
-
-    /// The timeout of a connection attempt came; the clock has taken it out of its heap.
-    pub(super) fn attempt_timed_out(&mut self, id: u32) {
-        self.leave_listener(id);
-        self.finish(id, -errno::ETIMEDOUT);
-    }
-
-    // ---- accept
-
-    pub(super) fn accept_possible(&self, op: &Op) -> bool {
-        match self.m.handles.object(op.handle) {
-            Object::Listener(listener) => !self.m.tcp.listeners[listener as usize].queue.is_empty(),
-            _ => true,
-        }
-    }
-
-    pub(super) fn accept(&mut self, id: u32) -> i32 {
-        let op = &self.m.ops[id as usize];
-        let (event, location) = (op.event, op.location);
-        let listener = match self.m.handles.object(op.handle) {
-            Object::Listener(listener) => listener as usize,
-            Object::Closed => return -errno::EBADF,
-            Object::File { .. } | Object::Event(_) => return -errno::ENOTSOCK,
-            _ => return -errno::EINVAL,
-        };
-        let Some(&conn) = self.m.tcp.listeners[listener].queue.front() else {
-            return -errno::EINVAL;
-        };
-        if let Does::Error(error) = self.pick(Rule::Accept, id) {
-            return -error;
-        }
-        let Some(raw) = self
-            .m
-            .handles
-            .insert(Object::Stream { conn, side: 1 }, event, location)
-        else {
-            return -errno::EMFILE;
-        };
-        self.m.tcp.listeners[listener].queue.pop_front();
-        raw
-    }
-
-    // ---- waiting
-
-    pub(super) fn wait_on_listener(&mut self, id: u32) {
-        let op = &self.m.ops[id as usize];
-        let accepting = op.verb == Verb::Accept;
-        let listener = match self.m.handles.object(op.handle) {
-            Object::Listener(listener) => Some(listener),
-            _ => self.m.tcp.find(self.m.tcp.target(op)),
-        };
-        let Some(place) = listener else { return };
-        self.m.ops[id as usize].listener = place;
-        let listener = &mut self.m.tcp.listeners[place as usize];
-        if accepting {
-            listener.accepts.push(&mut self.m.ops, id);
-        } else {
-            listener.attempts.push(&mut self.m.ops, id);
-            self.attempt(id);
-        }
-    }
-
-    pub(super) fn leave_listener(&mut self, id: u32) {
-        let op = &mut self.m.ops[id as usize];
-        let (verb, place) = (op.verb, std::mem::replace(&mut op.listener, NIL));
-        if let Some(listener) = self.m.tcp.listeners.get_mut(place as usize) {
-            let line = if verb == Verb::Accept {
-                &mut listener.accepts
-            } else {
-                &mut listener.attempts
-            };
-            line.unlink(&mut self.m.ops, id);
-        }
-        if verb == Verb::Connect {
-            self.set_connecting(id, false);
-            self.m.timers.remove(&mut self.m.ops, id);
-        }
-    }
-
-    /// Lets accepts that wait take connections, and connection attempts the places that get free.
-    fn settle_listener(&mut self, place: u32) {
-        loop {
-            let listener = &self.m.tcp.listeners[place as usize];
-            let next = match (listener.accepts.first(), listener.attempts.first()) {
-                (Some(accept), _) if !listener.open || !listener.queue.is_empty() => accept,
-                (_, Some(attempt)) if !listener.open || !self.m.tcp.full(place) => attempt,
-                _ => return,
-            };
-            self.leave_listener(next);
-            self.advance(next);
-        }
-    }
-
-    pub(super) fn settle_listener_of(&mut self, handle: i32) {
-        if let Object::Listener(listener) = self.m.handles.object(handle) {
-            self.settle_listener(listener);
-        }
-    }
-
-    /// The socket listens no more: who is in the backlog is reset, who knocks is refused
-    /// (`inet_csk_listen_stop`).
-    fn stop_listening(&mut self, place: u32) {
-        self.m.tcp.listeners[place as usize].open = false;
-        while let Some(conn) = self.m.tcp.listeners[place as usize].queue.pop_front() {
-            self.abort(conn, 1);
-        }
-        self.settle_listener(place);
-    }
-
-    /// shutdown(2) of a listener: `tcp_disconnect`, if the reading side is meant.
-    pub(super) fn shutdown_listener(&mut self, handle: i32, place: u32, how: u32) -> i32 {
-        if how != 1 {
-            if let Some(handle) = self.m.handles.get_mut(handle) {
-                handle.object = Object::Socket {
-                    connecting: false,
-                    bound: NIL,
-                };
-            }
-            self.stop_listening(place);
-        }
-        0
     }
 
     // ---- close

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::cell::{ThreadBound, WrongThread};
+use super::host::Host;
+use super::hosts::HERE;
 use super::kernel::Kernel;
 use super::oracle::Levels;
 use super::trace::TraceEvent;
@@ -24,7 +26,8 @@ pub struct Config {
     pub personality: Personality,
     /// Record the full trace, with labels and locations. Off (the default) while searching.
     pub trace: bool,
-    /// Bytes that one direction of a stream takes before a send has to wait. Default 64 KiB.
+    /// Bytes that one direction of a stream takes before a send has to wait; over a [link](super::Link) that takes
+    /// time or may be lost so many at either end. Default 64 KiB.
     pub stream_buffer: usize,
     /// Check lent buffers: poison what is writable, fingerprint what is sent. Default true.
     pub poison: bool,
@@ -272,6 +275,29 @@ impl World {
     #[must_use]
     pub fn now(&self) -> u64 {
         self.0.now.load(Ordering::Relaxed)
+    }
+
+    /// The host of this name, with the next address if it is a new one.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than 250.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Host {
+        match self.with(|kernel| kernel.host(name)) {
+            Some(host) => Host::new(self.clone(), host),
+            None => panic!("no address is left for a host `{name}`: a simulation has 250 at most"),
+        }
+    }
+
+    /// The host without a name, of all sockets that are at no named one's address.
+    #[must_use]
+    pub fn here(&self) -> Host {
+        Host::new(self.clone(), HERE)
+    }
+
+    pub(super) fn is_same(&self, other: &World) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Puts a file there, with the directories above it. Replaces the content of one that is there.

@@ -244,3 +244,27 @@ fn a_connection_comes_from_no_address_that_cannot_be() {
         assert_eq!(proactor.stats().objects, 1, "the listener alone");
     });
 }
+
+/// Linux accepts it all the same and says nothing (`inet_csk_accept`); what it then has no more is a peer.
+#[test]
+fn a_connection_that_was_reset_before_it_is_accepted_is_an_abort() {
+    on_every_kernel(|kernel| {
+        let proactor = kernel.proactor();
+        let listener = TcpListener::bind(&proactor, "127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        proactor
+            .block_on(async {
+                let client = TcpStream::connect(&proactor, addr).await.unwrap();
+                client.set_linger(Some(Duration::ZERO)).unwrap();
+                drop(client);
+                // Its reset has come before this one.
+                let next = TcpStream::connect(&proactor, addr).await.unwrap();
+                let error = listener.accept().await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+                let (_, from) = listener.accept().await.unwrap();
+                assert_eq!(from, next.local_addr().unwrap());
+            })
+            .unwrap();
+        assert_eq!(proactor.stats().objects, 1, "the listener alone");
+    });
+}

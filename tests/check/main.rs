@@ -3,6 +3,7 @@
 mod determinism;
 mod endless;
 mod finding;
+mod hosts;
 mod models;
 mod oracles;
 mod refusing;

@@ -2,8 +2,10 @@
 
 mod cancel;
 mod files;
+mod hosts;
 mod memory;
 mod oracles;
+mod resets;
 mod smells;
 mod soak;
 mod speed;
@@ -202,6 +204,16 @@ impl Hand {
     pub(super) fn connect(&mut self, addr: &str) -> (i32, u32) {
         let socket = self.world.with(|kernel| kernel.socket(None)).unwrap();
         (socket, self.connect_socket(socket, addr))
+    }
+
+    /// The same from a local address.
+    #[track_caller]
+    pub(super) fn connect_from(&mut self, local: SocketAddr, addr: SocketAddr) -> (i32, u32) {
+        let socket = self
+            .world
+            .with(|kernel| kernel.socket(Some(local)))
+            .unwrap();
+        (socket, self.connect_socket(socket, &addr.to_string()))
     }
 
     #[track_caller]

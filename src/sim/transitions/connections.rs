@@ -1,6 +1,6 @@
 //! How connections come about.
 
-use super::Evidence::{Linux, Man, Microsoft};
+use super::Evidence::{Linux, Man, Microsoft, Other, Standard, Test};
 use super::{Does, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 use crate::sim::errno;
@@ -36,6 +36,45 @@ pub(super) const CONNECT: Transition = Transition::new(
             Does::NoAnswer,
             Personalities::EVERY,
             &[Man("tcp(7)")],
+        ),
+        OutcomeClass::fault(
+            "unreachable",
+            "no route to the host",
+            Does::Error(errno::EHOSTUNREACH),
+            Personalities::EVERY,
+            &[
+                Man("ip(7)"),
+                Linux("net/ipv4/tcp_ipv4.c", "tcp_v4_err"),
+                Microsoft("connect function (winsock2.h)"),
+            ],
+        ),
+        OutcomeClass::fault(
+            "no-port",
+            "all ephemeral ports are in use",
+            Does::Error(errno::EADDRNOTAVAIL),
+            Personalities::EVERY,
+            &[
+                Man("connect(2)"),
+                Linux("net/ipv4/inet_hashtables.c", "__inet_hash_connect"),
+                Microsoft("connect function (winsock2.h)"),
+            ],
+        ),
+        OutcomeClass::fault(
+            "emfile",
+            "too many open files, for the socket",
+            Does::Error(errno::EMFILE),
+            Personalities::EVERY,
+            &[Man("socket(2)"), Microsoft("WSASocketW function")],
+        ),
+        OutcomeClass::fault(
+            "enobufs",
+            "no buffer space",
+            Does::Error(errno::ENOBUFS),
+            Personalities::EVERY,
+            &[
+                Linux("net/ipv4/tcp_output.c", "tcp_connect"),
+                Microsoft("connect function (winsock2.h)"),
+            ],
         ),
     ],
 );
@@ -73,6 +112,51 @@ pub(super) const ACCEPT: Transition = Transition::new(
             &[
                 Man("accept(2)"),
                 Linux("fs/file_table.c", "alloc_empty_file"),
+            ],
+        ),
+        OutcomeClass::fault(
+            "enobufs",
+            "no buffer space",
+            Does::Error(errno::ENOBUFS),
+            Personalities::EVERY,
+            &[Man("accept(2)"), Microsoft("accept function (winsock2.h)")],
+        ),
+        OutcomeClass::fault(
+            "enomem",
+            "out of memory",
+            Does::Error(errno::ENOMEM),
+            Personalities::UNIX,
+            &[Man("accept(2)")],
+        ),
+    ],
+);
+
+pub(super) const ACCEPT_RESET: Transition = Transition::new(
+    "accept of a reset connection",
+    StepKind::Effect,
+    Some(Site::Accept),
+    &["accept"],
+    "the connection was reset while it stood in the backlog",
+    &[
+        OutcomeClass::new(
+            "accepted",
+            "accepted, and its first operation takes the error",
+            Does::Go,
+            Personalities::EVERY,
+            &[
+                Linux("net/ipv4/inet_connection_sock.c", "inet_csk_accept"),
+                Test("listening::a_connection_that_was_reset_before_it_is_accepted_is_an_abort"),
+            ],
+        ),
+        OutcomeClass::new(
+            "econnaborted",
+            "the connection is gone",
+            Does::Error(errno::ECONNABORTED),
+            Personalities::PORT.and(Personalities::READINESS),
+            &[
+                Standard("POSIX.1-2024, accept()"),
+                Other("FreeBSD's accept(2), ERRORS"),
+                Microsoft("accept function (winsock2.h)"),
             ],
         ),
     ],

@@ -17,6 +17,7 @@
 
 mod connections;
 mod files;
+mod links;
 mod personality;
 mod readiness;
 mod steps;
@@ -161,6 +162,14 @@ pub(super) enum Does {
     Reset,
     /// The result is there before the submitter goes on.
     Ready,
+    /// It does not arrive.
+    LosesParcel,
+    /// Nor does what follows it for a while.
+    LosesOneWay,
+    /// Nor what comes back.
+    LosesBothWays,
+    /// It takes so many times as long.
+    Times(u8),
 }
 
 impl Does {
@@ -286,6 +295,11 @@ pub(super) enum Rule {
     Write,
     Spurious,
     Event,
+    Link,
+    Latency,
+    AcceptReset,
+    Error,
+    Abort,
 }
 
 impl Rule {
@@ -296,7 +310,7 @@ impl Rule {
 }
 
 /// Every transition.
-pub(super) static TABLE: [(Rule, &Transition); 22] = [
+pub(super) static TABLE: [(Rule, &Transition); 27] = [
     (Rule::Complete, &steps::COMPLETE),
     (Rule::Ready, &steps::READY),
     (Rule::Late, &steps::LATE),
@@ -319,6 +333,11 @@ pub(super) static TABLE: [(Rule, &Transition); 22] = [
     (Rule::Write, &files::WRITE),
     (Rule::Spurious, &readiness::SPURIOUS),
     (Rule::Event, &readiness::EVENT),
+    (Rule::Link, &links::LINK),
+    (Rule::Latency, &links::LATENCY),
+    (Rule::AcceptReset, &connections::ACCEPT_RESET),
+    (Rule::Error, &streams::ERROR),
+    (Rule::Abort, &streams::ABORT),
 ];
 
 const _: () = {

@@ -1,6 +1,6 @@
 //! Transfers of connected streams, and the resets under them.
 
-use super::Evidence::{Linux, Man, Standard};
+use super::Evidence::{Linux, Man, Standard, Test};
 use super::{Does, Evidence, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 
@@ -63,6 +63,77 @@ pub(super) const RESET: Transition = Transition::new(
             &[
                 Standard("RFC 9293, 3.5.2"),
                 Linux("net/ipv4/tcp_input.c", "tcp_reset"),
+            ],
+        ),
+    ],
+);
+
+pub(super) const ERROR: Transition = Transition::new(
+    "error",
+    StepKind::Effect,
+    Some(Site::Error),
+    &["recv", "send"],
+    "a connection dies under a receive and a send of one side: one takes the error, the other finds \
+     the stream at its end, or broken",
+    &[
+        OutcomeClass::new(
+            "recv",
+            "the receive takes the error",
+            Does::Go,
+            Personalities::EVERY,
+            &[
+                Linux("net/ipv4/tcp_input.c", "tcp_reset"),
+                Linux("io_uring/poll.c", "io_poll_wake"),
+            ],
+        ),
+        OutcomeClass::new(
+            "send",
+            "the send takes the error",
+            Does::Late,
+            Personalities::EVERY,
+            &[
+                Linux("net/ipv4/tcp.c", "do_error of tcp_sendmsg_locked"),
+                Linux("io_uring/poll.c", "io_poll_wake"),
+            ],
+        ),
+    ],
+);
+
+pub(super) const ABORT: Transition = Transition::new(
+    "abort",
+    StepKind::Effect,
+    Some(Site::Abort),
+    &[],
+    "a side closes with a reset, and the peer has not read all that was sent before",
+    &[
+        OutcomeClass::new(
+            "all",
+            "all of it has arrived",
+            Does::Go,
+            Personalities::EVERY,
+            &[
+                Linux("net/ipv4/tcp.c", "tcp_recvmsg_locked"),
+                Test("differential::random_scripts_end_on_the_simulated_kernel_as_on_the_real_one"),
+            ],
+        ),
+        OutcomeClass::new(
+            "half",
+            "half of it has arrived, the rest is thrown away",
+            Does::Half,
+            Personalities::EVERY,
+            &[
+                Man("socket(7)"),
+                Linux("net/ipv4/tcp.c", "tcp_write_queue_purge"),
+            ],
+        ),
+        OutcomeClass::new(
+            "nothing",
+            "nothing of it is left",
+            Does::LosesParcel,
+            Personalities::EVERY,
+            &[
+                Standard("RFC 9293, 3.10.7.4"),
+                Linux("net/ipv4/tcp.c", "tcp_write_queue_purge"),
             ],
         ),
     ],
