@@ -223,7 +223,8 @@ impl Kernel {
             order,
             error,
         };
-        self.m.net.add(at, event, answer);
+        let nth = self.m.ops[id as usize].offset as u32;
+        self.m.net.add(at, Name::new(event, 3, nth).event(), answer);
     }
 
     /// Whether a parcel is about a connect that still waits for it.

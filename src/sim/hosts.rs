@@ -99,11 +99,14 @@ impl Net {
     /// The host of this name, and its address. It is made if there is none; nothing if there are too many.
     pub(super) fn host(&mut self, name: &str) -> Option<u16> {
         let at = self.names.iter().position(|it| it == name);
-        let at = at.unwrap_or_else(|| {
+        let at = at.unwrap_or(self.names.len());
+        if at == HOSTS {
+            return None;
+        }
+        if at == self.names.len() {
             self.names.push(name.to_owned());
-            self.names.len() - 1
-        });
-        (at < HOSTS).then_some(at as u16 + 1)
+        }
+        Some(at as u16 + 1)
     }
 
     pub(super) fn any_host(&self) -> bool {
@@ -211,6 +214,7 @@ pub(super) struct Name {
 }
 
 impl Name {
+    /// What has no side of its own is told apart by a number from 2 to 7 in its place.
     pub(super) fn new(of: EventId, side: usize, nth: u32) -> Name {
         Name {
             of,
@@ -370,7 +374,8 @@ impl Kernel {
     pub(super) fn pick_for(&mut self, rule: Rule, name: Name) -> Does {
         let transition = rule.transition();
         let kind = transition.outcomes[0].does;
-        let Some(site) = transition.site.filter(|_| !self.decider.kind) else {
+        let chooses = !self.decider.kind && self.verdict.is_none();
+        let Some(site) = transition.site.filter(|_| chooses) else {
             return kind;
         };
         let menu = Menu::new(

@@ -164,10 +164,12 @@
 //! assert_eq!(world.violation(), None);
 //! ```
 
+mod again;
 pub(crate) mod busy;
 mod cancel;
 mod cell;
 mod clock;
+mod conn;
 mod connect;
 mod decide;
 mod divergence;
@@ -189,6 +191,7 @@ pub(crate) mod peers;
 mod pipe;
 mod queue;
 mod ready;
+mod reset;
 mod smells;
 pub(crate) mod steps;
 mod stream;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::conn::Conn;
 use super::errno;
 use super::handles::Object;
 use super::hosts::{HERE, HERE_ADDR};
@@ -10,7 +11,6 @@ use super::listener::Listener;
 use super::op::Op;
 use super::oracle::Oracle;
 use super::queue::NIL;
-use super::stream::Conn;
 use super::wire::Wire;
 use crate::choice::EventId;
 

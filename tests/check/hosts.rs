@@ -178,3 +178,59 @@ fn the_near_one_answers_first_until_a_link_takes_longer_than_it_says() {
     };
     assert!(longer.contains("it takes ten times its time"), "{failure}");
 }
+
+/// The planted mistake: an accept that fails is the end of accepting.
+fn serve_until_something_fails(listener: TcpListener) {
+    listener.accept().then(move |accepted| {
+        if let Ok((stream, _)) = accepted {
+            read_exact(&stream, Vec::with_capacity(4)).then(move |(read, frame)| {
+                if read.is_ok() {
+                    write_all(&stream, frame).then(move |_| drop(stream));
+                }
+            });
+            serve_until_something_fails(listener);
+        }
+    });
+}
+
+/// Whoever gets through to the server gets an answer within a minute, or hears of an error.
+fn answered(sim: &Sim, serve: fn(TcpListener)) {
+    let (app, db) = (sim.host("app"), sim.host("db"));
+    let proactor = sim.proactor();
+    let listener = TcpListener::bind(proactor, db.addr(7)).expect("the address is free");
+    serve(listener.clone());
+    let handle = proactor.handle();
+    let asked = proactor.block_on(async move {
+        let mut asked = Ok(Vec::new());
+        let connect = TcpStream::connect_from(&handle, app.addr(0), db.addr(7));
+        if let Ok(stream) = connect.await {
+            let (sent, _) = write_all(&stream, b"ping".to_vec()).await;
+            let answer = read_exact(&stream, Vec::with_capacity(4)).timeout(60 * SECOND);
+            if sent.is_ok() {
+                let (read, answer) = answer.await;
+                asked = read.map(|_| answer);
+            }
+        }
+        listener.close();
+        asked
+    });
+    proactor.run().expect("it runs");
+    if let Ok(Err(error)) = asked {
+        assert_ne!(error.kind(), ErrorKind::TimedOut, "nobody answers");
+    }
+}
+
+#[test]
+fn a_server_that_stops_accepting_after_an_error_is_found_by_one_deviation() {
+    let checker = || Checker::new().deviations(1).random(false);
+    let failure = checker()
+        .run(|sim| answered(sim, serve_until_something_fails))
+        .expect_err("accept may fail");
+    let [error] = failure.deviations() else {
+        panic!("{failure}");
+    };
+    assert!(error.contains("too many open files"), "{failure}");
+    let summary = checker().run(|sim| answered(sim, serve));
+    let summary = summary.unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(summary.proved(), Some(1), "{summary}");
+}

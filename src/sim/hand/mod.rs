@@ -408,17 +408,17 @@ impl Hand {
         let m = &self.kernel.m;
         let steps = super::decide::Steps {
             machine: m,
-            clock: m.timers.first().is_some(),
+            clock: self.kernel.next_deadline().is_some(),
         };
         (0..steps.len())
             .filter_map(|index| {
                 let step = steps.step(index);
-                let op = OpId(m.ops[steps.target(step)? as usize].token as u32);
+                let op = || Some(OpId(m.ops[steps.target(step)? as usize].token as u32));
                 Some(Enabled {
                     step: match step {
-                        super::decide::Step::Complete(_) => Step::Complete(op),
-                        super::decide::Step::Effect(_) => Step::Effect(op),
-                        super::decide::Step::Cancel(_) => Step::Cancel(op),
+                        super::decide::Step::Complete(_) => Step::Complete(op()?),
+                        super::decide::Step::Effect(_) => Step::Effect(op()?),
+                        super::decide::Step::Cancel(_) => Step::Cancel(op()?),
                         super::decide::Step::Clock => Step::Clock,
                     },
                     words: steps.text(step),
@@ -480,7 +480,8 @@ impl Hand {
             Step::Complete(op) => (&mut m.done, op),
             Step::Effect(op) => (&mut m.armed, op),
             Step::Cancel(op) => (&mut m.cancels, op),
-            Step::Clock => return m.timers.first().map(|(_, id)| id),
+            // It has none.
+            Step::Clock => return self.kernel.next_deadline().map(|_| u32::MAX),
         };
         let place = self.held.get(&op)?.place;
         list.remove(|&id| id == place)

@@ -163,8 +163,8 @@ impl Hand {
             if !ready.is_empty() {
                 return ready;
             }
-            match self.kernel.m.timers.first() {
-                Some((deadline, _)) if deadline <= end => {
+            match self.kernel.next_deadline() {
+                Some(deadline) if deadline <= end => {
                     let mut ask = Decision::planned;
                     self.asking(&mut ask, |kernel| kernel.clock());
                 }
