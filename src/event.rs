@@ -88,6 +88,12 @@ impl Event {
         })
     }
 
+    /// The kernel's name for it, if it is open.
+    #[cfg(feature = "check")]
+    pub(crate) fn raw(&self) -> Option<crate::backend::Raw> {
+        self.handle.get().raw()
+    }
+
     /// Closes it for all its handles: pending waits are cancelled. Once is enough (I8).
     pub fn close(&self) {
         self.handle.get().close();

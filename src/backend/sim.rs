@@ -23,6 +23,7 @@ use crate::sim::errno::{self, error};
 use crate::sim::files;
 use crate::sim::kernel::Kernel;
 use crate::sim::op::{Request, Verb};
+use crate::sim::peers;
 use crate::sim::steps::{Stepped, Until as Till};
 use crate::sim::words::plural;
 use crate::switch;
@@ -173,10 +174,10 @@ struct SimLane {
     bell: Arc<Bell>,
 }
 
-/// The kernel's slot for a token.
+/// The kernel's slot for a token: behind those of scripted peers.
 #[inline]
 fn place(token: Token) -> u32 {
-    token.index() << 1 | u32::from(token.has_tag(Tag::Deadline))
+    peers::MOST + (token.index() << 1 | u32::from(token.has_tag(Tag::Deadline)))
 }
 
 fn request(token: Token, op: &Op, origin: &Origin) -> Request {
@@ -306,14 +307,14 @@ impl Lane for SimLane {
     fn in_flight(&self) -> usize {
         // It is the wait that says which thread it belongs to.
         self.world
-            .enter(|kernel| kernel.in_flight())
+            .enter(|kernel| kernel.in_flight_of_the_model())
             .unwrap_or_default()
     }
 
     fn notify(&mut self, waker: Waker, until: Until) -> io::Result<Notified> {
         let idle = self
             .world
-            .enter(|kernel| kernel.in_flight() == 0)
+            .enter(|kernel| kernel.in_flight_of_the_model() == 0)
             .map_err(io::Error::other)?;
         if idle && until == Until::Event {
             let mut place = self

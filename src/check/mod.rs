@@ -80,6 +80,12 @@
 //! what some execution should come by; the summary tells what none did, and
 //! [`Checker::require_goals`] makes that a failure. Outside of a check they do nothing.
 //!
+//! # Scripted peers
+//!
+//! [`Sim::connect`] gives a test the other end of a connection, [`Sim::listen`] a server for a client that
+//! is checked: scripts of what a [`Peer`] sends and expects. They act inside the kernel, not on the model's proactor: none of
+//! its workers, strands or limits sees them, but every decision about when they act is the kernel's.
+//!
 //! # Several workers
 //!
 //! With [`Checker::workers`] handlers of the model's proactor overlap, as on so many threads, and one
@@ -128,6 +134,7 @@ mod lanes;
 mod models;
 mod observers;
 mod panics;
+mod peer;
 mod random;
 mod repeat;
 mod replay;
@@ -143,6 +150,7 @@ mod toys;
 
 pub use checker::Checker;
 pub use failure::{Failure, FailureKind};
+pub use peer::{Peer, PeerListener};
 pub use sim::{Sim, busy};
 pub use summary::{Summary, Warned};
 

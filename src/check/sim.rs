@@ -10,10 +10,12 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::execution::{Fault, Outcome, Place, Story, Subject};
 use super::observers::Observers;
 use super::panics::Inside;
+use super::peer::{Peer, PeerListener};
 use super::random::seed_of;
 use super::story::lines;
 use crate::Proactor;
 use crate::choice::{Chooser, EventId, Kind};
+use crate::net::ToAddr;
 use crate::observe::Observer;
 use crate::op::home::current;
 use crate::overlap::Workers;
@@ -131,6 +133,23 @@ impl Sim {
     pub fn always(&self, name: &str, holds: impl Fn() -> bool + 'static) {
         let location = std::panic::Location::caller();
         self.observers.always(name, holds, location);
+    }
+
+    /// A scripted peer that connects to this address of the model, as any other host would: who is to be
+    /// connected to must listen already. See [`Peer`].
+    ///
+    /// An address that is none, or where nobody listens, is a failure of the check at this call.
+    #[track_caller]
+    pub fn connect(&self, addr: impl ToAddr) -> Peer {
+        Peer::connect(&self.world, self.proactor.handle(), &addr)
+    }
+
+    /// A scripted server at this address, for a model that connects to it. See [`PeerListener`].
+    ///
+    /// An address that is none, or taken, is a failure of the check at this call.
+    #[track_caller]
+    pub fn listen(&self, addr: impl ToAddr) -> PeerListener {
+        PeerListener::bind(&self.world, self.proactor.handle(), &addr)
     }
 
     /// The simulated kernel itself.

@@ -13,6 +13,7 @@ use super::handles::{Handles, Object};
 use super::lent::Lent;
 use super::op::{NONBLOCK, Op, Request, State, Verb};
 use super::oracle::Oracle;
+use super::peers::Peers;
 use super::queue::Queue;
 use super::smells::{CROWDED, Hole, direction};
 use super::tcp::Tcp;
@@ -85,6 +86,7 @@ pub(crate) struct Kernel {
     pub(super) decider: Decider,
     pub(super) recorder: Recorder,
     pub(super) m: Machine,
+    pub(super) peers: Peers,
     pub(super) verdict: Option<Violation>,
     /// The operations that were under way at the verdict have been ended.
     pub(super) drained: bool,
@@ -146,6 +148,7 @@ impl Kernel {
                 now: 0,
             },
             config,
+            peers: Peers::default(),
             verdict: None,
             drained: false,
             saved: Vec::new(),
@@ -188,6 +191,7 @@ impl Kernel {
         self.m.cancels.clear();
         self.m.now = 0;
         self.config = config;
+        self.peers.clear();
         self.verdict = None;
         self.drained = false;
         self.in_flight = 0;

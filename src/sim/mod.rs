@@ -151,6 +151,7 @@ mod lent;
 pub(crate) mod op;
 pub(crate) mod oracle;
 mod oracles;
+pub(crate) mod peers;
 mod pipe;
 mod queue;
 mod ready;

@@ -26,7 +26,7 @@ pub(crate) enum Until {
 pub(crate) enum Stepped {
     /// A completion: token and result.
     Completion(u64, i32),
-    /// Nothing until the time that was given.
+    /// Nothing until the time that was given, or a scripted peer made a step.
     Nothing,
     /// Nothing, and nothing can ever come.
     Stuck,
@@ -59,10 +59,13 @@ impl Kernel {
                     return Stepped::Over;
                 }
                 self.drain();
-                return match self.m.done.pop() {
-                    Some(id) => self.completion(id),
-                    None => Stepped::Nothing,
-                };
+                while let Some(id) = self.m.done.pop() {
+                    let stepped = self.completion(id);
+                    if stepped != Stepped::Nothing {
+                        return stepped;
+                    }
+                }
+                return Stepped::Nothing;
             }
             if self.is_out_of_patience() {
                 self.report_endless();
@@ -155,6 +158,9 @@ impl Kernel {
     fn completion(&mut self, id: u32) -> Stepped {
         self.idle_polls = 0;
         let (token, result) = self.hand_out(id);
+        if self.peers.acting > 0 && self.peer_hears(id, result) {
+            return Stepped::Nothing;
+        }
         Stepped::Completion(token, result)
     }
 

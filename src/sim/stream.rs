@@ -26,6 +26,8 @@ pub(super) struct Side {
     pub(super) nodelay: bool,
     /// SO_LINGER, in seconds.
     pub(super) linger: Option<u64>,
+    /// Its user is a scripted peer.
+    pub(super) scripted: bool,
 }
 
 /// The way from one side (the index) to the other: send buffer, wire and receive buffer in one.
@@ -49,6 +51,8 @@ pub(super) struct Conn {
     pub(super) sides: [Side; 2],
     directions: [Direction; 2],
     settling: bool,
+    /// The kernel has reset it, and neither side.
+    pub(super) forced: bool,
 }
 
 impl Direction {
@@ -69,12 +73,14 @@ impl Conn {
             read_shut: false,
             nodelay: false,
             linger: None,
+            scripted: false,
         };
         Conn {
             number: 0,
             sides: [side(client), side(server)],
             directions: Default::default(),
             settling: false,
+            forced: false,
         }
     }
 
@@ -82,6 +88,7 @@ impl Conn {
     pub(super) fn open(&mut self, number: u32, client: SocketAddr, server: SocketAddr) {
         self.number = number;
         self.settling = false;
+        self.forced = false;
         for (side, addr) in self.sides.iter_mut().zip([client, server]) {
             *side = Side {
                 addr,
@@ -91,6 +98,7 @@ impl Conn {
                 read_shut: false,
                 nodelay: false,
                 linger: None,
+                scripted: false,
             };
         }
         for direction in &mut self.directions {
@@ -363,6 +371,7 @@ impl Kernel {
                 direction.fin = false;
             }
         }
+        stream.forced = true;
         stream.killed(0);
         stream.killed(1);
         true

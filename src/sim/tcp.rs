@@ -204,8 +204,13 @@ impl Tcp {
     }
 
     pub(super) fn stream_name(&self, conn: u32, side: u8) -> String {
-        let side = ["client", "server"][usize::from(side)];
-        format!("c{} {side}", self.conns[conn as usize].number)
+        let conn = &self.conns[conn as usize];
+        let who = if conn.sides[usize::from(side)].scripted {
+            ["scripted client", "scripted server"]
+        } else {
+            ["client", "server"]
+        };
+        format!("c{} {}", conn.number, who[usize::from(side)])
     }
 }
 

@@ -90,6 +90,9 @@ pub struct TraceEvent {
 /// The place among its operation's children of the deadline that `.timeout(d)` armed for it.
 pub(super) const TIMEOUT: u32 = u32::MAX;
 
+/// The places of scripted peers among the children of the root begin here.
+pub(super) const PEERS: u32 = 1 << 31;
+
 /// Events that are kept. Of an endless run the last ones say enough.
 const ROOM: usize = 100_000;
 
@@ -235,7 +238,7 @@ impl Recorder {
 ///
 /// `0.1.2` is the second submission made by the handler of the first submission of the body, which is
 /// `0`; posted handlers and spawned tasks count like submissions. A run of equal steps is written once:
-/// `0.1.2^5` is `0.1.2.2.2.2.2`. `0.1.timeout` is the deadline of `0.1`. A trace so long that its
+/// `0.1.2^5` is `0.1.2.2.2.2.2`. `0.1.timeout` is the deadline of `0.1`, `peer1` a scripted peer. A trace so long that its
 /// beginning was forgotten has names that begin with `…`.
 #[derive(Clone, Debug, Default)]
 pub struct EventNames(HashMap<EventId, String>);
@@ -255,6 +258,10 @@ impl EventNames {
             if nth == TIMEOUT {
                 let (stem, ..) = paths.get(&event.cause).cloned().unwrap_or_else(stranger);
                 paths.insert(event.event, (format!("{stem}.timeout"), 0, 0));
+                continue;
+            }
+            if event.cause == EventId::ROOT && nth >= PEERS {
+                paths.insert(event.event, (format!("peer{}", nth - PEERS + 1), 0, 0));
                 continue;
             }
             let step = nth + 1;

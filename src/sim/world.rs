@@ -341,7 +341,10 @@ impl World {
     /// timers that are still in flight become a violation of I8.
     pub fn finish(&self) {
         self.empty_inbox();
-        self.with(Kernel::account);
+        self.with(|kernel| {
+            kernel.end_peers();
+            kernel.account();
+        });
     }
 
     /// A rolling hash of every submission, effect, completion and move of the clock, and, where

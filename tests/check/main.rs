@@ -5,6 +5,7 @@ mod endless;
 mod finding;
 mod models;
 mod oracles;
+mod peers;
 mod refusing;
 mod replaying;
 mod strands;
