@@ -57,7 +57,7 @@ fn small(name: &str) -> Checker {
 }
 
 #[track_caller]
-fn passes(result: Result<Summary, Failure>) -> Summary {
+fn passes(result: Result<Summary, Box<Failure>>) -> Summary {
     result.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
