@@ -286,7 +286,7 @@ impl Lane for SimLane {
         if self.bell.rung.load(Ordering::Relaxed) || self.world.has_inbox() {
             return None;
         }
-        let step = |kernel: &mut Kernel| match kernel.in_flight() {
+        let step = |kernel: &mut Kernel| match kernel.in_flight_of_the_model() {
             0 => Stepped::Nothing,
             // If it brings nothing, nor will the one that a wait makes.
             _ => kernel.step(until),
