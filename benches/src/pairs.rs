@@ -291,9 +291,7 @@ pub fn print(size: Size, valgrind: bool) -> io::Result<bool> {
                 ends.push((run, total, run.events));
             }
             let slope = slope(ends[0], ends[1]);
-            good &= bar
-                .instructions
-                .is_none_or(|bar| slope.instructions <= bar);
+            good &= bar.instructions.is_none_or(|bar| slope.instructions <= bar);
             instructions = format!("{:.0}", slope.instructions);
             allocations = format!("{:.3}", slope.allocations.abs());
         }
@@ -307,7 +305,8 @@ pub fn print(size: Size, valgrind: bool) -> io::Result<bool> {
             bar.mode.name(),
             bar.connections,
             1e9 / cost,
-            bar.rate.map_or(String::new(), |rate| format!("{}M", rate / 1e6)),
+            bar.rate
+                .map_or(String::new(), |rate| format!("{}M", rate / 1e6)),
             text(bar.growth),
             text(bar.instructions),
         );

@@ -27,11 +27,22 @@ pub fn print(size: Size) -> Result<bool, Box<dyn Error>> {
         Size::Quick => (3, 10_000),
     };
     println!();
-    println!("the same echo on turmoil, one process, in turn: processor time of a message one way;");
+    println!(
+        "the same echo on turmoil, one process, in turn: processor time of a message one way;"
+    );
     println!("turmoil's hosts by its default links, and by links without latency");
     println!(
         "{:>11} {:>10} {:>10} {:>10} {:>10} | {:>7} {:>5} {:>7} | {:>7} {:>7}",
-        "connections", "turmoil", "at once", "kind", "random", "kind", "bar", "at once", "random", "at once"
+        "connections",
+        "turmoil",
+        "at once",
+        "kind",
+        "random",
+        "kind",
+        "bar",
+        "at once",
+        "random",
+        "at once"
     );
     let mut good = true;
     for (connections, bar) in BARS {

@@ -280,6 +280,9 @@ impl Kernel {
             && self.in_flight_of_the_model() == 0
             && self.step(Until::Event) == Stepped::Nothing
         {}
+        if self.peers.busy > 0 && self.in_flight_of_the_model() == 0 {
+            self.report_stuck();
+        }
         if self.verdict.is_none() {
             for place in 0..self.peers.listeners.len() {
                 let raw = self.peers.listeners[place].raw;
