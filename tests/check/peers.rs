@@ -165,7 +165,7 @@ fn resets_ends_and_what_was_read() {
         let brief = sim.connect(ADDR);
         brief.lenient().read_some(5);
         let abrupt = sim.connect(ADDR);
-        abrupt.reset();
+        abrupt.lenient().reset();
         drop(brief);
         drop(abrupt);
         let over = angry.over().unwrap();
