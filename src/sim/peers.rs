@@ -17,9 +17,9 @@ use super::errno;
 use super::handles::Object;
 use super::kernel::Kernel;
 use super::op::{Request, Verb};
+use super::oracle::Oracle;
 use super::steps::{Stepped, Until};
 use super::trace::{PEERS, What};
-use super::violation::{Invariant, Violation};
 use super::words::plural;
 use crate::choice::EventId;
 
@@ -391,12 +391,7 @@ impl Kernel {
     }
 
     fn contradiction(&mut self, message: String, event: EventId, location: Place) {
-        self.report(Violation {
-            invariant: Invariant::Always,
-            message,
-            event,
-            location: Some(location),
-        });
+        self.fail(Oracle::Always, message, event, Some(location));
     }
 
     /// Whether it is no fault of the model that its connection is gone.
