@@ -22,9 +22,9 @@ use crate::switch::{self, Point};
 /// So it fits "there is something to do": set it after each change, and after each wait do all there
 /// is. For permits that are counted there is [`sync::Semaphore`](crate::sync::Semaphore).
 ///
-/// On io_uring it is an eventfd(2), and a wait a read of it: one descriptor an event, one system call a set,
-/// none that is not batched a wait. On the simulated kernel it is an object of the kernel, so that who waits stands in reports
-/// and the order of ends is a decision.
+/// On io_uring it is an eventfd(2), and a wait is a read of it: one descriptor an event, one system call
+/// a set, and waits that cancel, time out and close like every other operation. On the simulated kernel it is an
+/// object of the kernel, so that who waits stands in reports and the order of ends is a decision.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -48,7 +48,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// As eventfd(2): no descriptor is left, [`io::ErrorKind::Other`] or what the system calls it. The proactor is gone.
+    /// As eventfd(2): no descriptor is left. The proactor is gone.
     pub fn new(proactor: &Handle) -> io::Result<Event> {
         let home = proactor.for_new();
         let backend = home.backend()?;

@@ -40,11 +40,6 @@
 //! - A run that goes on and on is a failure too ([`Checker::max_steps`]). Only a loop that never lets
 //!   the simulated kernel make a step can't be stopped: the check hangs in it.
 //!
-//! # Scripted peers
-//!
-//! [`Sim::connect`] gives a test the other end of a connection, [`Sim::listen`] a server for a client that
-//! is checked: scripts of what a [`Peer`] sends and expects. They act inside the kernel, not on the model's proactor: none of
-//! its workers, strands or limits sees them, but every decision about when they act is the kernel's.
 //! # Oracles
 //!
 //! What is watched in every execution, without a line from the user. [`Checker::oracle`] makes a warning a
@@ -84,6 +79,12 @@
 //! [`sometimes!`](crate::sometimes) and [`reachable!`](crate::reachable), in handlers or in the model, name
 //! what some execution should come by; the summary tells what none did, and
 //! [`Checker::require_goals`] makes that a failure. Outside of a check they do nothing.
+//!
+//! # Scripted peers
+//!
+//! [`Sim::connect`] gives a test the other end of a connection, [`Sim::listen`] a server for a client that
+//! is checked: scripts of what a [`Peer`] sends and expects. They act inside the kernel, not on the model's proactor: none of
+//! its workers, strands or limits sees them, but every decision about when they act is the kernel's.
 //!
 //! # Several workers
 //!

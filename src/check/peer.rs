@@ -16,7 +16,7 @@ use crate::net::ToAddr;
 use crate::proactor::Handle;
 use crate::sim::errno;
 use crate::sim::peers::{Act, ListenerId, PeerId};
-use crate::sim::{Invariant, Oracle, Violation, World};
+use crate::sim::{Oracle, Violation, World};
 use crate::time::nanos;
 
 /// The other end of a connection, which follows a script.
@@ -26,7 +26,7 @@ use crate::time::nanos;
 /// the kernel's decision, like everything else. When the handle is dropped the script is complete; at its end the
 /// connection is closed, if the script has not done so.
 ///
-/// An expectation that is not met fails the check ([`Invariant::Always`]), at the line of the test
+/// An expectation that is not met fails the check ([`Oracle::Always`]), at the line of the test
 /// that expects it, with what came instead. A connection that the *kernel* has reset, as it may, is no such failure:
 /// then the script just ends. See also [`Peer::lenient`].
 ///
@@ -45,7 +45,8 @@ use crate::time::nanos;
 ///                     compose::write_all(&stream, buf).then(move |_| drop(stream));
 ///                 }
 ///             }),
-///             Err(error) if proactor::is_canceled(&error) => return,
+///             Err(error) if error.kind() == std::io::ErrorKind::NotConnected => return, // it was closed
+///             Err(error) if proactor::is_canceled(&error) => return, // it was closed meanwhile
 ///             Err(_) => return accept(listener), // no descriptor is left: try again
 ///         };
 ///         accept(listener);
@@ -304,11 +305,11 @@ impl fmt::Debug for PeerListener {
 
 /// A script that can't even begin fails the check where it was asked for.
 fn refused(world: &World, error: &io::Error, location: &'static Location<'static>) {
-    world.report(Violation {
-        oracle: Oracle::Always,
-        invariant: Invariant::Always,
-        message: format!("a scripted peer can't begin: {error}"),
-        event: EventId::ROOT,
-        location: Some(location),
-    });
+    let message = format!("a scripted peer can't begin: {error}");
+    world.report(Violation::new(
+        Oracle::Always,
+        message,
+        EventId::ROOT,
+        Some(location),
+    ));
 }

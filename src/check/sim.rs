@@ -107,23 +107,6 @@ impl Sim {
         Xoshiro256PlusPlus::seed_from_u64(seed_of(!self.seed, nth))
     }
 
-    /// A scripted peer that connects to this address of the model, as any other host would: who is to be
-    /// connected to must listen already. See [`Peer`].
-    ///
-    /// An address that is none, or where nobody listens, is a failure of the check at this call.
-    #[track_caller]
-    pub fn connect(&self, addr: impl ToAddr) -> Peer {
-        Peer::connect(&self.world, self.proactor.handle(), &addr)
-    }
-
-    /// A scripted server at this address, for a model that connects to it. See [`PeerListener`].
-    ///
-    /// An address that is none, or taken, is a failure of the check at this call.
-    #[track_caller]
-    pub fn listen(&self, addr: impl ToAddr) -> PeerListener {
-        PeerListener::bind(&self.world, self.proactor.handle(), &addr)
-    }
-
     /// What must hold at all times: `holds` is evaluated now, after every handler, after every step of the
     /// kernel that hands something out, and when the model returns. Where it does not, the execution fails
     /// ([`Invariant::Always`]), and the report tells the handler that ended last.
@@ -160,6 +143,23 @@ impl Sim {
     pub fn always(&self, name: &str, holds: impl Fn() -> bool + 'static) {
         let location = std::panic::Location::caller();
         self.observers.always(name, holds, location);
+    }
+
+    /// A scripted peer that connects to this address of the model, as any other host would: who is to be
+    /// connected to must listen already. See [`Peer`].
+    ///
+    /// An address that is none, or where nobody listens, is a failure of the check at this call.
+    #[track_caller]
+    pub fn connect(&self, addr: impl ToAddr) -> Peer {
+        Peer::connect(&self.world, self.proactor.handle(), &addr)
+    }
+
+    /// A scripted server at this address, for a model that connects to it. See [`PeerListener`].
+    ///
+    /// An address that is none, or taken, is a failure of the check at this call.
+    #[track_caller]
+    pub fn listen(&self, addr: impl ToAddr) -> PeerListener {
+        PeerListener::bind(&self.world, self.proactor.handle(), &addr)
     }
 
     /// The simulated kernel itself.

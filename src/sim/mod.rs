@@ -109,6 +109,10 @@
 //! 1,000 steps, not by more: a kernel gets to them in the end, and a run that is endless only because it
 //! does not is nobody's mistake.
 //!
+//! **Scripted peers** ([`check::Sim::connect`](crate::check::Sim::connect)) are other hosts that act inside the kernel: each
+//! step of a script is an operation with all the freedoms of order and time, and none of the free faults; it is
+//! nobody's handler, and counts for no limit and no leak of the model.
+//!
 //! **Bounds.** Short transfers, refusals, resets and errors are *free faults*: each operation suffers at most
 //! [`Config::faults_per_operation`], so that what must finally succeed does. (Each activation of a composed
 //! operation is an operation.) Size classes stand for all sizes; a claim of exhaustiveness is about

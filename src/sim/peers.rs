@@ -20,7 +20,6 @@ use super::op::{Request, Verb};
 use super::oracle::Oracle;
 use super::steps::{Stepped, Until};
 use super::trace::{PEERS, What};
-use super::violation::{Invariant, Violation};
 use super::words::plural;
 use crate::choice::EventId;
 
@@ -281,6 +280,9 @@ impl Kernel {
             && self.in_flight_of_the_model() == 0
             && self.step(Until::Event) == Stepped::Nothing
         {}
+        if self.peers.busy > 0 && self.in_flight_of_the_model() == 0 {
+            self.report_stuck();
+        }
         if self.verdict.is_none() {
             for place in 0..self.peers.listeners.len() {
                 let raw = self.peers.listeners[place].raw;
@@ -389,13 +391,7 @@ impl Kernel {
     }
 
     fn contradiction(&mut self, message: String, event: EventId, location: Place) {
-        self.report(Violation {
-            oracle: Oracle::Always,
-            invariant: Invariant::Always,
-            message,
-            event,
-            location: Some(location),
-        });
+        self.fail(Oracle::Always, message, event, Some(location));
     }
 
     /// Whether it is no fault of the model that its connection is gone.

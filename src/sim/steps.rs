@@ -150,7 +150,10 @@ impl Kernel {
                         continue;
                     }
                     Until::Event => {
-                        self.report_stuck();
+                        // What only scripted peers wait for may come when the model goes on.
+                        if self.in_flight_of_the_model() > 0 {
+                            self.report_stuck();
+                        }
                         return Stepped::Stuck;
                     }
                 }

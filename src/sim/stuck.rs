@@ -29,9 +29,6 @@ impl Kernel {
     /// Something is in flight, and nothing will ever end it.
     #[cold]
     pub(super) fn report_stuck(&mut self) {
-        if self.in_flight() == 0 {
-            return;
-        }
         let mut message = format!(
             "stuck: {} for what will never come",
             match self.in_flight() {

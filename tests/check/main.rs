@@ -2,6 +2,7 @@
 
 mod determinism;
 mod endless;
+mod events;
 mod finding;
 mod fuzzing;
 mod hosts;

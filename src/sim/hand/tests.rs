@@ -133,6 +133,11 @@ fn both_faces_of_one_stream_share_its_bytes() {
     assert_eq!(hand.try_read(server, &mut buf).unwrap(), 2);
     assert_eq!(&buf[..2], b"lo");
     assert_eq!(completes(&mut hand, recv).buf, b"hel");
+    // A try is never late: that is an operation's.
+    hand.decide("late: late").unwrap();
+    hand.try_write(client, b"now").unwrap();
+    assert_eq!(hand.try_read(server, &mut buf).unwrap(), 3);
+    assert_eq!(hand.undecided(), ["late: late"]);
 }
 
 #[test]
