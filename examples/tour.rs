@@ -81,7 +81,9 @@ fn world(sim: &Sim, serve: Serve) {
     let proactor = sim.proactor();
     let listener =
         TcpListener::bind(proactor, "10.0.0.1:7").expect("a fresh kernel has this address free");
-    listener.accept().then(move |accepted| {
+    let accept = listener.accept();
+    accept.then(move |accepted| {
+        drop(listener); // one client is all; if it can't be let in it is turned away
         if let Ok((stream, _)) = accepted {
             serve(stream);
         }

@@ -18,7 +18,10 @@ fn accept(listener: TcpListener) {
             accept(listener);
         }
         Err(error) if proactor::is_canceled(&error) => {} // the listener was closed
-        Err(error) => eprintln!("{error}"),
+        Err(error) => {
+            eprintln!("{error}"); // no descriptor left, say: the next may find one
+            accept(listener);
+        }
     });
 }
 

@@ -15,7 +15,7 @@ use super::sim::{Model, Sim};
 use super::summary::{Summary, Warned, deviations, goals, grouped};
 use crate::op::home::Entered;
 use crate::sim::words::plural;
-use crate::sim::{Config, Level, Oracle};
+use crate::sim::{Config, Level, Oracle, Personality};
 
 /// A check whose bounds and budgets are chosen.
 ///
@@ -228,6 +228,31 @@ impl Checker {
         self
     }
 
+    /// Which kernel is simulated: [`Any`](Personality::Any) of them unless told otherwise, so that what passes
+    /// may move between kernels. Another one has some of [the transitions](crate::sim::legality) only: a
+    /// failure that is left tells that this very kernel can do it. Part of replay strings.
+    ///
+    /// ```
+    /// use proactor::check::Checker;
+    /// use proactor::sim::Personality;
+    ///
+    /// // What a readiness kernel does not know: a cancel that comes too late for what waits.
+    /// let summary = Checker::new()
+    ///     .personality(Personality::Readiness)
+    ///     .run(|sim| {
+    ///         let sleep = sim.proactor().sleep(std::time::Duration::from_secs(1));
+    ///         let cancel = sleep.then(|result| assert!(result.is_err(), "it was cancelled"));
+    ///         cancel.cancel();
+    ///         sim.proactor().run().unwrap();
+    ///     })
+    ///     .unwrap();
+    /// assert!(summary.to_string().contains("on the readiness kernel"));
+    /// ```
+    pub fn personality(mut self, personality: Personality) -> Checker {
+        self.config.personality = personality;
+        self
+    }
+
     /// Ends the campaign after that time, finished or not. How far it comes then depends on the
     /// machine.
     pub fn time(mut self, time: Duration) -> Checker {
@@ -335,6 +360,14 @@ impl Checker {
                     replay.workers
                 ));
             }
+            if replay.personality != self.config.personality {
+                let (its, ours) = (replay.personality, self.config.personality);
+                return refuse(&format!(
+                    "PROACTOR_REPLAY was recorded on the personality `{its}` of the simulated kernel, and \
+                     this check has `{ours}`, which decides other things. Set \
+                     `personality(Personality::{its:?})`, or unset the variable to check anew."
+                ));
+            }
             return self.replay(subject, &replay);
         }
         self.seed = wishes.seed.unwrap_or(self.seed);
@@ -430,6 +463,7 @@ impl Checker {
             bound: self.deviations,
             seed: self.seed,
             workers: self.workers,
+            personality: self.config.personality,
             replayed,
         }
     }
@@ -529,6 +563,7 @@ impl Checker {
         Replay {
             name: self.name.clone(),
             workers: self.workers,
+            personality: self.config.personality,
             seed,
             deviations,
         }

@@ -93,6 +93,7 @@ mod tests {
         let replay = Replay {
             name: None,
             workers: 1,
+            personality: crate::sim::Personality::Any,
             seed: 7,
             deviations: Vec::new(),
         };

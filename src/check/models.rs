@@ -17,7 +17,7 @@ fn serve(stream: TcpStream, read_whole: bool) {
     if read_whole {
         read_exact(&stream, Vec::with_capacity(4)).then(move |(read, frame)| {
             if read.is_ok() {
-                write_all(&stream, frame).then(move |(_, _)| drop(stream));
+                answer(stream, frame);
             }
         });
     } else {
@@ -26,10 +26,19 @@ fn serve(stream: TcpStream, read_whole: bool) {
             .read(Vec::with_capacity(4))
             .then(move |(read, frame)| {
                 if read.is_ok_and(|n| n > 0) {
-                    write_all(&stream, frame).then(move |(_, _)| drop(stream));
+                    answer(stream, frame);
                 }
             });
     }
+}
+
+/// Sends a frame and closes; an answer that was cut off must not end like a whole one.
+fn answer(stream: TcpStream, frame: Vec<u8>) {
+    write_all(&stream, frame).then(move |(sent, _)| {
+        if sent.is_err() {
+            let _ = stream.set_linger(Some(Duration::ZERO));
+        }
+    });
 }
 
 /// Serves who comes first; an accept that fails is followed by another while somebody holds the listener.

@@ -12,8 +12,9 @@
 //! it. One whose key never comes up, or whose alternative is not on offer, is *stale*: it is left out
 //! and named in a note. An order (`next`) reads "at this event's turn, that event goes first".
 //!
-//! Between version and seed `for=NAME` may stand: the string is meant for the check of that name; and
-//! behind it `workers=N`, where there are more than one: it is meant for so many simulated workers.
+//! Between version and seed `for=NAME` may stand: the string is meant for the check of that name; behind it
+//! `workers=N`, where there are more than one: it is meant for so many simulated workers; and behind that
+//! `kernel=NAME`, where it is not `any`: it is meant for that personality.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use std::str::FromStr;
 use super::execution::Deviation;
 use super::random::GENERATOR;
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
+use crate::sim::Personality;
 
 /// The version of the format.
 const VERSION: &str = "1";
@@ -31,6 +33,7 @@ const VERSION: &str = "1";
 pub(crate) struct Replay {
     pub(crate) name: Option<String>,
     pub(crate) workers: usize,
+    pub(crate) personality: Personality,
     pub(crate) seed: u64,
     pub(crate) deviations: Vec<Named>,
 }
@@ -96,6 +99,9 @@ impl fmt::Display for Replay {
         }
         if self.workers > 1 {
             write!(f, "workers={};", self.workers)?;
+        }
+        if self.personality != Personality::Any {
+            write!(f, "kernel={};", self.personality)?;
         }
         write!(f, "{GENERATOR}:{:016x}", self.seed)?;
         for deviation in &self.deviations {
@@ -175,6 +181,16 @@ impl FromStr for Replay {
                 .next()
                 .ok_or_else(|| wrong((text.len() + 1, ""), cut()))?;
         }
+        let mut personality = Personality::Any;
+        if let Some(name) = seed.1.strip_prefix("kernel=") {
+            personality = match name.parse() {
+                Ok(personality) => personality,
+                Err(unknown) => return Err(wrong(seed, unknown.to_string())),
+            };
+            seed = parts
+                .next()
+                .ok_or_else(|| wrong((text.len() + 1, ""), cut()))?;
+        }
         let Some((generator, digits)) = seed.1.split_once(':') else {
             return Err(wrong(
                 seed,
@@ -203,6 +219,7 @@ impl FromStr for Replay {
         Ok(Replay {
             name,
             workers,
+            personality,
             seed: value,
             deviations,
         })
@@ -375,6 +392,7 @@ mod tests {
         Replay {
             name: None,
             workers: 1,
+            personality: Personality::Any,
             seed: 42,
             deviations: vec![
                 Named {
@@ -418,7 +436,16 @@ mod tests {
                 .to_string()
                 .starts_with("1;for=echo;workers=3;x256pp:")
         );
-        assert_eq!(several.to_string().parse(), Ok(several));
+        assert_eq!(several.to_string().parse(), Ok(several.clone()));
+        let ring = Replay {
+            personality: Personality::Ring,
+            ..several
+        };
+        assert!(
+            ring.to_string()
+                .starts_with("1;for=echo;workers=3;kernel=ring;x256pp:")
+        );
+        assert_eq!(ring.to_string().parse(), Ok(ring));
         let kind = Replay {
             deviations: Vec::new(),
             ..sample()
@@ -443,6 +470,10 @@ mod tests {
             (
                 "1;workers=1;x256pp:000000000000002a",
                 "at character 3, `workers=1`: `workers=` is followed by their number, from 2",
+            ),
+            (
+                "1;kernel=hurd;x256pp:000000000000002a",
+                "at character 3, `kernel=hurd`: no personality is called `hurd`; there are any, ring, port",
             ),
             (
                 "1;workers=2",

@@ -10,6 +10,7 @@ use super::replay::{Replay, Taken};
 use super::shrink::{Deviant, Shrunk};
 use super::summary::deviations;
 use crate::choice::{EventId, Site};
+use crate::sim::Personality;
 
 /// Frames of the logical stack that are shown at most; of a deeper one the middle is left out.
 const FRAMES: usize = 16;
@@ -96,6 +97,9 @@ fn verdict(text: &mut String, case: &Case<'_>) -> std::fmt::Result {
     }
     if case.replay.workers > 1 {
         write!(text, " with {} workers", case.replay.workers)?;
+    }
+    if case.replay.personality != Personality::Any {
+        write!(text, " on the {} kernel", case.replay.personality)?;
     }
     write!(text, ": ")?;
     let (oracle, invariant) = (fault.oracle, fault.invariant);

@@ -10,6 +10,7 @@ use crate::goals::{Count, Counts};
 use crate::sim::Warning;
 pub(crate) use crate::sim::words::grouped;
 use crate::sim::words::plural;
+use crate::sim::{OutcomeClass, Personality, legality};
 
 /// What a check has shown. Its [`Display`](fmt::Display) says it in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub struct Summary {
     pub(crate) bound: usize,
     pub(crate) seed: u64,
     pub(crate) workers: usize,
+    pub(crate) personality: Personality,
     /// Instead of a campaign.
     pub(crate) replayed: Option<String>,
     pub(crate) warned: Vec<Warned>,
@@ -178,6 +180,9 @@ impl fmt::Display for Summary {
         if self.workers > 1 {
             write!(f, " with {} workers", self.workers)?;
         }
+        if self.personality != Personality::Any {
+            write!(f, " on the {} kernel", self.personality)?;
+        }
         if let Some(replayed) = &self.replayed {
             write!(f, "\n  {replayed}")?;
             return self.findings(f);
@@ -308,7 +313,11 @@ impl Summary {
         let words = offered.iter().map(|site| {
             let (_, taken) = self.coverage(*site);
             let never = if taken == 0 { ", never taken" } else { "" };
-            format!("{} ({}{never})", site.name(), freedom(*site))
+            format!(
+                "{} ({}{never})",
+                site.name(),
+                freedom(*site, self.personality)
+            )
         });
         let mut line = String::new();
         for (index, word) in words.enumerate() {
@@ -325,22 +334,22 @@ impl Summary {
 }
 
 /// The outcome classes of a decision, in words: what "every execution" ranges over.
-fn freedom(site: Site) -> &'static str {
+fn freedom(site: Site, personality: Personality) -> String {
     match site {
-        Site::NextStep => "which completion, effect or timer comes next",
-        Site::EffectLate => "whether the effect is at once or late",
-        Site::RecvSize | Site::SendSize | Site::ReadSize | Site::WriteSize => "full, 1, half, n-1",
-        Site::Cancel => "each outcome of a cancel",
-        Site::Connect => "connected, refused",
-        Site::Reset => "no, reset",
-        Site::Accept | Site::FileError => "no, each error",
-        Site::ReadyAtFirstPoll => "ready at first poll or not",
-        Site::Link => "the link holds, loses a parcel, is lost one way or both",
-        Site::Error => "the receive or the send that waits",
-        Site::Abort => "all, half, nothing",
-        Site::Latency => "on time, twice and ten times as long",
-        Site::Worker => "which handler goes on where one may give way",
-        Site::Spurious => "ready only if it is, or spuriously",
+        Site::NextStep => "which completion, effect or timer comes next".to_owned(),
+        Site::Worker => "which handler goes on where one may give way".to_owned(),
+        _ => {
+            let mut words: Vec<&str> = Vec::new();
+            for transition in legality().transitions().filter(|it| it.site == Some(site)) {
+                let has = |it: &&OutcomeClass| it.personalities.has(personality);
+                for outcome in transition.outcomes.iter().filter(has) {
+                    if !words.contains(&outcome.word) {
+                        words.push(outcome.word);
+                    }
+                }
+            }
+            words.join(", ")
+        }
     }
 }
 
@@ -368,6 +377,7 @@ mod tests {
             bound: plan.deviations,
             seed: plan.seed,
             workers: 1,
+            personality: Personality::Any,
             replayed: None,
             warned: Vec::new(),
             more_warnings: 0,

@@ -79,11 +79,13 @@ pub enum Site {
     Error,
     /// How much arrives of what was sent before a reset.
     Abort,
+    /// Where an operation that has to wait stands among those that wait already.
+    Line,
 }
 
 impl Site {
     /// Every site, in the order of their numbers.
-    pub const ALL: [Site; 18] = [
+    pub const ALL: [Site; 19] = [
         Site::NextStep,
         Site::EffectLate,
         Site::RecvSize,
@@ -102,6 +104,7 @@ impl Site {
         Site::Latency,
         Site::Error,
         Site::Abort,
+        Site::Line,
     ];
 
     /// The short name that a replay string and a report use.
@@ -126,6 +129,7 @@ impl Site {
             Site::Latency => "latency",
             Site::Error => "error",
             Site::Abort => "abort",
+            Site::Line => "line",
         }
     }
 

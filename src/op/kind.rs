@@ -229,7 +229,8 @@ pub(crate) fn canceled() -> io::Error {
 }
 
 /// Whether an operation ended because it was cancelled: by its cancel handle, by a dropped future, or
-/// because its object was closed on this side. (A timeout is [`io::ErrorKind::TimedOut`] instead.)
+/// because its object was closed on this side, be it before it began: a loop that starts the next operation
+/// after an error ends here. (A timeout is [`io::ErrorKind::TimedOut`] instead.)
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -250,9 +251,10 @@ pub fn is_canceled(error: &io::Error) -> bool {
     let by_code = error.raw_os_error() == Some(995);
     #[cfg(not(any(unix, windows)))]
     let by_code = error.to_string() == "the operation was cancelled";
+    let inner = error.get_ref();
     by_code
-        || error
-            .get_ref()
+        || inner.is_some_and(|inner| inner.is::<super::object::Closed>())
+        || inner
             .and_then(|inner| inner.downcast_ref::<super::interrupted::Interrupted>())
             .is_some_and(|interrupted| {
                 matches!(

@@ -103,11 +103,20 @@ impl ObjectRef {
 /// The error of an operation on an object that has been closed on this side.
 #[cold]
 pub(crate) fn closed() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::NotConnected,
-        "the handle was closed: nothing can be started on it any more",
-    )
+    io::Error::new(io::ErrorKind::NotConnected, Closed)
 }
+
+/// What [`closed`] carries, so that it can be told from a connection that is not there.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the handle was closed: nothing can be started on it any more")
+    }
+}
+
+impl std::error::Error for Closed {}
 
 /// One user's handle of an object. The last one to be dropped closes the object.
 pub(crate) struct ObjectHandle(ObjectRef);

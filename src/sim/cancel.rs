@@ -25,6 +25,7 @@ impl Kernel {
         }
         let rule = match state {
             State::Wait => Rule::Cancel,
+            _ if self.m.ops[id as usize].verb.is_of_files() => Rule::CancelFile,
             _ => Rule::CancelArmed,
         };
         match self.pick(rule, id) {
@@ -54,13 +55,18 @@ impl Kernel {
         }
     }
 
-    /// Ends an operation that had no effect. The state is `Wait` or `Armed`.
+    /// Ends an operation that is not over. The state is `Wait` or `Armed`.
     pub(super) fn cancel_wins(&mut self, id: u32) {
         self.withdraw(id);
         if self.recorder.on {
             self.record(id, What::Cancelled, String::new());
         }
-        self.finish(id, -errno::ECANCELED);
+        // What has moved is never hidden.
+        let result = match self.m.ops[id as usize].moved {
+            0 => -errno::ECANCELED,
+            moved => moved as i32,
+        };
+        self.finish(id, result);
     }
 
     /// Takes an operation that had no effect out of whatever list it is in.

@@ -2,7 +2,7 @@
 
 use super::kernel::Machine;
 use super::trace::TIMEOUT;
-use super::transitions::{OutcomeClass, Rule, Transition};
+use super::transitions::{Does, OutcomeClass, Rule, Transition};
 use super::world::Coverage;
 use crate::choice::{Alternatives, Chooser, EventId, Key, Kind, Site};
 
@@ -105,6 +105,9 @@ impl Alternatives for Menu {
         };
         match (outcome.does.size(self.of), self.of) {
             (Some(size), of) if size == of => format!("full ({of} bytes)"),
+            (Some(size), of) if outcome.does == Does::Part => {
+                format!("in two parts ({size} of {of} bytes first)")
+            }
             (Some(size), of) => format!("short ({size} of {of} bytes)"),
             (None, _) => outcome.label.to_owned(),
         }
@@ -252,7 +255,7 @@ mod tests {
     fn a_menu_has_what_is_possible_and_the_personality_has() {
         let recv = Rule::Recv.transition();
         let menu = |of| {
-            let mask = recv.mask(Personality::Any, true) & recv.sizes(of);
+            let mask = recv.mask(Personality::Any, true) & recv.sizes(of, true);
             Menu::new(recv, mask, of)
         };
         let words = |of| {
@@ -265,7 +268,7 @@ mod tests {
         assert_eq!(menu(64).label(0), "full (64 bytes)");
         assert_eq!(menu(3).label(2), "short (2 of 3 bytes)");
         assert_eq!(menu(3).word(99), "");
-        let faultless = recv.mask(Personality::Any, false) & recv.sizes(64);
+        let faultless = recv.mask(Personality::Any, false) & recv.sizes(64, true);
         assert_eq!(Menu::new(recv, faultless, 64).len(), 1);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::errno;
 use super::handles::Object;
-use super::kernel::Kernel;
-use super::op::Op;
+use super::kernel::{Kernel, Share};
+use super::op::{Op, State};
 use super::transitions::{Does, Rule};
 
 /// Bits of `Request::flags` of [`super::op::Verb::Open`].
@@ -287,78 +287,104 @@ impl Kernel {
         }
     }
 
-    pub(super) fn read_at(&mut self, id: u32) -> i32 {
+    /// `None`: the rest comes later.
+    pub(super) fn read_at(&mut self, id: u32) -> Option<i32> {
         let (node, read, _) = match self.file_of(id, errno::ESPIPE) {
             Ok(file) => file,
-            Err(error) => return error,
+            Err(error) => return Some(error),
         };
         let op = &self.m.ops[id as usize];
-        let (lent, offset) = (op.lent, op.offset);
+        let (lent, moved) = (op.lent, op.moved);
+        let offset = op.offset.saturating_add(u64::from(moved));
         if !read {
-            return -errno::EBADF;
+            return Some(-errno::EBADF);
         }
         if self.m.files.nodes[node].directory {
-            return -errno::EISDIR;
+            return Some(-errno::EISDIR);
         }
         if i64::try_from(offset).is_err() {
-            return -errno::EINVAL;
+            return Some(-errno::EINVAL);
         }
         if lent.len() == 0 {
-            return 0;
+            return Some(0);
         }
         let fault = self.file_error(Rule::ReadError, id);
         if fault != 0 {
-            return -fault;
+            return Some(self.ended(id, -fault));
         }
         let left = (self.m.files.nodes[node].bytes.len() as u64).saturating_sub(offset);
-        let n = match self.pick_size(Rule::Read, id, left.min(u64::from(lent.len())) as u32) {
-            Ok(n) => n,
-            Err(error) => return error,
+        let most = left.min(u64::from(lent.len() - moved)) as u32;
+        let share = match self.pick_size(Rule::Read, id, most) {
+            Ok(share) => share,
+            Err(error) => return Some(self.ended(id, error)),
         };
-        if n > 0 {
+        if share.bytes > 0 {
             let start = offset as usize;
-            let bytes = &self.m.files.nodes[node].bytes[start..start + n as usize];
+            let bytes = &self.m.files.nodes[node].bytes[start..start + share.bytes as usize];
             // SAFETY: the operation is in flight, so its buffer is lent; a read may write it.
-            unsafe { lent.write(0, bytes) };
+            unsafe { lent.write(moved, bytes) };
         }
-        n as i32
+        self.moved(id, &share)
     }
 
-    pub(super) fn write_at(&mut self, id: u32) -> i32 {
+    /// `None`: the rest comes later.
+    pub(super) fn write_at(&mut self, id: u32) -> Option<i32> {
         let (node, _, write) = match self.file_of(id, errno::ESPIPE) {
             Ok(file) => file,
-            Err(error) => return error,
+            Err(error) => return Some(error),
         };
         let op = &self.m.ops[id as usize];
-        let (lent, offset) = (op.lent, op.offset);
+        let (lent, moved) = (op.lent, op.moved);
+        let offset = op.offset.saturating_add(u64::from(moved));
         if !write {
-            return -errno::EBADF;
+            return Some(-errno::EBADF);
         }
         if i64::try_from(offset).is_err() {
-            return -errno::EINVAL;
+            return Some(-errno::EINVAL);
         }
         if lent.len() == 0 {
-            return 0;
+            return Some(0);
         }
         if offset >= LARGEST {
-            return -errno::EFBIG;
+            return Some(self.ended(id, -errno::EFBIG));
         }
         let fault = self.file_error(Rule::WriteError, id);
         if fault != 0 {
-            return -fault;
+            return Some(self.ended(id, -fault));
         }
-        let most = (LARGEST - offset).min(u64::from(lent.len())) as u32;
-        let n = match self.pick_size(Rule::Write, id, most) {
-            Ok(n) => n as usize,
-            Err(error) => return error,
+        let most = (LARGEST - offset).min(u64::from(lent.len() - moved)) as u32;
+        let share = match self.pick_size(Rule::Write, id, most) {
+            Ok(share) => share,
+            Err(error) => return Some(self.ended(id, error)),
         };
+        let n = share.bytes as usize;
         let (start, bytes) = (offset as usize, &mut self.m.files.nodes[node].bytes);
         if bytes.len() < start + n {
             bytes.resize(start + n, 0);
         }
         // SAFETY: the operation is in flight, so its buffer is lent; what is written is initialised.
-        unsafe { lent.read(0, &mut bytes[start..start + n]) };
-        n as i32
+        unsafe { lent.read(moved, &mut bytes[start..start + n]) };
+        self.moved(id, &share)
+    }
+
+    /// The result of a transfer that ends with an error: what it has moved before, if it has
+    /// (`io_fixup_rw_res`, io_uring/rw.c).
+    fn ended(&self, id: u32, error: i32) -> i32 {
+        match self.m.ops[id as usize].moved {
+            0 => error,
+            moved => moved as i32,
+        }
+    }
+
+    /// A transfer has moved something: its result, if it is over.
+    fn moved(&mut self, id: u32, share: &Share) -> Option<i32> {
+        if share.rest {
+            self.moves_part(id, share.bytes);
+            self.m.ops[id as usize].state = State::Armed;
+            self.m.armed.push(id);
+            return None;
+        }
+        Some((self.m.ops[id as usize].moved + share.bytes) as i32)
     }
 
     /// fsync(2). What it is for, surviving a crash, is not simulated yet.

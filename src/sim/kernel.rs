@@ -124,6 +124,13 @@ pub(crate) struct Kernel {
     pub(crate) lane_taken: bool,
 }
 
+/// What one effect of a transfer moves.
+pub(super) struct Share {
+    pub(super) bytes: u32,
+    /// The operation goes on after that.
+    pub(super) rest: bool,
+}
+
 /// What a step adds to the digest beside its event.
 const SUBMIT: u64 = 1;
 const EFFECT: u64 = 2;
@@ -293,6 +300,7 @@ impl Kernel {
         op.verb = request.verb;
         op.state = State::Wait;
         op.faults = self.config.faults_per_operation;
+        op.moved = 0;
         op.poison = None;
         op.printed = false;
         op.cancel_pending = false;
@@ -407,15 +415,24 @@ impl Kernel {
         self.check_at_effect(id);
         let result = match verb {
             Verb::Recv => self.recv(id),
-            Verb::Send => self.send(id),
+            Verb::Send => match self.send(id) {
+                Some(result) => result,
+                None => return self.settle_handle(handle),
+            },
             Verb::Accept => self.accept(id),
             Verb::Connect => match self.connect(id) {
                 Some(result) => result,
                 None => return,
             },
             Verb::Shutdown => self.shutdown(id),
-            Verb::ReadAt => self.read_at(id),
-            Verb::WriteAt => self.write_at(id),
+            Verb::ReadAt => match self.read_at(id) {
+                Some(result) => result,
+                None => return,
+            },
+            Verb::WriteAt => match self.write_at(id) {
+                Some(result) => result,
+                None => return,
+            },
             Verb::Open => self.open(id),
             Verb::Sync => self.sync(id),
             Verb::Length => self.length(id),
@@ -428,6 +445,20 @@ impl Kernel {
             self.settle_handle(handle);
         } else if verb == Verb::Accept {
             self.settle_listener_of(handle);
+        }
+    }
+
+    /// A transfer has moved `n` bytes and is not over.
+    pub(super) fn moves_part(&mut self, id: u32, n: u32) {
+        let op = &mut self.m.ops[id as usize];
+        op.moved += n;
+        let (event, moved) = (op.event, op.moved);
+        self.steps += 1;
+        self.progress = self.steps;
+        self.mix(event, EFFECT, u64::from(moved));
+        if self.recorder.on {
+            let text = format!("{moved} bytes, and not over");
+            self.record(id, What::Effect, text);
         }
     }
 
@@ -444,6 +475,10 @@ impl Kernel {
         if result > 0 {
             self.progress = self.steps;
         }
+        if cfg!(debug_assertions) {
+            self.witness(id);
+        }
+        let op = &mut self.m.ops[id as usize];
         if op.cancel_pending {
             // It would find nothing.
             op.cancel_pending = false;
@@ -508,20 +543,29 @@ impl Kernel {
     #[inline]
     pub(super) fn pick(&mut self, rule: Rule, id: u32) -> Does {
         if self.decider.kind {
-            return rule.transition().outcomes[0].does;
+            return rule.transition().kind(self.config.personality);
         }
         self.pick_among(rule, id, u16::MAX, 0)
     }
 
     /// How much of `of` bytes a transfer moves, or the error that it ends with.
     #[inline]
-    pub(super) fn pick_size(&mut self, rule: Rule, id: u32, of: u32) -> Result<u32, i32> {
+    pub(super) fn pick_size(&mut self, rule: Rule, id: u32, of: u32) -> Result<Share, i32> {
+        let all = Share {
+            bytes: of,
+            rest: false,
+        };
         if self.decider.kind {
-            return Ok(of);
+            return Ok(all);
         }
-        match self.pick_among(rule, id, rule.transition().sizes(of), of) {
+        // Once in two parts, and not a third.
+        let parts = u32::from(self.m.ops[id as usize].moved == 0);
+        match self.pick_among(rule, id, rule.transition().sizes(of, parts > 0), of) {
             Does::Error(error) => Err(-error),
-            does => Ok(does.size(of).unwrap_or(of)),
+            does => Ok(does.size(of).map_or(all, |bytes| Share {
+                bytes,
+                rest: does == Does::Part,
+            })),
         }
     }
 
@@ -530,27 +574,35 @@ impl Kernel {
         let outcomes = transition.outcomes;
         let faults = self.m.ops[id as usize].faults > 0;
         let mask = transition.mask(self.config.personality, faults) & possible;
-        let menu = Menu::new(transition, mask, of);
-        let Some(site) = transition.site.filter(|_| menu.len() > 1) else {
-            return outcomes[0].does;
-        };
-        let key = self.key(site, id);
-        let picked = self.decider.choose(site, key, menu.len(), &menu);
-        if self.recorder.on {
-            let text = crate::choice::Alternatives::label(&menu, picked);
-            self.record(
-                id,
-                What::Decision {
-                    site,
-                    deviation: picked != 0,
-                },
-                text,
-            );
+        if mask == 0 {
+            // Another personality's.
+            return transition.kind(self.config.personality);
         }
+        let menu = Menu::new(transition, mask, of);
+        let site = transition.site.filter(|_| menu.len() > 1);
+        let picked = match site {
+            Some(site) => {
+                let key = self.key(site, id);
+                let picked = self.decider.choose(site, key, menu.len(), &menu);
+                if self.recorder.on {
+                    let text = crate::choice::Alternatives::label(&menu, picked);
+                    let deviation = picked != 0;
+                    self.record(id, What::Decision { site, deviation }, text);
+                }
+                picked
+            }
+            None => 0,
+        };
         let place = menu.place(picked);
         self.decider.coverage.takes(rule, place);
         self.m.ops[id as usize].faults -= u32::from(outcomes[place].fault);
         outcomes[place].does
+    }
+
+    /// Whether an operation that has to wait comes before those that wait already.
+    pub(super) fn goes_ahead(&mut self, id: u32) -> bool {
+        let waits = self.m.ops[id as usize].flags & NONBLOCK == 0;
+        waits && !self.decider.kind && self.pick(Rule::Line, id) == Does::Ahead
     }
 
     fn late(&mut self, id: u32) -> bool {

@@ -148,8 +148,14 @@ impl Kernel {
             return;
         };
         self.m.ops[id as usize].listener = place;
-        let listener = &mut self.m.tcp.listeners[place as usize];
-        listener.accepts.push(&mut self.m.ops, id);
+        let others = self.m.tcp.listeners[place as usize].accepts.first();
+        let ahead = others.is_some() && self.goes_ahead(id);
+        let line = &mut self.m.tcp.listeners[place as usize].accepts;
+        if ahead {
+            line.push_first(&mut self.m.ops, id);
+        } else {
+            line.push(&mut self.m.ops, id);
+        }
     }
 
     pub(super) fn leave_listener(&mut self, id: u32) {

@@ -10,22 +10,29 @@
 //! # The model
 //!
 //! An operation *has its effect* (bytes move, a connection is made, an error is taken), at once or later,
-//! and *completes* after that, once. The kernel goes from one state to the next by these steps:
+//! in one part or in several, and *completes* after that, once. The kernel goes from one state to the next by
+//! these steps:
 //!
 //! | step | when it is enabled | what it does |
 //! |---|---|---|
-//! | Effect | the effect is possible; happens inside the submission, or inside the step that makes it possible, or later by decision | applies the effect, queues the completion |
+//! | Effect | the effect is possible; happens inside the submission, or inside the step that makes it possible, or later by decision | applies the effect; queues the completion, unless a part of it is left |
 //! | Complete | the completion is queued | hands it out |
-//! | Cancel | a cancel was asked for and is processed late | ends the operation if it had no effect yet |
+//! | Cancel | a cancel was asked for, and is processed at once or late | ends the operation, unless its effect is complete; what has moved is the result |
+//! | Segment | a handler is at a switch point, and another worker could run | one of them goes on |
 //! | Clock | there is a deadline | moves virtual time to it, queues what is due |
 //!
 //! In the *kind* run effects come at once and whole, completions oldest first, and time moves only when
 //! nothing else can. Every other way is a *deviation*, offered to the chooser at a named
 //! [`Site`](crate::choice::Site).
 //!
+//! The steps and all that may come of them are *guarded transitions* in a table that the kernel takes its menus
+//! from: condition, outcome classes, the kernels that have them, evidence. [`legality`] gives it as data and
+//! prints it. A [`Personality`] is a part of the table: what a completion ring, a completion port or a readiness
+//! kernel does; [`Any`](Personality::Any), the default, is all of it.
+//!
 //! # The fault model
 //!
-//! Each freedom: its condition, what may come of it, and why a real kernel may.
+//! Each freedom, and why a real kernel has it; the evidence in detail stands in the table.
 //!
 //! - **Order of completions** (`next`). Any queued completion, any late effect, any late cancel and the
 //!   clock may come next. *io_uring(7)*: "completions can arrive in any order"; the same holds for the threads of
@@ -35,25 +42,37 @@
 //!   an interrupt or a task work takes.
 //! - **Late effect** (`late`). An operation whose effect is possible may have it later; what arrives meanwhile is
 //!   part of it (two sends, one receive). An io_uring request that is not complete when it is issued is
-//!   retried from task work (`io_poll_task_func`, *io_uring/poll.c*) or from a worker (*io_uring/io-wq.c*). If
-//!   another operation of the same direction took what it needs it waits again, and bytes of two receives
-//!   or two sends at once may change places (*io_uring(7)* warns of this).
+//!   retried from task work (`io_poll_task_func`, *io_uring/poll.c*) or from a worker (*io_uring/io-wq.c*); a
+//!   readiness driver does it when it is told. If another operation of the same direction took what it needs
+//!   it waits again, and bytes of two receives or two sends at once may change places (*io_uring(7)*
+//!   warns of this).
+//! - **Late submission** (`line`). An operation that was started and is not yet submitted can be told from one with
+//!   a late effect by its place only: behind one that was started later and waits for the same. So who has
+//!   to wait where others wait already stands behind them, or ahead. (Wait queues have no fixed
+//!   order either: `add_wait_queue` adds in front.) A readiness driver keeps the order of its list.
 //! - **Effect before completion** is no choice but the rule: the peer may answer a send before the sender
 //!   sees its completion.
 //! - **Short transfers** (`recv`, `send`, `read`, `write`). Of n > 1 possible bytes: all, 1, half, n-1. What is
 //!   possible: what is queued, or fits, or the file has. *recv(2)*, *send(2)*, *read(2)*, *write(2)*: fewer
 //!   bytes than asked for are no error. Through io_uring regular files are rarely short, since
-//!   *io_uring/rw.c* retries (`need_complete_io`), but a signal, a full disk or another file system does it.
+//!   *io_uring/rw.c* retries (`need_complete_io`), but a signal, a full disk or another file system does it. A port
+//!   is short in receiving only: WSASend and WriteFile end when all is done.
+//! - **Parts** (`send`, `read`, `write`). A port's send that finds too little room sends what fits and waits to send
+//!   the rest; io_uring goes on with a file transfer that came out short. Between the parts others see the
+//!   first one, and a cancel or an error ends the operation with what has moved.
 //! - **Zero bytes** are the end of the stream or file, or an empty request; nothing else.
 //! - **Cancel** (`cancel`). *io_uring_cancelation(7)*: the request is found and ends with ECANCELED; or it is not
-//!   found, being complete; or it is running and completes as it may. Here: an operation that *waits*: the cancel wins,
-//!   or is processed late, and an arrival may overtake it. One whose effect is *late*: the same, or the
-//!   effect came first. One that is *done*: the result stands. A single operation has one effect,
-//!   so a cancel never hides bytes that have moved (`io_sendrecv_fail`, *io_uring/net.c*). A cancelled
-//!   operation always ends: while its late cancel is pending that step is enabled.
+//!   found, being complete; or it is running and completes as it may; CancelIoEx has the same three. Here: an operation
+//!   that *waits*: the cancel wins, or is processed late, and an arrival may overtake it. One whose effect
+//!   is *late*: the same, or the effect came first: too late. One that is *done*: not found, the result stands. One
+//!   that has moved a part: the part is the result, so that a cancel never hides bytes that have moved
+//!   (`io_sendrecv_fail`, *io_uring/net.c*; `io_rw_fail`, *rw.c*). A readiness driver takes what waits out of its
+//!   own list: there a cancel is never late, and loses only against a thread that is at a file. A cancelled
+//!   operation always ends: while its late cancel is pending that step is enabled. That a cancel was processed
+//!   nobody hears of: whether its completion or the target's comes first can't be told.
 //! - **Failing connect** (`connect`). Although somebody listens: ECONNREFUSED (a firewall that
 //!   rejects, or `tcp_abort_on_overflow`, *tcp(7)*), ETIMEDOUT after 127 s (SYNs lost, `tcp_syn_retries`), or
-//!   EHOSTUNREACH, EADDRNOTAVAIL (no ephemeral port is left), EMFILE (for the socket), ENOBUFS.
+//!   EHOSTUNREACH, EADDRNOTAVAIL (no ephemeral port is left), EMFILE, ENFILE (for the socket), ENOBUFS.
 //! - **Failing accept** (`accept`). EMFILE, ENFILE, ENOBUFS, ENOMEM; the connection stays where it is. One that was reset
 //!   in the backlog is accepted, and its first operation takes the error; elsewhere than on Linux it may
 //!   end the accept with ECONNABORTED.
@@ -70,8 +89,8 @@
 //! - **Links** (`link`, `latency`). Between [hosts](Host), where the model says so. What sets out takes its time, or twice
 //!   or ten times as much; it may be lost, and the link with it, one way or both, as long as the model allows and as often
 //!   as a fault may happen to an operation.
-//! - **File errors** (`file`). Opening: EMFILE. Reading and syncing: EIO. Writing: EIO, ENOSPC. (*open(2)*, *read(2)*,
-//!   *fsync(2)*, *write(2)*.)
+//! - **File errors** (`file`). Opening: EMFILE, ENFILE. Reading: EIO. Writing: EIO, ENOSPC. Syncing: EIO,
+//!   ENOSPC. (*open(2)*, *read(2)*, *write(2)*, *fsync(2)*.)
 //! - **User events** decide nothing of their own: a set is taken by one wait, and counts once however often it was set
 //!   before (*eventfd(2)*); which wait of several follows from whose effect is late. io_uring polls the
 //!   eventfd for each of them, wakes all, and the first that reads has it.
@@ -83,6 +102,12 @@
 //!   call that others can tell apart (`switch`). A real worker may be preempted anywhere.
 //! - **Ready at first poll** (`ready`). Only where the submitter can take it. A kernel may complete inside
 //!   the submission.
+//! - **Spurious readiness** (`spurious`). Only in the [readiness face](Hand::wait): a stream or listener is said to be
+//!   readable, and a try finds nothing. *select(2)*, BUGS: what arrived is discarded on examination; *accept(2)*, NOTES: the
+//!   connection is gone before it is accepted. Whether a stream is writable is no choice: at least a third of its
+//!   buffer is free (`sk_stream_is_writeable`).
+//! - **EINTR and EAGAIN** reach no handler: drivers take an operation that ends so for cancelled or not begun,
+//!   and begin it again. They belong below a driver.
 //!
 //! **Bounds.** Short transfers, refusals, resets and errors are *free faults*: each operation suffers at most
 //! [`Config::faults_per_operation`], so that what must finally succeed does. (Each activation of a composed
@@ -127,25 +152,7 @@
 //!
 //! # Divergence from real kernels
 //!
-//! Kinder than a real one, so that a passing check says nothing about it:
-//!
-//! - A sender over a link knows how much room its peer has when it sends, not when that was last told; nothing delays a small
-//!   write (Nagle) or an acknowledgement; nothing is slow but by latency: a link has no bandwidth, and no congestion.
-//! - EINTR and EAGAIN do not occur; no operation but connecting and accepting runs out of memory or descriptors.
-//! - No TIME_WAIT: a port is free as soon as its listener is closed, with or without SO_REUSEADDR. Ephemeral ports
-//!   run out by decision only.
-//! - A cancelled connect leaves a fresh socket behind; on Linux the attempt goes on in the background.
-//! - A linger time above zero makes no difference. Nobody waits for a close here; but Windows resets when it is over.
-//! - A host that [has restarted](Host::reset_connections) still has its listeners, and its programs.
-//! - Files never crash, so sync has nothing to prove; they have no permissions but [`World::deny`], no
-//!   links, and end at 1 GiB (EFBIG).
-//! - Several workers give way to each other only at calls of the library, not between two accesses of plain
-//!   memory, and see each other's writes in one order: what rests on that, loom is for. A poll that finds
-//!   nothing never finds "not yet" as a decision of its own.
-//! - After 1,000 polls in a row that found nothing time runs by 1 ms a poll: a loop that polls sees time pass,
-//!   but only then.
-//!
-//! Crueller in nothing that is known.
+//! Typed entries, each with a test that shows it: [`legality`] prints them under its table.
 //!
 //! ```
 //! use proactor::choice::Kind;
@@ -165,6 +172,7 @@ mod clock;
 mod conn;
 mod connect;
 mod decide;
+mod divergence;
 pub(crate) mod errno;
 mod events;
 pub(crate) mod files;
@@ -173,6 +181,7 @@ mod handles;
 mod host;
 mod hosts;
 pub(crate) mod kernel;
+mod legality;
 mod lent;
 mod listener;
 pub(crate) mod op;
@@ -198,8 +207,10 @@ pub(crate) mod words;
 mod workers;
 mod world;
 
+pub use divergence::{Divergence, Side};
 pub use hand::Hand;
 pub use host::{Host, Link};
+pub use legality::{Legality, legality};
 pub(crate) use lent::Piece;
 pub use oracle::{Level, Levels, Oracle};
 pub use trace::{EventNames, Lane, TraceEvent, What};

@@ -41,6 +41,14 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// Whether threads do it where the kernel only says what is ready, and no cancel reaches a disk.
+    pub(super) const fn is_of_files(self) -> bool {
+        matches!(
+            self,
+            Verb::ReadAt | Verb::WriteAt | Verb::Open | Verb::Sync | Verb::Length
+        )
+    }
+
     pub(super) const fn name(self) -> &'static str {
         match self {
             Verb::Nop => "nop",
@@ -112,6 +120,8 @@ pub(super) struct Op {
     pub(super) handle: i32,
     pub(super) flags: u32,
     pub(super) result: i32,
+    /// Bytes that a transfer which is not over has moved.
+    pub(super) moved: u32,
     /// Neighbours in the list in which it waits.
     pub(super) prev: u32,
     pub(super) next: u32,
@@ -147,6 +157,7 @@ impl Op {
             handle: -1,
             flags: 0,
             result: 0,
+            moved: 0,
             prev: NIL,
             next: NIL,
             heap: NIL,

@@ -49,8 +49,8 @@ impl Kernel {
             // Nobody but the kernel ran since the buffer was lent, or there is nothing to compare with.
             return;
         }
-        let printed = op.printed;
-        self.check_lent(id, 0, printed);
+        let (printed, moved) = (op.printed, op.moved);
+        self.check_lent(id, moved, printed);
     }
 
     pub(super) fn check_at_completion(&mut self, id: u32) {
@@ -209,7 +209,11 @@ impl Kernel {
         left.sort_unstable();
         for (_, id) in left {
             self.withdraw(id);
-            self.finish(id, -errno::ECANCELED);
+            let result = match self.m.ops[id as usize].moved {
+                0 => -errno::ECANCELED,
+                moved => moved as i32,
+            };
+            self.finish(id, result);
         }
     }
 }

@@ -31,12 +31,12 @@ impl Pipe {
         &mut self.ring[start..end]
     }
 
-    /// Takes the first `n` bytes of `from`.
+    /// Takes `n` bytes of `from`, those behind the first `start`.
     ///
     /// # Safety
     ///
-    /// `from` is lent, initialised, and at least `n` long.
-    pub(super) unsafe fn fill(&mut self, from: Lent, n: usize) {
+    /// `from` is lent, initialised, and at least `start + n` long.
+    pub(super) unsafe fn fill(&mut self, from: Lent, start: u32, n: usize) {
         if self.len + n > self.ring.len() {
             self.grow(self.len + n);
         }
@@ -45,7 +45,7 @@ impl Pipe {
             let at = self.len + done;
             let span = self.span(at, n - done);
             // SAFETY: the caller's promise.
-            unsafe { from.read(done as u32, span) };
+            unsafe { from.read(start + done as u32, span) };
             done += span.len();
         }
         self.len += n;
@@ -133,7 +133,7 @@ mod tests {
             let mut bytes: Vec<u8> = (0..round % 50).map(|n| (sent + n) as u8).collect();
             let n = bytes.len();
             // SAFETY: `bytes` outlives the call.
-            unsafe { from.fill(Lent::plain(bytes.as_mut_ptr(), n as u32), n) };
+            unsafe { from.fill(Lent::plain(bytes.as_mut_ptr(), n as u32), 0, n) };
             sent += n as u32;
             // What is in `from` begins at `all.len() + to.len()`, minus what was kept: here nothing is.
             let n = (from.len() / 2).min(37);
@@ -160,7 +160,7 @@ mod tests {
             let n = round % 97 + 1;
             let mut bytes: Vec<u8> = (0..n).map(|at| next.wrapping_add(at as u8)).collect();
             // SAFETY: `bytes` outlives the call.
-            unsafe { pipe.fill(Lent::plain(bytes.as_mut_ptr(), n as u32), n) };
+            unsafe { pipe.fill(Lent::plain(bytes.as_mut_ptr(), n as u32), 0, n) };
             next = next.wrapping_add(n as u8);
             let m = if round % 5 == 4 {
                 pipe.len()

@@ -102,6 +102,18 @@ impl List {
         self.tail = id;
     }
 
+    /// Ahead of all others.
+    pub(super) fn push_first(&mut self, ops: &mut [Op], id: u32) {
+        ops[id as usize].prev = NIL;
+        ops[id as usize].next = self.head;
+        if self.head == NIL {
+            self.tail = id;
+        } else {
+            ops[self.head as usize].prev = id;
+        }
+        self.head = id;
+    }
+
     pub(super) fn unlink(&mut self, ops: &mut [Op], id: u32) {
         let (prev, next) = (ops[id as usize].prev, ops[id as usize].next);
         if prev == NIL {

@@ -3,11 +3,11 @@
 use super::errno;
 use super::handles::Object;
 use super::kernel::Kernel;
-use super::op::{Op, Verb};
+use super::op::{NONBLOCK, Op, State, Verb};
 use super::oracle::Oracle;
 use super::queue::{List, NIL};
 use super::ready::Readiness;
-use super::transitions::Rule;
+use super::transitions::{Does, Rule};
 use super::words::plural;
 
 impl Kernel {
@@ -65,7 +65,7 @@ impl Kernel {
             };
         }
         let n = match self.pick_size(Rule::Recv, id, lent.len().min(queued as u32)) {
-            Ok(n) => n,
+            Ok(share) => share.bytes,
             Err(error) => return error,
         };
         let from = &mut self.m.tcp.conns[conn].directions[side ^ 1];
@@ -132,28 +132,34 @@ impl Kernel {
             }
     }
 
-    /// In the order of `tcp_sendmsg_locked`: an error once, EPIPE, then what fits.
-    pub(super) fn send(&mut self, id: u32) -> i32 {
+    /// In the order of `tcp_sendmsg_locked`: an error once, EPIPE, then what fits. `None`: it waits to send
+    /// the rest.
+    pub(super) fn send(&mut self, id: u32) -> Option<i32> {
         let op = &self.m.ops[id as usize];
-        let lent = op.lent;
+        let (lent, moved) = (op.lent, op.moved);
         let Some((conn, side)) = self.stream_of(op.handle) else {
-            return match self.m.handles.object(op.handle) {
+            return Some(match self.m.handles.object(op.handle) {
                 Object::File { .. } | Object::Event(_) => -errno::ENOTSOCK,
                 Object::Closed => -errno::EBADF,
                 // `sk_stream_wait_connect`
                 _ => -errno::EPIPE,
-            };
+            });
         };
         let stream = &mut self.m.tcp.conns[conn];
+        let over = stream.sides[side].dead || stream.sides[side].write_shut;
+        if moved > 0 && over {
+            // What has moved is the result; the next operation hears of the error.
+            return Some(moved as i32);
+        }
         match stream.take_error(side) {
             0 => {}
-            error => return -error,
+            error => return Some(-error),
         }
-        if stream.sides[side].dead || stream.sides[side].write_shut {
-            return -errno::EPIPE;
+        if over {
+            return Some(-errno::EPIPE);
         }
         if lent.len() == 0 {
-            return 0;
+            return Some(0);
         }
         if stream.wire != NIL {
             return self.send_by_wire(id, conn, side);
@@ -168,9 +174,9 @@ impl Kernel {
         } else {
             space
         };
-        let n = match self.pick_size(Rule::Send, id, lent.len().min(most as u32)) {
+        let n = match self.share_of_send(id, most) {
             Ok(n) => n,
-            Err(error) => return error,
+            Err(error) => return Some(error),
         };
         let stream = &mut self.m.tcp.conns[conn];
         if refused {
@@ -179,23 +185,60 @@ impl Kernel {
             stream.killed(side ^ 1);
         } else {
             // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
-            unsafe { stream.directions[side].pipe.fill(lent, n as usize) };
+            unsafe { stream.directions[side].pipe.fill(lent, moved, n as usize) };
             stream.directions[side].sent += u64::from(n);
+            if n as usize == most && self.waits_to_send_rest(id, n) {
+                return None;
+            }
         }
-        n as i32
+        Some((moved + n) as i32)
     }
 
     #[cold]
-    fn send_by_wire(&mut self, id: u32, conn: usize, side: usize) -> i32 {
-        let lent = self.m.ops[id as usize].lent;
-        let most = self.room_to_send(conn, side).min(u32::MAX as usize);
-        let n = match self.pick_size(Rule::Send, id, lent.len().min(most as u32)) {
+    fn send_by_wire(&mut self, id: u32, conn: usize, side: usize) -> Option<i32> {
+        let Op { lent, moved, .. } = self.m.ops[id as usize];
+        let most = self.room_to_send(conn, side);
+        let n = match self.share_of_send(id, most) {
             Ok(n) => n,
-            Err(error) => return error,
+            Err(error) => return Some(error),
         };
         // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
-        unsafe { self.send_over(conn, side, lent, n as usize) };
-        n as i32
+        unsafe { self.send_over(conn, side, lent, moved, n as usize) };
+        if n as usize == most && self.waits_to_send_rest(id, n) {
+            return None;
+        }
+        Some((moved + n) as i32)
+    }
+
+    /// How much of what is left of a send leaves now, where there is room for `most`.
+    #[inline]
+    fn share_of_send(&mut self, id: u32, most: usize) -> Result<u32, i32> {
+        let op = &self.m.ops[id as usize];
+        let fits = (op.lent.len() - op.moved).min(most.min(u32::MAX as usize) as u32);
+        // Who has waited to send the rest (a port) is never short.
+        if op.moved > 0 {
+            return Ok(fits);
+        }
+        let share = self.pick_size(Rule::Send, id, fits)?;
+        Ok(share.bytes)
+    }
+
+    /// Whether a send that has just sent all that fits, `n` bytes, waits to send the rest.
+    fn waits_to_send_rest(&mut self, id: u32, n: u32) -> bool {
+        let op = &self.m.ops[id as usize];
+        let (moved, left) = (op.moved, op.lent.len() - op.moved);
+        if n == left || op.flags & NONBLOCK != 0 {
+            return false;
+        }
+        if moved == 0 && self.pick(Rule::SendRest, id) != Does::Rest {
+            return false;
+        }
+        self.moves_part(id, n);
+        self.m.ops[id as usize].state = State::Wait;
+        if let Some((line, ops)) = self.line(id) {
+            line.push_first(ops, id);
+        }
+        true
     }
 
     // ---- shutdown
@@ -253,8 +296,16 @@ impl Kernel {
     }
 
     pub(super) fn wait_on_stream(&mut self, id: u32) {
-        if let Some((list, ops)) = self.line(id) {
-            list.push(ops, id);
+        let first = self.line(id).and_then(|(line, _)| line.first());
+        // Nobody gets between the two parts of a send.
+        let open = first.is_some_and(|first| self.m.ops[first as usize].moved == 0);
+        let ahead = open && self.goes_ahead(id);
+        if let Some((line, ops)) = self.line(id) {
+            if ahead {
+                line.push_first(ops, id);
+            } else {
+                line.push(ops, id);
+            }
         }
     }
 

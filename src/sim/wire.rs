@@ -234,10 +234,17 @@ impl Kernel {
     /// # Safety
     ///
     /// As [`Pipe::fill`].
-    pub(super) unsafe fn send_over(&mut self, conn: usize, side: usize, from: Lent, n: usize) {
+    pub(super) unsafe fn send_over(
+        &mut self,
+        conn: usize,
+        side: usize,
+        from: Lent,
+        start: u32,
+        n: usize,
+    ) {
         let way = self.way(conn, side);
         // SAFETY: the caller's promise.
-        unsafe { way.out.fill(from, n) };
+        unsafe { way.out.fill(from, start, n) };
         way.queued += n as u64;
         self.transmit(conn, side);
     }

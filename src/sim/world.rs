@@ -11,7 +11,7 @@ use super::hosts::HERE;
 use super::kernel::Kernel;
 use super::oracle::Levels;
 use super::trace::TraceEvent;
-use super::transitions::{Personality, Rule, TABLE};
+use super::transitions::{Personality, Rule, TABLE, Transition};
 use super::violation::Violation;
 use super::warnings::{Warning, Warnings};
 use crate::choice::{Chooser, Site};
@@ -80,12 +80,22 @@ impl Default for Config {
 }
 
 /// How often the kernel offered a choice, and how often a deviation was taken, per site.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coverage {
     offered: [u64; Site::ALL.len()],
     deviated: [u64; Site::ALL.len()],
     /// By transition: the outcomes that it had where there was a choice, as bits.
     outcomes: [u16; TABLE.len()],
+}
+
+impl Default for Coverage {
+    fn default() -> Coverage {
+        Coverage {
+            offered: [0; Site::ALL.len()],
+            deviated: [0; Site::ALL.len()],
+            outcomes: [0; TABLE.len()],
+        }
+    }
 }
 
 impl Coverage {
@@ -104,6 +114,15 @@ impl Coverage {
     pub(super) fn count(&mut self, site: Site, deviated: bool) {
         self.offered[site as usize] += 1;
         self.deviated[site as usize] += u64::from(deviated);
+    }
+
+    /// Whether that outcome happened: where there was a choice; what the state decided is counted in
+    /// debug builds.
+    #[must_use]
+    pub fn happened(&self, transition: &Transition, outcome: usize) -> bool {
+        TABLE.iter().zip(self.outcomes).any(|((_, one), outcomes)| {
+            std::ptr::eq(*one, transition) && outcomes & 1 << outcome != 0
+        })
     }
 
     #[inline]

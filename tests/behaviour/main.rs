@@ -7,6 +7,7 @@ mod bad_input;
 mod cancelling;
 mod closing;
 mod composing;
+mod descriptors;
 mod differential;
 mod driving;
 mod dropping;

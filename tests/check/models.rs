@@ -1,6 +1,7 @@
 //! The models: a client that sends a frame of four bytes to a server that sends it back.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use proactor::check::Sim;
 use proactor::compose::{read_exact, write_all};
@@ -16,7 +17,7 @@ pub(crate) type Serve = fn(TcpStream);
 pub(crate) fn one_read(stream: TcpStream) {
     stream.read(Vec::with_capacity(4)).then(|(read, frame)| {
         if read.is_ok_and(|n| n > 0) {
-            write_all(&stream, frame).then(move |_| drop(stream));
+            answer(stream, frame);
         }
     });
 }
@@ -25,7 +26,17 @@ pub(crate) fn one_read(stream: TcpStream) {
 pub(crate) fn whole_frame(stream: TcpStream) {
     read_exact(&stream, Vec::with_capacity(4)).then(|(read, frame)| {
         if read.is_ok() {
-            write_all(&stream, frame).then(move |_| drop(stream));
+            answer(stream, frame);
+        }
+    });
+}
+
+/// Sends the frame and closes. A kernel that lacks buffers may cut it off: then the end must not look like
+/// that of a whole answer.
+fn answer(stream: TcpStream, frame: Vec<u8>) {
+    write_all(&stream, frame).then(move |(sent, _)| {
+        if sent.is_err() {
+            let _ = stream.set_linger(Some(Duration::ZERO));
         }
     });
 }
@@ -48,7 +59,7 @@ pub(crate) fn frame(sim: &Sim, serve: Serve) {
 }
 
 async fn close_when_idle(proactor: Handle, listener: TcpListener) {
-    let _ = proactor.sleep(std::time::Duration::from_secs(1)).await;
+    let _ = proactor.sleep(Duration::from_secs(1)).await;
     listener.close();
 }
 

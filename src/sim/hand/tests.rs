@@ -199,12 +199,12 @@ fn every_outcome_of_a_receive_by_hand_is_what_the_table_says() {
         let legal = outcomes.filter(move |(at, _)| mask & (1 << at) != 0);
         legal.map(|(_, outcome)| outcome.word).collect::<Vec<_>>()
     };
-    let sizes = words(Rule::Recv, Rule::Recv.transition().sizes(64));
+    let sizes = words(Rule::Recv, Rule::Recv.transition().sizes(64, true));
     let bytes = |word| match word {
-        "full" => "64 bytes",
-        "1" => "1 bytes",
-        "half" => "32 bytes",
-        "n-1" => "63 bytes",
+        "full" => "64 bytes".to_owned(),
+        "1" => "1 bytes".to_owned(),
+        "half" => "32 bytes".to_owned(),
+        "n-1" => "63 bytes".to_owned(),
         _ => unreachable!("a class without a size: {word}"),
     };
     let mut expected = Vec::new();

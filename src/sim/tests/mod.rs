@@ -1,8 +1,11 @@
 //! The kernel worked by hand: a small driver, scripted and random choosers; the tests by subject.
 
 mod cancel;
+mod divergence;
 mod files;
+mod freedoms;
 mod hosts;
+mod legality;
 mod memory;
 mod oracles;
 mod resets;

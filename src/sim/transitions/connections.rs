@@ -27,7 +27,7 @@ pub(super) const CONNECT: Transition = Transition::new(
             &[
                 Man("connect(2)"),
                 Man("tcp(7)"),
-                Linux("net/ipv4/tcp_ipv4.c", "tcp_abort_on_overflow"),
+                Linux("net/ipv4/tcp_minisocks.c", "tcp_check_req"),
             ],
         ),
         OutcomeClass::fault(
@@ -64,7 +64,11 @@ pub(super) const CONNECT: Transition = Transition::new(
             "too many open files, for the socket",
             Does::Error(errno::EMFILE),
             Personalities::EVERY,
-            &[Man("socket(2)"), Microsoft("WSASocketW function")],
+            &[
+                Man("socket(2)"),
+                Microsoft("WSASocketW function"),
+                Test("without_a_descriptor_operations_fail_and_a_connection_stays_in_its_backlog"),
+            ],
         ),
         OutcomeClass::fault(
             "enobufs",
@@ -75,6 +79,13 @@ pub(super) const CONNECT: Transition = Transition::new(
                 Linux("net/ipv4/tcp_output.c", "tcp_connect"),
                 Microsoft("connect function (winsock2.h)"),
             ],
+        ),
+        OutcomeClass::fault(
+            "enfile",
+            "no socket: too many open files in the system",
+            Does::Error(errno::ENFILE),
+            Personalities::UNIX,
+            &[Man("socket(2)")],
         ),
     ],
 );
@@ -102,6 +113,7 @@ pub(super) const ACCEPT: Transition = Transition::new(
                 Man("accept(2)"),
                 Linux("io_uring/net.c", "io_accept"),
                 Microsoft("WSASocketW function"),
+                Test("without_a_descriptor_operations_fail_and_a_connection_stays_in_its_backlog"),
             ],
         ),
         OutcomeClass::fault(

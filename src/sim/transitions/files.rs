@@ -1,6 +1,6 @@
 //! Files: how much a transfer moves, and what may fail.
 
-use super::Evidence::{Linux, Man};
+use super::Evidence::{Linux, Man, Microsoft, Test};
 use super::{Does, Evidence, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 use crate::sim::errno;
@@ -9,6 +9,18 @@ use crate::sim::errno;
 const fn no_error(evidence: &'static [Evidence]) -> OutcomeClass {
     OutcomeClass::new("ok", "no error", Does::Go, Personalities::EVERY, evidence)
 }
+
+/// A cancel may come between the two, and others may see the first without the second.
+const IN_PARTS: OutcomeClass = OutcomeClass::new(
+    "parts",
+    "in two parts",
+    Does::Part,
+    Personalities::RING,
+    &[
+        Linux("io_uring/rw.c", "need_complete_io"),
+        Linux("io_uring/rw.c", "io_rw_fail"),
+    ],
+);
 
 const SHORT_READ: &[Evidence] = &[Man("read(2)"), Linux("io_uring/rw.c", "io_fixup_rw_res")];
 const SHORT_WRITE: &[Evidence] = &[Man("write(2)"), Linux("io_uring/rw.c", "io_fixup_rw_res")];
@@ -26,7 +38,17 @@ pub(super) const OPEN_ERROR: Transition = Transition::new(
             "emfile",
             "too many open files",
             Does::Error(errno::EMFILE),
-            Personalities::EVERY,
+            Personalities::UNIX,
+            &[
+                Man("open(2)"),
+                Test("without_a_descriptor_operations_fail_and_a_connection_stays_in_its_backlog"),
+            ],
+        ),
+        OutcomeClass::fault(
+            "enfile",
+            "too many open files in the system",
+            Does::Error(errno::ENFILE),
+            Personalities::UNIX,
             &[Man("open(2)")],
         ),
     ],
@@ -88,6 +110,13 @@ pub(super) const SYNC_ERROR: Transition = Transition::new(
             EIO,
             Does::Error(errno::EIO),
             Personalities::EVERY,
+            &[Man("fsync(2)"), Microsoft("FlushFileBuffers function")],
+        ),
+        OutcomeClass::fault(
+            "enospc",
+            "no space left",
+            Does::Error(errno::ENOSPC),
+            Personalities::UNIX,
             &[Man("fsync(2)")],
         ),
     ],
@@ -101,9 +130,10 @@ pub(super) const READ: Transition = Transition::new(
     "the file has n bytes at the offset that fit the buffer",
     &[
         OutcomeClass::full(&[Man("pread(2)")]),
-        OutcomeClass::short(Does::One, Personalities::EVERY, SHORT_READ),
-        OutcomeClass::short(Does::Half, Personalities::EVERY, SHORT_READ),
-        OutcomeClass::short(Does::ButOne, Personalities::EVERY, SHORT_READ),
+        OutcomeClass::short(Does::One, Personalities::UNIX, SHORT_READ),
+        OutcomeClass::short(Does::Half, Personalities::UNIX, SHORT_READ),
+        OutcomeClass::short(Does::ButOne, Personalities::UNIX, SHORT_READ),
+        IN_PARTS,
     ],
 );
 
@@ -115,8 +145,9 @@ pub(super) const WRITE: Transition = Transition::new(
     "n bytes are written to a file",
     &[
         OutcomeClass::full(&[Man("pwrite(2)")]),
-        OutcomeClass::short(Does::One, Personalities::EVERY, SHORT_WRITE),
-        OutcomeClass::short(Does::Half, Personalities::EVERY, SHORT_WRITE),
-        OutcomeClass::short(Does::ButOne, Personalities::EVERY, SHORT_WRITE),
+        OutcomeClass::short(Does::One, Personalities::UNIX, SHORT_WRITE),
+        OutcomeClass::short(Does::Half, Personalities::UNIX, SHORT_WRITE),
+        OutcomeClass::short(Does::ButOne, Personalities::UNIX, SHORT_WRITE),
+        IN_PARTS,
     ],
 );

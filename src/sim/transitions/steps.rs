@@ -1,6 +1,6 @@
 //! Which step comes next, effects that come late, cancels, time, and whose code runs.
 
-use super::Evidence::{Linux, Man, Microsoft, Other, Standard};
+use super::Evidence::{Linux, Man, Microsoft, Other, Standard, Test};
 use super::{Does, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 
@@ -96,42 +96,78 @@ pub(super) const LATE_EFFECT: Transition = Transition::new(
     )],
 );
 
+/// The driver itself keeps what waits: who asks for a cancel takes it out there and then.
+const IN_THE_DRIVER: super::Evidence = Other(
+    "readiness: what waits is in the driver's own list, from which a cancel takes it (as Asio's \
+     epoll_reactor::cancel_ops)",
+);
+
+const WON: OutcomeClass = OutcomeClass::new(
+    "won",
+    "cancelled",
+    Does::Go,
+    Personalities::EVERY,
+    &[
+        Man("io_uring_cancelation(7)"),
+        Microsoft("CancelIoEx function"),
+        IN_THE_DRIVER,
+        Test("everything_that_waits_can_be_cancelled"),
+    ],
+);
+
+const PROCESSED_LATE: OutcomeClass = OutcomeClass::new(
+    "late",
+    "the cancel is processed late",
+    Does::Late,
+    Personalities::OWNING,
+    &[
+        Man("io_uring_cancelation(7)"),
+        Microsoft("CancelIoEx function"),
+    ],
+);
+
 pub(super) const CANCEL: Transition = Transition::new(
-    "cancel",
+    "cancel of what waits",
     StepKind::Cancel,
     Some(Site::Cancel),
     &[],
-    "a cancel was asked for, and the target waits for its effect to be possible",
+    "a cancel was asked for, and the effect of the target is not possible yet, or only in part: what has \
+     moved is the result then",
+    &[WON, PROCESSED_LATE],
+);
+
+pub(super) const CANCEL_ARMED: Transition = Transition::new(
+    "cancel of what is under way",
+    StepKind::Cancel,
+    Some(Site::Cancel),
     &[
+        "recv", "send", "accept", "connect", "shutdown", "timer", "wait",
+    ],
+    "a cancel was asked for, and the effect of the target is possible and was left for later",
+    &[
+        WON,
+        PROCESSED_LATE,
         OutcomeClass::new(
-            "won",
-            "cancelled",
-            Does::Go,
-            Personalities::EVERY,
+            "lost",
+            "too late: the effect came first",
+            Does::Lost,
+            Personalities::OWNING,
             &[
                 Man("io_uring_cancelation(7)"),
-                Microsoft("CancelIoEx function"),
-            ],
-        ),
-        OutcomeClass::new(
-            "late",
-            "the cancel is processed late",
-            Does::Late,
-            Personalities::EVERY,
-            &[
-                Man("io_uring_cancelation(7)"),
+                Linux("io_uring/cancel.c", "io_async_cancel_one"),
+                Test("cancel_then_await_tells_the_true_outcome_of_a_race"),
                 Microsoft("CancelIoEx function"),
             ],
         ),
     ],
 );
 
-pub(super) const CANCEL_ARMED: Transition = Transition::new(
-    "cancel of a late effect",
+pub(super) const CANCEL_FILE: Transition = Transition::new(
+    "cancel of a file operation",
     StepKind::Cancel,
     Some(Site::Cancel),
-    &[],
-    "a cancel was asked for, and the effect of the target was left for later",
+    &["read_at", "write_at", "open", "sync", "length"],
+    "a cancel was asked for, and the target was left for later, or has moved its first part",
     &[
         OutcomeClass::new(
             "won",
@@ -139,29 +175,23 @@ pub(super) const CANCEL_ARMED: Transition = Transition::new(
             Does::Go,
             Personalities::EVERY,
             &[
-                Man("io_uring_cancelation(7)"),
+                Linux("io_uring/io-wq.c", "io_wq_cancel_pending_work"),
+                Linux("io_uring/rw.c", "io_rw_fail"),
                 Microsoft("CancelIoEx function"),
+                Other("readiness: no thread has begun it"),
             ],
         ),
-        OutcomeClass::new(
-            "late",
-            "the cancel is processed late",
-            Does::Late,
-            Personalities::EVERY,
-            &[
-                Man("io_uring_cancelation(7)"),
-                Microsoft("CancelIoEx function"),
-            ],
-        ),
+        PROCESSED_LATE,
         OutcomeClass::new(
             "lost",
-            "too late: the effect came first",
+            "too late: it is being done",
             Does::Lost,
             Personalities::EVERY,
             &[
                 Man("io_uring_cancelation(7)"),
-                Linux("io_uring/cancel.c", "io_async_cancel_one"),
-                Microsoft("CancelIoEx function"),
+                Man("io_uring_prep_cancel(3)"),
+                Microsoft("Canceling Pending I/O Operations"),
+                Other("readiness: a thread is at it"),
             ],
         ),
     ],
@@ -172,14 +202,45 @@ pub(super) const LATE_CANCEL: Transition = Transition::new(
     StepKind::Cancel,
     Some(Site::NextStep),
     &[],
-    "a cancel was left for later, and the target has not had its effect since",
+    "a cancel was left for later, and the target is not over since",
     &[OutcomeClass::new(
         "cancelled",
         "the target is cancelled",
         Does::Go,
-        Personalities::EVERY,
-        &[Man("io_uring_cancelation(7)")],
+        Personalities::OWNING,
+        &[
+            Man("io_uring_cancelation(7)"),
+            Microsoft("CancelIoEx function"),
+        ],
     )],
+);
+
+pub(super) const LINE: Transition = Transition::new(
+    "line",
+    StepKind::Effect,
+    Some(Site::Line),
+    &["recv", "send", "accept", "wait"],
+    "it has to wait, and others of its kind wait for the same already",
+    &[
+        OutcomeClass::new(
+            "behind",
+            "behind those that wait",
+            Does::Go,
+            Personalities::EVERY,
+            &[Man("io_uring(7)")],
+        ),
+        OutcomeClass::new(
+            "ahead",
+            "ahead of those that wait: they were submitted late, or are woken later",
+            Does::Ahead,
+            Personalities::OWNING,
+            &[
+                Man("io_uring(7)"),
+                Linux("kernel/sched/wait.c", "add_wait_queue"),
+                Microsoft("I/O Completion Ports"),
+            ],
+        ),
+    ],
 );
 
 pub(super) const CLOCK: Transition = Transition::new(
@@ -196,6 +257,7 @@ pub(super) const CLOCK: Transition = Transition::new(
         &[
             Man("timer_settime(2)"),
             Standard("POSIX, Clocks and Timers: never early, late without a bound"),
+            Test("sleeps_end_in_the_order_of_their_deadlines"),
         ],
     )],
 );

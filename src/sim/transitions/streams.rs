@@ -1,6 +1,6 @@
 //! Transfers of connected streams, and the resets under them.
 
-use super::Evidence::{Linux, Man, Standard, Test};
+use super::Evidence::{Linux, Man, Microsoft, Standard, Test};
 use super::{Does, Evidence, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 
@@ -35,9 +35,33 @@ pub(super) const SEND: Transition = Transition::new(
     "n bytes fit the buffer of the stream",
     &[
         OutcomeClass::full(&[Man("send(2)")]),
-        OutcomeClass::short(Does::One, Personalities::EVERY, SHORT_SEND),
-        OutcomeClass::short(Does::Half, Personalities::EVERY, SHORT_SEND),
-        OutcomeClass::short(Does::ButOne, Personalities::EVERY, SHORT_SEND),
+        OutcomeClass::short(Does::One, Personalities::UNIX, SHORT_SEND),
+        OutcomeClass::short(Does::Half, Personalities::UNIX, SHORT_SEND),
+        OutcomeClass::short(Does::ButOne, Personalities::UNIX, SHORT_SEND),
+    ],
+);
+
+pub(super) const SEND_REST: Transition = Transition::new(
+    "send more than fits",
+    StepKind::Effect,
+    Some(Site::SendSize),
+    &["send"],
+    "all that fits the buffer of the stream has been sent, and it was not all there is to send",
+    &[
+        OutcomeClass::new(
+            "fits",
+            "it ends with what fitted",
+            Does::Go,
+            Personalities::UNIX,
+            SHORT_SEND,
+        ),
+        OutcomeClass::new(
+            "rest",
+            "it waits to send the rest",
+            Does::Rest,
+            Personalities::PORT,
+            &[Microsoft("WSASend function")],
+        ),
     ],
 );
 
