@@ -191,31 +191,6 @@ impl Checker {
         self
     }
 
-    /// Which kernel is simulated: [`Any`](Personality::Any) of them unless told otherwise, so that what passes
-    /// may move between kernels. Another one has some of [the transitions](crate::sim::legality) only: a
-    /// failure that is left tells that this very kernel can do it. Part of replay strings.
-    ///
-    /// ```
-    /// use proactor::check::Checker;
-    /// use proactor::sim::{Personality, World};
-    ///
-    /// // What a readiness kernel does not know: a cancel that comes too late for what waits.
-    /// let summary = Checker::new()
-    ///     .personality(Personality::Readiness)
-    ///     .run(|sim| {
-    ///         let sleep = sim.proactor().sleep(std::time::Duration::from_secs(1));
-    ///         let cancel = sleep.then(|result| assert!(result.is_err(), "it was cancelled"));
-    ///         cancel.cancel();
-    ///         sim.proactor().run().unwrap();
-    ///     })
-    ///     .unwrap();
-    /// assert!(summary.to_string().contains("on the readiness kernel"));
-    /// ```
-    pub fn personality(mut self, personality: Personality) -> Checker {
-        self.config.personality = personality;
-        self
-    }
-
     /// How the findings of an oracle are taken: denied ones fail the check, warnings are told in its
     /// [`Summary`], and what is allowed is not looked at. Without this as the
     /// [catalogue](super#oracles) says. A panic is a failure whatever is said here: the check is refused.
@@ -262,6 +237,31 @@ impl Checker {
     /// has no goal at all. Not unless told so.
     pub fn require_goals(mut self, require: bool) -> Checker {
         self.require_goals = require;
+        self
+    }
+
+    /// Which kernel is simulated: [`Any`](Personality::Any) of them unless told otherwise, so that what passes
+    /// may move between kernels. Another one has some of [the transitions](crate::sim::legality) only: a
+    /// failure that is left tells that this very kernel can do it. Part of replay strings.
+    ///
+    /// ```
+    /// use proactor::check::Checker;
+    /// use proactor::sim::Personality;
+    ///
+    /// // What a readiness kernel does not know: a cancel that comes too late for what waits.
+    /// let summary = Checker::new()
+    ///     .personality(Personality::Readiness)
+    ///     .run(|sim| {
+    ///         let sleep = sim.proactor().sleep(std::time::Duration::from_secs(1));
+    ///         let cancel = sleep.then(|result| assert!(result.is_err(), "it was cancelled"));
+    ///         cancel.cancel();
+    ///         sim.proactor().run().unwrap();
+    ///     })
+    ///     .unwrap();
+    /// assert!(summary.to_string().contains("on the readiness kernel"));
+    /// ```
+    pub fn personality(mut self, personality: Personality) -> Checker {
+        self.config.personality = personality;
         self
     }
 

@@ -60,19 +60,19 @@ impl Divergence {
 pub(super) static DIVERGENCES: &[Divergence] = &[
     Divergence::kinder(
         "links",
-        "A link between hosts has a latency and no bandwidth, and no congestion; a sender knows how much room its \
-         peer has when it sends, not when that was last told; nothing delays a small write (Nagle) or an \
-         acknowledgement.",
+        "A sender over a link knows how much room its peer has when it sends, not when that was last told; nothing \
+         delays a small write (Nagle) or an acknowledgement; a link has no bandwidth, and no congestion.",
         "a_link_has_no_bandwidth",
     ),
     Divergence::kinder(
-        "restarts",
-        "A host that has restarted still has its listeners, and its programs.",
+        "restart",
+        "A host that has restarted (`Host::reset_connections`) still has its listeners, and its programs.",
         "a_host_that_has_restarted_still_listens",
     ),
     Divergence::kinder(
         "linger",
-        "A linger time above zero makes no difference: nobody waits for a close. Windows resets when it is over.",
+        "A linger time above zero makes no difference. Nobody waits for a close here; but Windows resets when it is \
+         over.",
         "a_linger_time_above_zero_makes_no_difference",
     ),
     Divergence::kinder(
@@ -83,13 +83,14 @@ pub(super) static DIVERGENCES: &[Divergence] = &[
     ),
     Divergence::kinder(
         "TIME_WAIT",
-        "There is none: a port is free as soon as its listener is closed, with or without SO_REUSEADDR.",
+        "There is none: a port is free as soon as its listener is closed, with or without SO_REUSEADDR. Ephemeral \
+         ports run out by decision only.",
         "a_port_is_free_at_once",
     ),
     Divergence::kinder(
         "memory",
-        "Nothing but connecting and accepting runs out of memory: of a transfer neither ENOBUFS (WSASend, and send(2) on \
-         other systems than Linux) nor io_uring's ENOMEM (`io_msg_alloc_async`, io_uring/net.c) occurs.",
+        "No operation but connecting and accepting runs out of memory: no transfer ends with ENOBUFS (WSASend, and \
+         send(2) on other systems than Linux), nor with io_uring's ENOMEM (`io_msg_alloc_async`, io_uring/net.c).",
         "no_transfer_ends_for_want_of_memory",
     ),
     Divergence::other(

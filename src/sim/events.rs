@@ -106,7 +106,14 @@ impl Kernel {
 
     pub(super) fn wait_on_event(&mut self, id: u32) {
         if let Some(place) = self.event_of(self.m.ops[id as usize].handle) {
-            self.m.events.all[place].waits.push(&mut self.m.ops, id);
+            let others = self.m.events.all[place].waits.first();
+            let ahead = others.is_some() && self.goes_ahead(id);
+            let line = &mut self.m.events.all[place].waits;
+            if ahead {
+                line.push_first(&mut self.m.ops, id);
+            } else {
+                line.push(&mut self.m.ops, id);
+            }
         }
     }
 

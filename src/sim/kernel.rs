@@ -463,6 +463,7 @@ impl Kernel {
         op.moved += n;
         let (event, moved) = (op.event, op.moved);
         self.steps += 1;
+        self.progress = self.steps;
         self.mix(event, EFFECT, u64::from(moved));
         if self.recorder.on {
             let text = format!("{moved} bytes, and not over");
@@ -480,11 +481,11 @@ impl Kernel {
         op.result = result;
         op.ready = self.busy;
         let event = op.event;
-        if cfg!(debug_assertions) {
-            self.witness(id);
-        }
         if result > 0 {
             self.progress = self.steps;
+        }
+        if cfg!(debug_assertions) {
+            self.witness(id);
         }
         let op = &mut self.m.ops[id as usize];
         if op.cancel_pending {

@@ -148,13 +148,13 @@ impl Kernel {
             return;
         };
         self.m.ops[id as usize].listener = place;
-        let waits = self.m.tcp.listeners[place as usize].accepts.first();
-        let ahead = waits.is_some() && self.goes_ahead(id);
-        let listener = &mut self.m.tcp.listeners[place as usize];
+        let others = self.m.tcp.listeners[place as usize].accepts.first();
+        let ahead = others.is_some() && self.goes_ahead(id);
+        let line = &mut self.m.tcp.listeners[place as usize].accepts;
         if ahead {
-            listener.accepts.push_first(&mut self.m.ops, id);
+            line.push_first(&mut self.m.ops, id);
         } else {
-            listener.accepts.push(&mut self.m.ops, id);
+            line.push(&mut self.m.ops, id);
         }
     }
 

@@ -72,7 +72,7 @@
 //!   nobody hears of: whether its completion or the target's comes first can't be told.
 //! - **Failing connect** (`connect`). Although somebody listens: ECONNREFUSED (a firewall that
 //!   rejects, or `tcp_abort_on_overflow`, *tcp(7)*), ETIMEDOUT after 127 s (SYNs lost, `tcp_syn_retries`), or
-//!   EHOSTUNREACH, EADDRNOTAVAIL (no ephemeral port is left), EMFILE or ENFILE (for the socket), ENOBUFS.
+//!   EHOSTUNREACH, EADDRNOTAVAIL (no ephemeral port is left), EMFILE, ENFILE (for the socket), ENOBUFS.
 //! - **Failing accept** (`accept`). EMFILE, ENFILE, ENOBUFS, ENOMEM; the connection stays where it is. One that was reset
 //!   in the backlog is accepted, and its first operation takes the error; elsewhere than on Linux it may
 //!   end the accept with ECONNABORTED.

@@ -161,57 +161,84 @@ impl Kernel {
         if lent.len() == 0 {
             return Some(0);
         }
-        let wire = stream.wire != NIL;
-        let refused = !wire && stream.sides[side ^ 1].refuses_bytes();
-        let most = match wire {
-            true => self.room_to_send(conn, side),
-            // The other host answers what leaves with a RST.
-            false if refused => self.config.stream_buffer,
-            false => {
-                let held = self.m.tcp.conns[conn].directions[side].pipe.len();
-                self.config.stream_buffer.saturating_sub(held)
-            }
+        if stream.wire != NIL {
+            return self.send_by_wire(id, conn, side);
+        }
+        let refused = stream.sides[side ^ 1].refuses_bytes();
+        let space = self
+            .config
+            .stream_buffer
+            .saturating_sub(stream.directions[side].pipe.len());
+        let most = if refused {
+            self.config.stream_buffer
+        } else {
+            space
         };
-        let left = lent.len() - moved;
-        let fits = left.min(u32::try_from(most).unwrap_or(u32::MAX));
-        // Who has waited to send the rest (a port) is never short.
-        let n = match moved {
-            0 => match self.pick_size(Rule::Send, id, fits) {
-                Ok(share) => share.bytes,
-                Err(error) => return Some(error),
-            },
-            _ => fits,
+        let n = match self.share_of_send(id, most) {
+            Ok(n) => n,
+            Err(error) => return Some(error),
         };
         let stream = &mut self.m.tcp.conns[conn];
         if refused {
-            // The bytes leave; the RST that answers them the next operation meets.
+            // The bytes leave; the other host answers with a RST, which the next operation meets.
             stream.killed(side);
             stream.killed(side ^ 1);
-            return Some((moved + n) as i32);
-        }
-        if wire {
-            // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
-            unsafe { self.send_over(conn, side, lent, moved, n as usize) };
         } else {
-            // SAFETY: as above.
+            // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
             unsafe { stream.directions[side].pipe.fill(lent, moved, n as usize) };
             stream.directions[side].sent += u64::from(n);
-        }
-        if n == fits && n < left && self.sends_rest(id, moved) {
-            self.moves_part(id, n);
-            self.m.ops[id as usize].state = State::Wait;
-            if let Some((line, ops)) = self.line(id) {
-                line.push_first(ops, id);
+            if n as usize == most && self.waits_to_send_rest(id, n) {
+                return None;
             }
+        }
+        Some((moved + n) as i32)
+    }
+
+    #[cold]
+    fn send_by_wire(&mut self, id: u32, conn: usize, side: usize) -> Option<i32> {
+        let Op { lent, moved, .. } = self.m.ops[id as usize];
+        let most = self.room_to_send(conn, side);
+        let n = match self.share_of_send(id, most) {
+            Ok(n) => n,
+            Err(error) => return Some(error),
+        };
+        // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
+        unsafe { self.send_over(conn, side, lent, moved, n as usize) };
+        if n as usize == most && self.waits_to_send_rest(id, n) {
             return None;
         }
         Some((moved + n) as i32)
     }
 
-    /// Whether a send that found too little room waits to send the rest.
-    fn sends_rest(&mut self, id: u32, moved: u32) -> bool {
-        self.m.ops[id as usize].flags & NONBLOCK == 0
-            && (moved > 0 || self.pick(Rule::SendRest, id) == Does::Rest)
+    /// How much of what is left of a send leaves now, where there is room for `most`.
+    #[inline]
+    fn share_of_send(&mut self, id: u32, most: usize) -> Result<u32, i32> {
+        let op = &self.m.ops[id as usize];
+        let fits = (op.lent.len() - op.moved).min(most.min(u32::MAX as usize) as u32);
+        // Who has waited to send the rest (a port) is never short.
+        if op.moved > 0 {
+            return Ok(fits);
+        }
+        let share = self.pick_size(Rule::Send, id, fits)?;
+        Ok(share.bytes)
+    }
+
+    /// Whether a send that has just sent all that fits, `n` bytes, waits to send the rest.
+    fn waits_to_send_rest(&mut self, id: u32, n: u32) -> bool {
+        let op = &self.m.ops[id as usize];
+        let (moved, left) = (op.moved, op.lent.len() - op.moved);
+        if n == left || op.flags & NONBLOCK != 0 {
+            return false;
+        }
+        if moved == 0 && self.pick(Rule::SendRest, id) != Does::Rest {
+            return false;
+        }
+        self.moves_part(id, n);
+        self.m.ops[id as usize].state = State::Wait;
+        if let Some((line, ops)) = self.line(id) {
+            line.push_first(ops, id);
+        }
+        true
     }
 
     // ---- shutdown

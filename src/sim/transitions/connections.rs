@@ -71,13 +71,6 @@ pub(super) const CONNECT: Transition = Transition::new(
             ],
         ),
         OutcomeClass::fault(
-            "enfile",
-            "too many open files in the system, for the socket",
-            Does::Error(errno::ENFILE),
-            Personalities::UNIX,
-            &[Man("socket(2)")],
-        ),
-        OutcomeClass::fault(
             "enobufs",
             "no buffer space",
             Does::Error(errno::ENOBUFS),
@@ -86,6 +79,13 @@ pub(super) const CONNECT: Transition = Transition::new(
                 Linux("net/ipv4/tcp_output.c", "tcp_connect"),
                 Microsoft("connect function (winsock2.h)"),
             ],
+        ),
+        OutcomeClass::fault(
+            "enfile",
+            "no socket: too many open files in the system",
+            Does::Error(errno::ENFILE),
+            Personalities::UNIX,
+            &[Man("socket(2)")],
         ),
     ],
 );
@@ -157,7 +157,7 @@ pub(super) const ACCEPT_RESET: Transition = Transition::new(
             Personalities::EVERY,
             &[
                 Linux("net/ipv4/inet_connection_sock.c", "inet_csk_accept"),
-                Test("a_connection_that_was_reset_before_it_is_accepted_is_an_abort"),
+                Test("listening::a_connection_that_was_reset_before_it_is_accepted_is_an_abort"),
             ],
         ),
         OutcomeClass::new(

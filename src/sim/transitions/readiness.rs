@@ -3,6 +3,7 @@
 use super::Evidence::{Linux, Man, Microsoft, Test};
 use super::{Does, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
+use crate::sim::errno;
 
 pub(super) const SPURIOUS: Transition = Transition::new(
     "readiness",
@@ -40,16 +41,32 @@ pub(super) const EVENT: Transition = Transition::new(
     None,
     &["wait"],
     "the event is set, and no other wait has taken that",
-    &[OutcomeClass::new(
-        "taken",
-        "it is taken, however often it was set; who of several takes it follows from who is late",
-        Does::Count,
-        Personalities::EVERY,
-        &[
-            Man("eventfd(2)"),
-            Linux("fs/eventfd.c", "eventfd_ctx_do_read"),
-            Microsoft("SetEvent function"),
-            Test("what_nobody_waits_for_stays_and_counts_once"),
-        ],
-    )],
+    &[
+        OutcomeClass::new(
+            "taken",
+            "it is taken, however often it was set; who of several takes it follows from who is late",
+            Does::Count,
+            Personalities::EVERY,
+            &[
+                Man("eventfd(2)"),
+                Linux("fs/eventfd.c", "eventfd_ctx_do_read"),
+                Microsoft("SetEvent function"),
+                Test("events::what_nobody_waits_for_stays_and_counts_once"),
+            ],
+        ),
+        OutcomeClass::new(
+            "einval",
+            "it is no event",
+            Does::Error(errno::EINVAL),
+            Personalities::EVERY,
+            &[Man("read(2)")],
+        ),
+        OutcomeClass::new(
+            "ebadf",
+            "the handle is closed (and an oracle speaks, I4)",
+            Does::Error(errno::EBADF),
+            Personalities::EVERY,
+            &[Man("read(2)")],
+        ),
+    ],
 );

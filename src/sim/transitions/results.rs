@@ -123,15 +123,6 @@ pub(super) const RECV: Transition = results(
             ],
         ),
         row(
-            "etimedout",
-            "what was sent was not acknowledged for 924.6 s; told once",
-            Does::Error(errno::ETIMEDOUT),
-            &[
-                Man("tcp(7)"),
-                Linux("net/ipv4/tcp_timer.c", "tcp_write_timeout"),
-            ],
-        ),
-        row(
             "enotconn",
             "the socket is not connected",
             Does::Error(errno::ENOTCONN),
@@ -139,7 +130,7 @@ pub(super) const RECV: Transition = results(
         ),
         row(
             "enotsock",
-            "it is a file",
+            "it is a file or an event",
             Does::Error(errno::ENOTSOCK),
             &[Man("recv(2)")],
         ),
@@ -148,6 +139,15 @@ pub(super) const RECV: Transition = results(
             "the handle is closed (and an oracle speaks, I4)",
             Does::Error(errno::EBADF),
             &[Man("recv(2)")],
+        ),
+        row(
+            "etimedout",
+            "what was sent stayed unanswered until the kernel gave up; told once",
+            Does::Error(errno::ETIMEDOUT),
+            &[
+                Man("tcp(7)"),
+                Linux("net/ipv4/tcp_timer.c", "tcp_write_err"),
+            ],
         ),
     ],
 );
@@ -182,15 +182,6 @@ pub(super) const SEND: Transition = results(
             &[Man("send(2)"), Linux("net/ipv4/tcp_input.c", "tcp_reset")],
         ),
         row(
-            "etimedout",
-            "what was sent was not acknowledged for 924.6 s; told once",
-            Does::Error(errno::ETIMEDOUT),
-            &[
-                Man("tcp(7)"),
-                Linux("net/ipv4/tcp_timer.c", "tcp_write_timeout"),
-            ],
-        ),
-        row(
             "epipe",
             "this side has shut down writing, or the connection is dead, or was never one",
             Does::Error(errno::EPIPE),
@@ -202,7 +193,7 @@ pub(super) const SEND: Transition = results(
         ),
         row(
             "enotsock",
-            "it is a file",
+            "it is a file or an event",
             Does::Error(errno::ENOTSOCK),
             &[Man("send(2)")],
         ),
@@ -211,6 +202,15 @@ pub(super) const SEND: Transition = results(
             "the handle is closed (and an oracle speaks, I4)",
             Does::Error(errno::EBADF),
             &[Man("send(2)")],
+        ),
+        row(
+            "etimedout",
+            "what was sent stayed unanswered until the kernel gave up; told once",
+            Does::Error(errno::ETIMEDOUT),
+            &[
+                Man("tcp(7)"),
+                Linux("net/ipv4/tcp_timer.c", "tcp_write_err"),
+            ],
         ),
     ],
 );
@@ -241,7 +241,7 @@ pub(super) const ACCEPT: Transition = results(
         ),
         row(
             "enotsock",
-            "it is a file",
+            "it is a file or an event",
             Does::Error(errno::ENOTSOCK),
             &[Man("accept(2)")],
         ),
@@ -286,9 +286,9 @@ pub(super) const CONNECT: Transition = results(
         ),
         row(
             "ehostunreach",
-            "no host has the address",
+            "the neighbour whose address it is does not answer",
             Does::Error(errno::EHOSTUNREACH),
-            &[Man("ip(7)")],
+            &[Man("connect(2)"), Man("arp(7)")],
         ),
         row(
             "enetunreach",
@@ -310,7 +310,7 @@ pub(super) const CONNECT: Transition = results(
         ),
         row(
             "enotsock",
-            "it is a file",
+            "it is a file or an event",
             Does::Error(errno::ENOTSOCK),
             &[Man("connect(2)")],
         ),
@@ -355,7 +355,7 @@ pub(super) const SHUTDOWN: Transition = results(
         ),
         row(
             "enotsock",
-            "it is a file",
+            "it is a file or an event",
             Does::Error(errno::ENOTSOCK),
             &[Man("shutdown(2)")],
         ),
@@ -405,7 +405,7 @@ pub(super) const READ: Transition = results(
         ),
         row(
             "espipe",
-            "it is a socket",
+            "it is a socket or an event",
             Does::Error(errno::ESPIPE),
             &[Man("pread(2)")],
         ),
@@ -452,7 +452,7 @@ pub(super) const WRITE: Transition = results(
         ),
         row(
             "espipe",
-            "it is a socket",
+            "it is a socket or an event",
             Does::Error(errno::ESPIPE),
             &[Man("pwrite(2)")],
         ),
@@ -530,7 +530,7 @@ pub(super) const SYNC: Transition = results(
         row("done", "done", Does::Zero, &[Man("fsync(2)")]),
         row(
             "einval",
-            "it is a socket",
+            "it is a socket or an event",
             Does::Error(errno::EINVAL),
             &[Man("fsync(2)")],
         ),

@@ -140,7 +140,9 @@ pub(super) const CANCEL_ARMED: Transition = Transition::new(
     "cancel of what is under way",
     StepKind::Cancel,
     Some(Site::Cancel),
-    &["recv", "send", "accept", "connect", "shutdown", "timer"],
+    &[
+        "recv", "send", "accept", "connect", "shutdown", "timer", "wait",
+    ],
     "a cancel was asked for, and the effect of the target is possible and was left for later",
     &[
         WON,
@@ -217,7 +219,7 @@ pub(super) const LINE: Transition = Transition::new(
     "line",
     StepKind::Effect,
     Some(Site::Line),
-    &["recv", "send", "accept", "connect"],
+    &["recv", "send", "accept", "wait"],
     "it has to wait, and others of its kind wait for the same already",
     &[
         OutcomeClass::new(
