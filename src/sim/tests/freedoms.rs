@@ -136,7 +136,7 @@ fn who_waits_longer_need_not_be_served_first() {
 
 #[test]
 fn a_connect_may_find_no_free_descriptor() {
-    for (pick, error) in [(3, EMFILE), (4, ENFILE)] {
+    for (pick, error) in [(5, EMFILE), (7, ENFILE)] {
         let mut hand = Hand::script(&[(Site::Connect, 0, pick)]);
         let listener = hand.listen(8);
         let (socket, connect) = hand.connect(ADDR);

@@ -315,7 +315,7 @@ fn resets(personality: Personality, seed: u64) -> Coverage {
     }) {
         let id = tour.hand.next - 1;
         tour.hand.cancel(id);
-        tour.go(|_| Until::Event);
+        tour.go(|now| Until::Time(now + 10_000_000_000));
     }
     let _ = tour
         .hand
