@@ -21,7 +21,7 @@
 //! # What is run
 //!
 //! 1. The *kind* execution, in which nothing fails, nothing is short and all come in order; twice, to
-//!    see that the model is deterministic.
+//!    see that the model is [deterministic](#determinism).
 //! 2. Every execution with 1 *deviation* from it, then with 2, and so on up to the bound: a short
 //!    read, a completion that overtakes another, a reset. The first failure has the fewest.
 //! 3. Random executions, until the budget is spent: by turns under each [`Strategy`].
@@ -34,7 +34,7 @@
 //!
 //! - It is run many times, on several threads: it makes its state inside. What it shares between
 //!   executions (a counter, say) it must not let its behaviour depend on.
-//! - Time and random numbers come from [`Sim::now`] and [`Sim::rng`]. Threads, sockets and clocks of
+//! - Time and random numbers come from [`Sim::now`] and [`Sim::rng`], orders from an ordered map. Threads, sockets and clocks of
 //!   the real system are not under the checker's control.
 //! - Its panics are failures. They are silent until the report.
 //! - A run that goes on and on is a failure too ([`Checker::max_steps`]). Only a loop that never lets
@@ -76,9 +76,22 @@
 //!
 //! # Invariants and goals of your own
 //!
+//! [`Sim::always`] states what must hold after every handler and every step of the kernel.
+//!
 //! [`sometimes!`](crate::sometimes) and [`reachable!`](crate::reachable), in handlers or in the model, name
 //! what some execution should come by; the summary tells what none did, and
-//! [`Checker::require_goals`] makes that a failure. Outside of a check they do nothing.
+//! [`Checker::require_goals`] makes that a failure. They tell of themselves when an execution first comes by:
+//! one that none comes by is known only if it was [declared](Checker::goal). Outside of a check they do
+//! nothing.
+//!
+//! # Determinism
+//!
+//! Equal decisions must give equal executions: replays, shrinking and every claim rest on it. Everything
+//! that the program submits, in its order, and the bytes that it sends go into a hash; the kind execution,
+//! and one in [so many](Checker::repeat_every) others, is run twice, with the heap stirred in between, and
+//! the hashes are compared. Where they differ, both are run again with everything written down, and the
+//! report says at which step, in which handler and at which line they first part, and how that handler came
+//! to run. What makes no difference to the kernel (a log line, say) is not seen.
 //!
 //! # Scripted peers
 //!
