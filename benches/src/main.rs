@@ -47,10 +47,13 @@ proactor-benches strands [--quick]
 proactor-benches profile hand|callback|async|tokio|2-workers [CONNECTIONS] [ROWS]
 proactor-benches profile kind|random [CONNECTIONS] [ROWS]
     Where the instructions of one request, or of one simulated completion, go.
+proactor-benches profile chained|bursts TIMES [ROWS]
+    The same of one post to a strand and its run.
 proactor-benches serve SERVER CONNECTIONS REQUESTS
 proactor-benches client ADDRESS CONNECTIONS REQUESTS
 proactor-benches simulate kind|random|idle|framed|counter CONNECTIONS MESSAGES
 proactor-benches use mutex|std-mutex|read|std-read|add|std-add|nothing TIMES
+proactor-benches post chained|bursts TIMES
     The parts that the others run.";
 
 #[cfg(not(target_os = "linux"))]
@@ -94,6 +97,7 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
             let rows = rest.get(1).map_or(Ok(40), |rows| rows.parse())?;
             let subject = match Server::from_name(subject) {
                 Some(server) => Subject::Echo(server, connections.parse()?),
+                None if strands::Posts::from_name(subject).is_some() => Subject::Posts(subject),
                 None => Subject::Simulation(subject, connections),
             };
             profile::print(subject, rows)?;
@@ -108,6 +112,10 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
         ["simulate", mode, connections, messages] => {
             let mode = sim::Mode::from_name(mode).ok_or(USAGE)?;
             sim::run(mode, connections.parse()?, messages.parse()?)?;
+        }
+        ["post", how, times] => {
+            let how = strands::Posts::from_name(how).ok_or(USAGE)?;
+            strands::run(how, times.parse()?)?;
         }
         ["use", which, times] => {
             locks::run(locks::Use::from_name(which).ok_or(USAGE)?, times.parse()?);

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use proactor::{Proactor, Strand};
 
+use crate::meter;
 use crate::table::Size;
 
 /// Posts at a time, where they are not one after the other.
@@ -24,6 +25,42 @@ fn least(times: u64, mut run: impl FnMut()) -> f64 {
         begin.elapsed().as_nanos() as f64 / times as f64
     });
     each.fold(f64::INFINITY, f64::min)
+}
+
+/// How posts follow each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Posts {
+    /// Each handler posts the next one.
+    Chained,
+    /// So many at a time: [`BURST`].
+    Bursts,
+}
+
+impl Posts {
+    pub(crate) fn from_name(name: &str) -> Option<Posts> {
+        match name {
+            "chained" => Some(Posts::Chained),
+            "bursts" => Some(Posts::Bursts),
+            _ => None,
+        }
+    }
+
+    fn post(self, strand: &Strand, times: u64) {
+        match self {
+            Posts::Chained => chain(strand.clone(), times),
+            Posts::Bursts => bursts(strand.clone(), times),
+        }
+    }
+}
+
+/// Posts so often, has it all run, and ends the process.
+pub(crate) fn run(how: Posts, times: u64) -> std::io::Result<()> {
+    let proactor = Proactor::new()?;
+    let strand = Strand::new(&proactor);
+    meter::start();
+    how.post(&strand, times);
+    drop(proactor.run());
+    meter::done(times)
 }
 
 fn chain(strand: Strand, left: u64) {
