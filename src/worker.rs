@@ -293,6 +293,12 @@ impl Local {
         (self.handlers_run.get() >= enough).then_some(Paused::Goal)
     }
 
+    /// Whether the loop may run another handler before it comes back to whoever called it.
+    #[inline]
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.pause(self.enough.get()).is_none()
+    }
+
     pub(crate) fn read_mail(&self) {
         loop {
             if self.mail.borrow().is_empty() {
@@ -370,7 +376,7 @@ impl Local {
     pub(crate) fn perform(&self, ready: Ready) {
         match ready {
             Ready::Task(id) => self.tasks.poll(self, id),
-            Ready::Turn(due) => due.run(self, &|| self.pause(self.enough.get()).is_none()),
+            Ready::Turn(due) => due.run(self),
             Ready::Complete(completion) => self.dispatch(completion),
             Ready::Refused(slot, result) => self.refuse(slot, result),
             Ready::Call(event, _, handler) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::node::Node;
 use super::posted;
 use super::turn::{BATCH, Inner, Inside};
-use crate::op::home::Local;
+use crate::op::home::{Local, current};
 use crate::proactor::Handle;
 use crate::switch::{self, Point};
 
@@ -162,9 +162,10 @@ impl Strand {
 
     #[inline]
     fn push<F: FnOnce() + Send + 'static>(&self, handler: F, location: &'static Location<'static>) {
-        let node = posted::new(handler, location);
-        // SAFETY: a fresh node, which goes back to its pool when it has been taken out.
-        unsafe { self.0.post(node) };
+        let local = current();
+        let node = posted::new(local, handler, location);
+        // SAFETY: a fresh node, which goes back to a pool when it has been taken out.
+        unsafe { self.0.post(local, node) };
     }
 
     /// As [`Inner::post`].
@@ -175,7 +176,7 @@ impl Strand {
     #[inline]
     pub(crate) unsafe fn post_node(&self, node: *mut Node) {
         // SAFETY: the caller's promise.
-        unsafe { self.0.post(node) }
+        unsafe { self.0.post(current(), node) }
     }
 
     /// Goes inside if nothing of the strand runs or waits.
