@@ -13,7 +13,7 @@ use crate::backend::{Began, Completion, Lane, Until, Waited};
 use crate::observe;
 use crate::op::crew::Rest;
 use crate::op::home::{Local, Message, READY_BUDGET, Ready};
-use crate::op::slots::life;
+use crate::op::slots::{life, special};
 
 /// Why [`Proactor::run`](crate::Proactor::run) came back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -486,6 +486,8 @@ impl Local {
         let mut text = String::new();
         for slot in self.slots.busy() {
             let state = match slot.life() {
+                life::FREE => continue,
+                _ if slot.is(special::QUEUED) => "done, its handler waits for its strand",
                 life::SUBMITTING => "being started",
                 life::PENDING => "waiting",
                 life::DONE => "done, its future has not been polled since",

@@ -4,11 +4,15 @@
 #![cfg_attr(not(target_os = "linux"), allow(unused))]
 
 #[cfg(target_os = "linux")]
+mod asio;
+#[cfg(target_os = "linux")]
 mod callgrind;
 #[cfg(target_os = "linux")]
 mod child;
 #[cfg(target_os = "linux")]
 mod client;
+#[cfg(target_os = "linux")]
+mod guards;
 #[cfg(target_os = "linux")]
 mod locks;
 #[cfg(target_os = "linux")]
@@ -43,7 +47,8 @@ proactor-benches locks [--quick]
 proactor-benches turmoil [--quick]
     The simulated kernel beside turmoil.
 proactor-benches strands [--quick]
-    Strands beside Asio's (g++ and libasio-dev are wanted) and beside a queue under a lock.
+    Strands beside Asio's (g++ and libasio-dev are wanted) and beside a queue under a lock; three ways to
+    guard the state of a connection.
 proactor-benches profile hand|callback|async|tokio|2-workers [CONNECTIONS] [ROWS]
 proactor-benches profile kind|random [CONNECTIONS] [ROWS]
     Where the instructions of one request, or of one simulated completion, go.
@@ -90,8 +95,8 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
         ["locks", "--quick"] => return Ok(locks::print(Size::Quick, callgrind::installed())?),
         ["turmoil"] => return turmoil::print(Size::Full),
         ["turmoil", "--quick"] => return turmoil::print(Size::Quick),
-        ["strands"] => return Ok(strands::print(Size::Full)?),
-        ["strands", "--quick"] => return Ok(strands::print(Size::Quick)?),
+        ["strands"] => return Ok(strands::print(Size::Full, callgrind::installed())?),
+        ["strands", "--quick"] => return Ok(strands::print(Size::Quick, callgrind::installed())?),
         ["profile", subject, rest @ ..] if rest.len() <= 2 => {
             let connections = rest.first().copied().unwrap_or("64");
             let rows = rest.get(1).map_or(Ok(40), |rows| rows.parse())?;

@@ -59,11 +59,12 @@ pub(crate) fn take() -> *mut Block {
 ///
 /// The block was taken, from whatever pool, and nothing is in it any more.
 pub(crate) unsafe fn give_back(block: *mut Block) {
-    // SAFETY: the caller's promise.
-    if POOL
-        .try_with(|pool| unsafe { pool.give_back(block) })
-        .is_err()
-    {
+    // A thread that is ending has no pool any more.
+    let kept = POOL.try_with(|pool| {
+        // SAFETY: the caller's promise.
+        unsafe { pool.give_back(block) };
+    });
+    if kept.is_err() {
         // SAFETY: as above.
         unsafe { free(block) };
     }

@@ -139,6 +139,13 @@ impl Inner {
         }
     }
 
+    /// Whether this is a worker of another proactor than the strand's, which lives: it runs what has to
+    /// run there, and then the strand goes back.
+    fn is_guest_of(&self, local: &Local) -> bool {
+        let is_here = (self.home.near()).is_some_and(|near| std::ptr::eq(near, local));
+        !is_here && self.home.is_alive()
+    }
+
     /// Goes inside if nothing of the strand runs or waits.
     #[inline]
     pub(super) fn enter<'a>(self: &'a Arc<Self>, local: &'a Local) -> Option<Inside<'a>> {
@@ -269,6 +276,7 @@ impl Drop for Inside<'_> {
         let due = Due::new(strand.clone());
         match self.elsewhere.get() {
             Some(home) => home.send(Message::Turn(due)),
+            None if strand.is_guest_of(self.local) => strand.home.send(Message::Turn(due)),
             None => self.local.ready.borrow_mut().push_back(Ready::Turn(due)),
         }
     }
@@ -326,11 +334,21 @@ impl Inner {
                 },
                 _ => current(),
             };
+            if Node::home(first).is_none() && self.is_away() {
+                // The worker that dies was of another proactor, where the strand was a guest.
+                self.home.send(Message::Turn(Due::new(self.clone())));
+                return false;
+            }
             self.queue.take_first();
             observe::tell(|it| it.dropped(self.watched(), first.addr()));
             Node::drop(first, local);
         }
         true
+    }
+
+    /// Whether the strand's proactor lives, and no worker of it runs on this thread.
+    fn is_away(&self) -> bool {
+        self.home.is_alive() && self.home.near().is_none()
     }
 }
 
