@@ -2,16 +2,24 @@
 
 use std::time::Duration;
 
-use proactor::Strand;
+use proactor::{Proactor, Strand};
 
 use crate::kernels::on_every_kernel;
 use crate::tools::Told;
 
+/// Two proactors, ours and theirs. On a real kernel: a simulated one has one proactor.
+fn on_two(body: fn(Proactor, Proactor)) {
+    on_every_kernel(|kernel| {
+        if !kernel.is_simulated() {
+            let ours = kernel.proactor_with_one_worker();
+            body(ours, kernel.proactor_with_one_worker());
+        }
+    });
+}
+
 #[test]
 fn a_post_from_a_handler_of_another_proactor_runs_where_the_strand_belongs() {
-    on_every_kernel(|kernel| {
-        let ours = kernel.proactor_with_one_worker();
-        let theirs = kernel.proactor_with_one_worker();
+    on_two(|ours, theirs| {
         let (strand, told) = (Strand::new(&theirs), Told::nothing());
         for name in ["first", "second"] {
             let (strand, tell) = (strand.clone(), told.clone());
@@ -26,9 +34,7 @@ fn a_post_from_a_handler_of_another_proactor_runs_where_the_strand_belongs() {
 
 #[test]
 fn an_operation_of_another_proactor_has_its_handler_at_home_and_the_strand_goes_back() {
-    on_every_kernel(|kernel| {
-        let ours = kernel.proactor_with_one_worker();
-        let theirs = kernel.proactor_with_one_worker();
+    on_two(|ours, theirs| {
         let (strand, told) = (Strand::new(&theirs), Told::nothing());
         let (inside, tell) = (strand.clone(), told.clone());
         ours.sleep(Duration::ZERO).on(&strand).then(move |slept| {
@@ -46,9 +52,7 @@ fn an_operation_of_another_proactor_has_its_handler_at_home_and_the_strand_goes_
 
 #[test]
 fn a_proactor_that_dies_takes_its_operations_along_and_not_the_strand() {
-    on_every_kernel(|kernel| {
-        let ours = kernel.proactor_with_one_worker();
-        let theirs = kernel.proactor_with_one_worker();
+    on_two(|ours, theirs| {
         let (strand, told) = (Strand::new(&theirs), Told::nothing());
         // It waits on the strand, behind a handler, when our worker has gone.
         let (last, tell) = (strand.clone(), told.clone());
@@ -85,9 +89,7 @@ fn a_proactor_that_dies_takes_its_operations_along_and_not_the_strand() {
 
 #[test]
 fn a_strand_whose_proactor_is_gone_still_has_the_handlers_of_others() {
-    on_every_kernel(|kernel| {
-        let ours = kernel.proactor_with_one_worker();
-        let theirs = kernel.proactor_with_one_worker();
+    on_two(|ours, theirs| {
         let (strand, told) = (Strand::new(&theirs), Told::nothing());
         drop(theirs);
         let (inside, tell) = (strand.clone(), told.clone());
