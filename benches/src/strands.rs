@@ -201,10 +201,11 @@ fn alone(size: Size) -> io::Result<bool> {
             posts.post(&strand, times);
             drop(proactor.run());
             let each = (meter::thread_time() - before.0).as_nanos() as f64 / times as f64;
+            let allocated = meter::allocations() - before.1;
             let asios = asio.as_mut().map(|asio| asio.each(posts.name(), times));
             if round > 0 {
                 ours.add(each);
-                allocations += meter::allocations() - before.1;
+                allocations += allocated;
                 theirs.add(asios.transpose()?.unwrap_or(f64::NAN));
             }
         }

@@ -140,8 +140,7 @@ fn beside_floods_the_wait_of_another_strand_is_bounded_in_virtual_time() {
         to.clone().post(move || {
             told.lock().unwrap().push(proactor.now() - posted_at);
             if left > 1 {
-                let next = proactor.clone();
-                proactor.post(move || ask(to, next, told, left - 1));
+                proactor.post(move || ask(to, proactor, told, left - 1));
             }
         });
     }
@@ -157,7 +156,7 @@ fn beside_floods_the_wait_of_another_strand_is_bounded_in_virtual_time() {
         let waits = Arc::new(Mutex::new(Vec::new()));
         let (posts, told) = (quiet.clone(), waits.clone());
         // Again and again, wherever the floods are by then.
-        proactor.clone().post(move || ask(posts, proactor, told, 4));
+        proactor.post(move || ask(posts, proactor, told, 4));
         assert_eq!(sim.proactor().run().expect("it runs"), RunEnd::OutOfWork);
         let waits = waits.lock().unwrap().clone();
         let longest = waits.iter().max().copied().unwrap_or_default();
