@@ -13,7 +13,7 @@ use crate::backend::{Began, Completion, Lane, Until, Waited};
 use crate::observe;
 use crate::op::crew::Rest;
 use crate::op::home::{Local, Message, READY_BUDGET, Ready};
-use crate::op::slots::life;
+use crate::op::slots::{life, special};
 
 /// Why [`Proactor::run`](crate::Proactor::run) came back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -293,6 +293,12 @@ impl Local {
         (self.handlers_run.get() >= enough).then_some(Paused::Goal)
     }
 
+    /// Whether the loop may run another handler before it comes back to whoever called it.
+    #[inline]
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.pause(self.enough.get()).is_none()
+    }
+
     pub(crate) fn read_mail(&self) {
         loop {
             if self.mail.borrow().is_empty() {
@@ -370,7 +376,7 @@ impl Local {
     pub(crate) fn perform(&self, ready: Ready) {
         match ready {
             Ready::Task(id) => self.tasks.poll(self, id),
-            Ready::Turn(due) => due.run(self, &|| self.pause(self.enough.get()).is_none()),
+            Ready::Turn(due) => due.run(self),
             Ready::Complete(completion) => self.dispatch(completion),
             Ready::Refused(slot, result) => self.refuse(slot, result),
             Ready::Call(event, _, handler) => {
@@ -480,6 +486,8 @@ impl Local {
         let mut text = String::new();
         for slot in self.slots.busy() {
             let state = match slot.life() {
+                life::FREE => continue,
+                _ if slot.is(special::QUEUED) => "done, its handler waits for its strand",
                 life::SUBMITTING => "being started",
                 life::PENDING => "waiting",
                 life::DONE => "done, its future has not been polled since",

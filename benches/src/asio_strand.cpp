@@ -1,8 +1,9 @@
-// What a post to a strand of Asio costs: nanoseconds a post and run, in chains and in bursts.
+// What a post to a strand of Asio costs, in chains and in bursts: reads `chained TIMES` or `bursts TIMES`
+// and answers with the processor time of each post and its run, in nanoseconds, line by line.
 #include <asio.hpp>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <time.h>
 
 using strand_type = asio::strand<asio::io_context::executor_type>;
 
@@ -14,33 +15,35 @@ struct Link {
     }
 };
 
-template <class F> static double each(long times, F run) {
-    auto begin = std::chrono::steady_clock::now();
-    run();
-    std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
-    return took.count() / times;
+struct Burst {
+    strand_type &strand;
+    long &left;
+    void operator()() const {
+        for (int n = 0; n < 32; ++n) asio::post(strand, [] {});
+        if ((left -= 32) > 0) asio::post(strand, Burst{strand, left});
+    }
+};
+
+static double processor_time() {
+    timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * 1e9 + now.tv_nsec;
 }
 
-int main(int, char **argv) {
-    const long times = std::atol(argv[1]), burst = 32;
+int main() {
     asio::io_context context(1);
     auto strand = asio::make_strand(context);
-    double chain = 1e9, bursts = 1e9;
-    for (int round = 0; round < 5; ++round) {
-        chain = std::min(chain, each(times, [&] {
-            long left = times;
+    std::string how;
+    long times;
+    while (std::cin >> how >> times) {
+        long left = times;
+        double begin = processor_time();
+        if (how == "chained")
             asio::post(strand, Link{strand, left});
-            context.restart();
-            context.run();
-        }));
-        bursts = std::min(bursts, each(times, [&] {
-            long ran = 0;
-            for (long done = 0; done < times; done += burst) {
-                for (long n = 0; n < burst; ++n) asio::post(strand, [&ran] { ++ran; });
-                context.restart();
-                context.run();
-            }
-        }));
+        else
+            asio::post(strand, Burst{strand, left});
+        context.restart();
+        context.run();
+        std::cout << (processor_time() - begin) / times << std::endl;
     }
-    std::printf("%.1f %.1f\n", chain, bursts);
 }

@@ -4,11 +4,15 @@
 #![cfg_attr(not(target_os = "linux"), allow(unused))]
 
 #[cfg(target_os = "linux")]
+mod asio;
+#[cfg(target_os = "linux")]
 mod callgrind;
 #[cfg(target_os = "linux")]
 mod child;
 #[cfg(target_os = "linux")]
 mod client;
+#[cfg(target_os = "linux")]
+mod guards;
 #[cfg(target_os = "linux")]
 mod locks;
 #[cfg(target_os = "linux")]
@@ -43,14 +47,18 @@ proactor-benches locks [--quick]
 proactor-benches turmoil [--quick]
     The simulated kernel beside turmoil.
 proactor-benches strands [--quick]
-    Strands beside Asio's (g++ and libasio-dev are wanted) and beside a queue under a lock.
+    Strands beside Asio's (g++ and libasio-dev are wanted) and beside a queue under a lock; three ways to
+    guard the state of a connection.
 proactor-benches profile hand|callback|async|tokio|2-workers [CONNECTIONS] [ROWS]
 proactor-benches profile kind|random [CONNECTIONS] [ROWS]
     Where the instructions of one request, or of one simulated completion, go.
+proactor-benches profile chained|bursts TIMES [ROWS]
+    The same of one post to a strand and its run.
 proactor-benches serve SERVER CONNECTIONS REQUESTS
 proactor-benches client ADDRESS CONNECTIONS REQUESTS
 proactor-benches simulate kind|random|idle|framed|counter CONNECTIONS MESSAGES
 proactor-benches use mutex|std-mutex|read|std-read|add|std-add|nothing TIMES
+proactor-benches post chained|bursts TIMES
     The parts that the others run.";
 
 #[cfg(not(target_os = "linux"))]
@@ -87,13 +95,14 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
         ["locks", "--quick"] => return Ok(locks::print(Size::Quick, callgrind::installed())?),
         ["turmoil"] => return turmoil::print(Size::Full),
         ["turmoil", "--quick"] => return turmoil::print(Size::Quick),
-        ["strands"] => return Ok(strands::print(Size::Full)?),
-        ["strands", "--quick"] => return Ok(strands::print(Size::Quick)?),
+        ["strands"] => return Ok(strands::print(Size::Full, callgrind::installed())?),
+        ["strands", "--quick"] => return Ok(strands::print(Size::Quick, callgrind::installed())?),
         ["profile", subject, rest @ ..] if rest.len() <= 2 => {
             let connections = rest.first().copied().unwrap_or("64");
             let rows = rest.get(1).map_or(Ok(40), |rows| rows.parse())?;
             let subject = match Server::from_name(subject) {
                 Some(server) => Subject::Echo(server, connections.parse()?),
+                None if strands::Posts::from_name(subject).is_some() => Subject::Posts(subject),
                 None => Subject::Simulation(subject, connections),
             };
             profile::print(subject, rows)?;
@@ -108,6 +117,10 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
         ["simulate", mode, connections, messages] => {
             let mode = sim::Mode::from_name(mode).ok_or(USAGE)?;
             sim::run(mode, connections.parse()?, messages.parse()?)?;
+        }
+        ["post", how, times] => {
+            let how = strands::Posts::from_name(how).ok_or(USAGE)?;
+            strands::run(how, times.parse()?)?;
         }
         ["use", which, times] => {
             locks::run(locks::Use::from_name(which).ok_or(USAGE)?, times.parse()?);

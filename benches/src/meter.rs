@@ -56,6 +56,21 @@ pub fn processor_time() -> Duration {
     time(usage.ru_utime) + time(usage.ru_stime)
 }
 
+/// The same of this thread.
+pub fn thread_time() -> Duration {
+    // SAFETY: all zeros is a valid timespec.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: `time` outlives the call.
+    let code = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    assert_eq!(code, 0, "clock_gettime");
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Allocations of this process so far.
+pub fn allocations() -> u64 {
+    ALLOCATIONS.load(Relaxed)
+}
+
 /// Tells the driver where the server listens; it ends after `requests` from now on.
 pub fn serve(port: u16, requests: u64) {
     LEFT.store(requests, Relaxed);

@@ -20,6 +20,8 @@ use crate::table::{Size, lengths};
 pub enum Subject<'a> {
     Echo(Server, usize),
     Simulation(&'a str, &'a str),
+    /// To a strand, in this way.
+    Posts(&'a str),
 }
 
 pub fn print(subject: Subject<'_>, rows: usize) -> io::Result<()> {
@@ -31,7 +33,7 @@ pub fn print(subject: Subject<'_>, rows: usize) -> io::Result<()> {
     let mut events = Vec::new();
     let (short, long) = match subject {
         Subject::Echo(_, connections) => lengths(Size::Full, connections),
-        Subject::Simulation(..) => (20_000, 220_000),
+        Subject::Simulation(..) | Subject::Posts(_) => (20_000, 220_000),
     };
     for length in [short, long] {
         let (run, out) = match subject {
@@ -46,6 +48,10 @@ pub fn print(subject: Subject<'_>, rows: usize) -> io::Result<()> {
                 let name = format!("profile-{kind}-{connections}-{length}");
                 let how = How::Fine(&name);
                 child::simulation(how, &[kind, connections, &length.to_string()])?
+            }
+            Subject::Posts(way) => {
+                let name = format!("profile-{way}-{length}");
+                child::own(How::Fine(&name), &["post", way, &length.to_string()])?
             }
         };
         counts.push(callgrind::read(&out.expect("under callgrind"))?);

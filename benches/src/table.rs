@@ -126,7 +126,7 @@ fn echo(size: Size, connections: usize, valgrind: bool) -> io::Result<bool> {
 }
 
 /// Runs a server twice under callgrind.
-fn echo_slope(size: Size, server: Server, connections: usize) -> io::Result<Slope> {
+pub(crate) fn echo_slope(size: Size, server: Server, connections: usize) -> io::Result<Slope> {
     let (short, long) = lengths(size, connections);
     let mut ends = Vec::new();
     for requests in [short, long] {

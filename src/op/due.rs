@@ -7,8 +7,9 @@ use super::home::Local;
 /// Something that holds handlers of its own, in their order, and is run by one worker at a time.
 pub(crate) trait Turn: Send + Sync {
     /// Runs some of the handlers on this worker, at least one, and sees to it that there is another
-    /// turn if that leaves any. `goes_on` is asked between two handlers.
-    fn run(self: Arc<Self>, local: &Local, goes_on: &dyn Fn() -> bool);
+    /// turn if that leaves any. Between two handlers the worker is asked whether it
+    /// [may go on](Local::may_go_on).
+    fn run(self: Arc<Self>, local: &Local);
 
     /// Nobody will take its turn any more: what waits is dropped uninvoked.
     fn drop_handlers(self: Arc<Self>);
@@ -23,9 +24,9 @@ impl Due {
         Due(Some(turn))
     }
 
-    pub(crate) fn run(mut self, local: &Local, goes_on: &dyn Fn() -> bool) {
+    pub(crate) fn run(mut self, local: &Local) {
         if let Some(turn) = self.0.take() {
-            turn.run(local, goes_on);
+            turn.run(local);
         }
     }
 }

@@ -23,6 +23,7 @@ use super::kind::Steps;
 use super::object::Objects;
 use super::running::Running;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life, special};
+use super::spare;
 use super::wake::Sleeper;
 use crate::backend::{Backend, Began, Completion, Lane, Note, Op, Tag, Token};
 use crate::choice::EventId;
@@ -151,6 +152,8 @@ pub(crate) struct Local {
     pub(crate) nth: Cell<u32>,
     /// The strand whose handler runs; null: none.
     pub(crate) strand_frame: Cell<*const ()>,
+    /// Blocks for what is posted here.
+    pub(crate) spare: spare::Pool,
     /// When this turn of the loop began, once somebody has asked; else [`NOT_READ`].
     turn_time: Cell<u64>,
     /// How many submissions came from outside any handler.
@@ -546,6 +549,7 @@ impl Local {
             step: Cell::new(EventId::ROOT),
             nth: Cell::new(0),
             strand_frame: Cell::new(std::ptr::null()),
+            spare: spare::Pool::new(),
             turn_time: Cell::new(NOT_READ),
             root_nth: Cell::new(0),
             ready_budget: Cell::new(0),

@@ -31,6 +31,7 @@ mod ord;
 mod parcel;
 pub(crate) mod running;
 pub(crate) mod slots;
+pub(crate) mod spare;
 mod start;
 pub(crate) mod started;
 pub(crate) mod wake;

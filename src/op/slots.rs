@@ -77,6 +77,8 @@ pub(crate) mod special {
     pub(crate) const EVENT: u8 = 2;
     /// It is beyond its first activation.
     pub(crate) const FURTHER: u8 = 4;
+    /// It is complete, and its handler, or next step, waits in the queue of its strand.
+    pub(crate) const QUEUED: u8 = 8;
 }
 
 const PAYLOAD_WORDS: usize = 22;
@@ -188,6 +190,11 @@ impl Slot {
     /// Something is out of the ordinary from now on.
     pub(crate) fn mark(&self, bit: u8) {
         self.special.set(self.special.get() | bit);
+    }
+
+    #[inline]
+    pub(crate) fn unmark(&self, bit: u8) {
+        self.special.set(self.special.get() & !bit);
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::node::Node;
 use super::posted;
 use super::turn::{BATCH, Inner, Inside};
-use crate::op::home::Local;
+use crate::op::home::{Local, current};
 use crate::proactor::Handle;
 use crate::switch::{self, Point};
 
@@ -70,8 +70,22 @@ use crate::switch::{self, Point};
 ///
 /// # Beside it
 ///
-/// With one worker every handler has the worker to itself, and no strand is needed. A mutex a
-/// connection excludes as well, but it keeps no order, and who waits for it holds up a worker.
+/// There are three ways to keep the handlers of a connection off each other's toes. What they cost is
+/// measured side by side (README, and `cargo run --profile bench -p proactor-benches -- strands`).
+///
+/// - **One worker.** Every handler has the worker to itself: nothing is needed, and nothing is
+///   cheaper. State goes from handler to handler by value, or stands in an `Arc` behind a lock that nobody
+///   ever waits for. Take it while one core is enough, and run a proactor a core, each with its own
+///   connections, when it is not: echo and its like gain nothing from more.
+/// - **A strand a connection.** Take it where handlers of one connection may run on several workers, or
+///   where what has to be kept apart is more than one handler long: it keeps order as well as exclusion,
+///   across all steps of a composed operation and across posts from anywhere; nobody waits for it,
+///   so no worker stands still; and the check finds what is not on it. It costs a queue that an
+///   operation goes through, and a turn of the worker's loop when it was busy.
+/// - **A mutex a connection.** Take it for a few words that are read and written in one go, by handlers
+///   whose order does not matter. It keeps no order: what was posted first may come second. Who waits
+///   for it holds up its worker and all other connections there, it must not be held across an
+///   operation, and two of them taken in two orders lock each other out.
 #[derive(Clone)]
 pub struct Strand(pub(super) Arc<Inner>);
 
@@ -162,9 +176,10 @@ impl Strand {
 
     #[inline]
     fn push<F: FnOnce() + Send + 'static>(&self, handler: F, location: &'static Location<'static>) {
-        let node = posted::new(handler, location);
-        // SAFETY: a fresh node, which goes back to its pool when it has been taken out.
-        unsafe { self.0.post(node) };
+        let local = current();
+        let node = posted::new(local, handler, location);
+        // SAFETY: a fresh node, which goes back to a pool when it has been taken out.
+        unsafe { self.0.post(local, node) };
     }
 
     /// As [`Inner::post`].
@@ -175,7 +190,7 @@ impl Strand {
     #[inline]
     pub(crate) unsafe fn post_node(&self, node: *mut Node) {
         // SAFETY: the caller's promise.
-        unsafe { self.0.post(node) }
+        unsafe { self.0.post(current(), node) }
     }
 
     /// Goes inside if nothing of the strand runs or waits.

@@ -170,6 +170,7 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Serial<K, H> {
         unsafe {
             let place = &raw mut (*seated).place;
             (*place).slot.set(Some((slot, local.me())));
+            slot.mark(special::QUEUED);
             strand.post_node(place.cast());
         }
     }
@@ -177,6 +178,7 @@ impl<K: Kind + 'static, H: FnOnce(K::Output) + Send + 'static> Serial<K, H> {
     unsafe fn run(node: *mut Node, local: &Local) {
         // SAFETY: the node is a place's that was posted.
         if let Some((slot, _)) = unsafe { Place::of(node) } {
+            slot.unmark(special::QUEUED);
             if local.watched.get() {
                 let running = &local.home.running;
                 running.is(&slot.vtable.get().name, Some(slot.origin.location.get()));

@@ -23,5 +23,8 @@ pub(crate) const RELAXED: Ordering = Ordering::Relaxed;
 /// Whether an owner that goes looks once more if something was posted meanwhile. Only a test says no.
 pub(crate) const LOOKS_AGAIN: bool = true;
 
+/// Whether an owner that posts looks first what others have posted. Only a test says no.
+pub(crate) const LOOKS_FIRST: bool = true;
+
 /// Whether the state of a strand is refused to who is inside it already. Only a test says no.
 pub(crate) const REFUSES_REENTRY: bool = true;

@@ -6,6 +6,10 @@
 //! so does [`Queue::enter`]. From then on there is exactly one, until [`Queue::leave`] says that the
 //! strand is idle again (I3: exclusion). Each post puts itself before the last one, and the owner
 //! turns round what it takes, so they run in the order of the posts (I3: order).
+//!
+//! What the owner itself posts goes to the end of what it has taken, by plain stores
+//! ([`Queue::post_inside`]). First it takes what others have posted since it looked: all that happened
+//! before is seen then, and stays ahead.
 
 use std::ptr;
 
@@ -49,10 +53,30 @@ impl Link {
     }
 }
 
-/// What the owner has taken and not yet run, oldest first.
+/// What the owner has taken, or posted itself, and not yet run, oldest first.
 struct Taken {
     first: *mut Link,
+    /// Of no meaning while there is no first.
+    last: *mut Link,
     count: usize,
+}
+
+impl Taken {
+    /// # Safety
+    ///
+    /// The chain from `first` to `last` belongs to the owner, who is the caller, as `self` does; `last` has
+    /// no next.
+    #[inline]
+    unsafe fn append(&mut self, first: *mut Link, last: *mut Link, count: usize) {
+        if self.first.is_null() {
+            self.first = first;
+        } else {
+            // SAFETY: the owner's.
+            unsafe { Link::set(self.last, first) };
+        }
+        self.last = last;
+        self.count += count;
+    }
 }
 
 /// See the head of this file.
@@ -74,6 +98,7 @@ impl Queue {
             word: AtomicPtr::new(ptr::null_mut()),
             taken: UnsafeCell::new(Taken {
                 first: ptr::null_mut(),
+                last: ptr::null_mut(),
                 count: 0,
             }),
         }
@@ -106,6 +131,25 @@ impl Queue {
         }
     }
 
+    /// The same, by the owner. `see` is called once for each that others have posted since it looked.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Queue::post`]; and the caller is the owner.
+    #[inline]
+    pub(crate) unsafe fn post_inside(&self, link: *mut Link, see: impl FnMut(*mut Link)) {
+        // Relaxed: whatever was posted before this call, in whichever way, is the word's value by now.
+        if self.word.load(ord::RELAXED) != BUSY && ord::LOOKS_FIRST {
+            // SAFETY: passed on.
+            unsafe { self.take(see) };
+        }
+        // SAFETY: it is in no queue yet: the caller's; and what was taken is the owner's.
+        unsafe {
+            Link::set(link, ptr::null_mut());
+            self.taken.with_mut(|taken| (*taken).append(link, link, 1));
+        }
+    }
+
     /// True: the strand was idle, and the caller is its owner now.
     #[inline]
     pub(crate) fn enter(&self) -> bool {
@@ -130,9 +174,11 @@ impl Queue {
         if self.word.load(ord::RELAXED) == BUSY {
             return ptr::null_mut();
         }
-        let newest = self.word.swap(BUSY, ord::TAKE);
-        // SAFETY: passed on; what was taken is the owner's.
-        unsafe { self.turn_round(newest, see) }
+        // SAFETY: passed on; then what was taken is the owner's.
+        unsafe {
+            self.take(see);
+            self.taken.with(|taken| (*taken).first)
+        }
     }
 
     /// Takes out the one that [`Queue::first`] has shown.
@@ -176,10 +222,14 @@ impl Queue {
             || !ord::LOOKS_AGAIN
     }
 
+    /// Takes what others have posted, behind what was taken before.
+    ///
     /// # Safety
     ///
-    /// The caller is the owner, has taken `newest` and knows of no others.
-    unsafe fn turn_round(&self, newest: *mut Link, mut see: impl FnMut(*mut Link)) -> *mut Link {
+    /// The caller is the owner, and something was posted.
+    #[inline(never)]
+    unsafe fn take(&self, mut see: impl FnMut(*mut Link)) {
+        let newest = self.word.swap(BUSY, ord::TAKE);
         let (mut first, mut left, mut count) = (ptr::null_mut(), newest, 0);
         while !left.is_null() && left != BUSY {
             // SAFETY: what was taken is the owner's.
@@ -197,10 +247,11 @@ impl Queue {
             // SAFETY: as above.
             link = unsafe { Link::get(link) };
         }
-        self.taken.with_mut(|taken| {
-            // SAFETY: the owner's.
-            unsafe { *taken = Taken { first, count } };
-        });
-        first
+        if count > 0 {
+            self.taken.with_mut(|taken| {
+                // SAFETY: as above; the newest has no next any more.
+                unsafe { (*taken).append(first, newest, count) };
+            });
+        }
     }
 }

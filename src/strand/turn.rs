@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::node::{Node, UNKNOWN};
-use super::queue::Queue;
+use super::queue::{Link, Queue};
 use crate::observe::{self, Watched};
 use crate::op::due::{Due, Turn};
 use crate::op::home::{HomeRef, Local, Message, Ready, current};
@@ -44,13 +44,10 @@ impl Counts {
         self.ran.store(before + more, Ordering::Relaxed);
     }
 
-    /// The owner is about to run one that waited from then till now.
-    #[inline]
-    fn note_wait(&self, from: u64, now: u64) {
-        let wait = now.saturating_sub(from);
-        if wait > self.longest_wait.load(Ordering::Relaxed) {
-            self.longest_wait.store(wait, Ordering::Relaxed);
-        }
+    /// The owner is about to run one that waited so long: longer than any before.
+    #[cold]
+    fn note_wait(&self, wait: u64) {
+        self.longest_wait.store(wait, Ordering::Relaxed);
     }
 }
 
@@ -67,7 +64,13 @@ impl Inner {
     /// Whether the running handler is one of this strand's.
     #[inline]
     pub(super) fn is_inside(&self) -> bool {
-        current().is_some_and(|local| std::ptr::eq(local.strand_frame.get(), self.frame()))
+        current().is_some_and(|local| self.is_run_by(local))
+    }
+
+    /// Whether the handler that runs on this worker is one of this strand's: then it is the owner.
+    #[inline]
+    fn is_run_by(&self, local: &Local) -> bool {
+        std::ptr::eq(local.strand_frame.get(), self.frame())
     }
 
     /// What the worker's frame says while a handler of this strand runs.
@@ -90,13 +93,34 @@ impl Inner {
         self.frame().addr() as u64
     }
 
-    /// Puts a handler behind those that were posted before, and sees to it that it gets its turn.
+    /// Puts a handler behind those that were posted before, and sees to it that it gets its turn. The
+    /// worker that runs on this thread, if one does.
     ///
     /// # Safety
     ///
     /// The node is valid until it has been run or dropped, and in no queue.
     #[inline]
-    pub(super) unsafe fn post(self: &Arc<Self>, node: *mut Node) {
+    pub(super) unsafe fn post(self: &Arc<Self>, local: Option<&Local>, node: *mut Node) {
+        match local {
+            // SAFETY: passed on; the running handler is this strand's, so it has its worker for owner.
+            Some(local) if self.is_run_by(local) => unsafe {
+                (*node).posted_at.set(local.turn_time());
+                observe::tell(|it| it.posted(self.watched(), node.addr()));
+                self.queue
+                    .post_inside(node.cast(), |link| arrived(link, local));
+            },
+            // SAFETY: passed on.
+            _ => unsafe { self.post_from_outside(node) },
+        }
+    }
+
+    /// The same, for who is not in a handler of the strand.
+    ///
+    /// # Safety
+    ///
+    /// As [`Inner::post`].
+    #[inline(never)]
+    unsafe fn post_from_outside(self: &Arc<Self>, node: *mut Node) {
         let local = self.home.near();
         // SAFETY: passed on; until it is posted the node is ours.
         let owns = unsafe {
@@ -113,6 +137,13 @@ impl Inner {
                 None => self.home.send(Message::Turn(due)),
             }
         }
+    }
+
+    /// Whether this is a worker of another proactor than the strand's, which lives: it runs what has to
+    /// run there, and then the strand goes back.
+    fn is_guest_of(&self, local: &Local) -> bool {
+        let is_here = (self.home.near()).is_some_and(|near| std::ptr::eq(near, local));
+        !is_here && self.home.is_alive()
     }
 
     /// Goes inside if nothing of the strand runs or waits.
@@ -148,6 +179,20 @@ pub(super) struct Inside<'a> {
     ran: Cell<u64>,
 }
 
+/// A worker finds a handler in the queue: it waits since now, if nobody knows since when.
+///
+/// # Safety
+///
+/// As [`Node::of`].
+#[inline]
+unsafe fn arrived(link: *mut Link, local: &Local) {
+    // SAFETY: the caller's promise.
+    let posted_at = unsafe { &Node::of(link).posted_at };
+    if posted_at.get() == UNKNOWN {
+        posted_at.set(local.turn_time());
+    }
+}
+
 impl<'a> Inside<'a> {
     /// The caller is the owner.
     #[inline]
@@ -163,36 +208,26 @@ impl<'a> Inside<'a> {
     }
 
     /// Runs the next handler, if it may run here. False: this turn is over.
+    #[inline]
     fn run_next(&self) -> bool {
         let (strand, local) = (&**self.strand, self.local);
         // SAFETY: while an Inside lives its worker is the owner; a link that is shown or taken is a
         // node's, and valid.
         unsafe {
-            let first = strand.queue.first(|link| {
-                let posted_at = &Node::of(link).posted_at;
-                if posted_at.get() == UNKNOWN {
-                    posted_at.set(local.turn_time());
-                }
-            });
+            let first = strand.queue.first(|link| arrived(link, local));
             if first.is_null() {
                 return false;
             }
             if let Some(home) = Node::home(first)
                 && home.here().is_none()
             {
-                if home.is_alive() {
-                    self.elsewhere.set(Some(home));
-                    return false;
-                }
-                // Of another proactor, which is gone: not to take the strand with it.
-                strand.queue.take_first();
-                observe::tell(|it| it.dropped(strand.watched(), first.addr()));
-                Node::drop(first, None);
-                return true;
+                return self.not_here(first, home);
             }
             strand.queue.take_first();
-            let posted_at = Node::of(first).posted_at.get();
-            strand.counts.note_wait(posted_at, local.turn_time());
+            let wait = (local.turn_time()).saturating_sub(Node::of(first).posted_at.get());
+            if wait > strand.counts.longest_wait.load(Ordering::Relaxed) {
+                strand.counts.note_wait(wait);
+            }
             self.ran.set(self.ran.get() + 1);
             observe::tell(|it| it.begins(strand.watched(), first.addr()));
             Node::run(first, local);
@@ -200,6 +235,24 @@ impl<'a> Inside<'a> {
                 it.ends(strand.watched());
                 it.between_handlers();
             });
+        }
+        true
+    }
+
+    /// The next handler has another worker for its home. False: this turn is over.
+    #[cold]
+    #[inline(never)]
+    fn not_here(&self, first: *mut Link, home: HomeRef) -> bool {
+        if home.is_alive() {
+            self.elsewhere.set(Some(home));
+            return false;
+        }
+        // Of another proactor, which is gone: not to take the strand with it.
+        // SAFETY: the owner, and this is the first that waits.
+        unsafe {
+            self.strand.queue.take_first();
+            observe::tell(|it| it.dropped(self.strand.watched(), first.addr()));
+            Node::drop(first, None);
         }
         true
     }
@@ -223,18 +276,19 @@ impl Drop for Inside<'_> {
         let due = Due::new(strand.clone());
         match self.elsewhere.get() {
             Some(home) => home.send(Message::Turn(due)),
+            None if strand.is_guest_of(self.local) => strand.home.send(Message::Turn(due)),
             None => self.local.ready.borrow_mut().push_back(Ready::Turn(due)),
         }
     }
 }
 
 impl Turn for Inner {
-    fn run(self: Arc<Self>, local: &Local, goes_on: &dyn Fn() -> bool) {
+    fn run(self: Arc<Self>, local: &Local) {
         let inside = Inside::new(&self, local);
         // Where workers are simulated, others may go on between any two handlers.
         let batch = if local.overlaps.get() { 1 } else { BATCH };
         for _ in 0..batch {
-            if !inside.run_next() || !goes_on() {
+            if !inside.run_next() || !local.may_go_on() {
                 break;
             }
         }
@@ -280,11 +334,21 @@ impl Inner {
                 },
                 _ => current(),
             };
+            if Node::home(first).is_none() && self.is_away() {
+                // The worker that dies was of another proactor, where the strand was a guest.
+                self.home.send(Message::Turn(Due::new(self.clone())));
+                return false;
+            }
             self.queue.take_first();
             observe::tell(|it| it.dropped(self.watched(), first.addr()));
             Node::drop(first, local);
         }
         true
+    }
+
+    /// Whether the strand's proactor lives, and no worker of it runs on this thread.
+    fn is_away(&self) -> bool {
+        self.home.is_alive() && self.home.near().is_none()
     }
 }
 

@@ -24,6 +24,7 @@ mod panicking;
 mod running;
 #[cfg(feature = "signal")]
 mod signals;
+mod strand_guests;
 mod strands;
 mod streams;
 mod sync;

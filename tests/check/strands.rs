@@ -1,11 +1,12 @@
 //! Strands under simulated workers: what overlaps without one is serialised by it, in the same search.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use proactor::check::{Checker, Failure, FailureKind, Sim, Summary};
+use proactor::check::{Checker, Failure, FailureKind, Sim, Summary, busy};
 use proactor::sync::Shared;
-use proactor::{RunEnd, Strand, StrandCell};
+use proactor::{Handle, RunEnd, Strand, StrandCell};
 
 fn two() -> Checker {
     Checker::new().workers(2)
@@ -112,5 +113,56 @@ fn a_cell_is_used_on_its_strand_only_whoever_gives_way_to_whom() {
         for cell in cells {
             assert_eq!(Arc::into_inner(cell).map(StrandCell::into_inner), Some(4));
         }
+    }));
+}
+
+/// In virtual time: each handler of three strands takes a microsecond and posts another, so that they are
+/// never idle. What is posted to a fourth begins within a batch of each, as the strand's page says.
+#[test]
+fn beside_floods_the_wait_of_another_strand_is_bounded_in_virtual_time() {
+    const COST: Duration = Duration::from_micros(1);
+    const BATCH: u32 = 32;
+    const FLOODS: u32 = 3;
+
+    fn flood(strand: &Strand, left: u32) {
+        if left > 0 {
+            let again = strand.clone();
+            strand.post(move || {
+                busy(COST);
+                flood(&again, left - 1);
+            });
+        }
+    }
+
+    /// Posts to a strand and, once that has run, again.
+    fn ask(to: Strand, proactor: Handle, told: Arc<Mutex<Vec<Duration>>>, left: u32) {
+        let posted_at = proactor.now();
+        to.clone().post(move || {
+            told.lock().unwrap().push(proactor.now() - posted_at);
+            if left > 1 {
+                proactor.post(move || ask(to, proactor, told, left - 1));
+            }
+        });
+    }
+
+    passes(Checker::new().run(|sim| {
+        let proactor = sim.proactor().handle();
+        let quiet = Strand::new(&proactor);
+        for _ in 0..FLOODS {
+            let strand = Strand::new(&proactor);
+            // Two batches deep at any time.
+            (0..2 * BATCH).for_each(|_| flood(&strand, 5));
+        }
+        let waits = Arc::new(Mutex::new(Vec::new()));
+        let (posts, told) = (quiet.clone(), waits.clone());
+        // Again and again, wherever the floods are by then.
+        proactor.post(move || ask(posts, proactor, told, 4));
+        assert_eq!(sim.proactor().run().expect("it runs"), RunEnd::OutOfWork);
+        let waits = waits.lock().unwrap().clone();
+        let longest = waits.iter().max().copied().unwrap_or_default();
+        assert!(longest <= COST * BATCH * FLOODS, "waited {longest:?}");
+        assert!(longest >= COST * BATCH, "nothing was flooded: {waits:?}");
+        // Its own account says the same, by the clock of the loop's turns.
+        assert!(quiet.stats().longest_wait <= COST * BATCH * FLOODS);
     }));
 }

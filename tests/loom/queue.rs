@@ -9,6 +9,7 @@ world!(takes_relaxed: "../../src/strand/queue.rs" as queue, "models/queue.rs", s
 world!(enters_relaxed: "../../src/strand/queue.rs" as queue, "models/queue.rs", strand, ENTER: Ordering = Ordering::Relaxed);
 world!(leaves_relaxed: "../../src/strand/queue.rs" as queue, "models/queue.rs", strand, LEAVE: Ordering = Ordering::Relaxed);
 world!(leaves_without_a_look: "../../src/strand/queue.rs" as queue, "models/queue.rs", strand, LOOKS_AGAIN: bool = false);
+world!(posts_inside_without_a_look: "../../src/strand/queue.rs" as queue, "models/queue.rs", strand, LOOKS_FIRST: bool = false);
 
 #[test]
 fn handlers_exclude_each_other_run_in_order_and_see_each_others_writes() {
@@ -30,6 +31,18 @@ fn handlers_exclude_each_other_run_in_order_and_see_each_others_writes() {
     convicts(twin, Bound::None, || {
         leaves_without_a_look::models::posted(2, 1)
     });
+}
+
+#[test]
+fn what_a_handler_posts_to_its_own_strand_comes_after_what_was_posted_before() {
+    let name = "strand: a handler posts inside, against a post";
+    holds(name, Bound::None, || ships::models::posted_inside(true));
+    let twin = "strand, a post inside that does not look what others have posted";
+    convicts(twin, Bound::None, || {
+        posts_inside_without_a_look::models::posted_inside(true)
+    });
+    let twin = "strand, a post as if inside by who is not";
+    convicts(twin, Bound::None, || ships::models::posted_inside(false));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io;
 mod by_hand;
 mod callback;
 mod coroutine;
+mod guarded;
 mod tokio;
 
 /// A way to write an echo server.
@@ -20,6 +21,17 @@ pub enum Server {
     Tokio,
     /// As `Callback`, with two workers: each has every other connection.
     TwoWorkers,
+    /// As `Callback`, with state for each connection, on so many workers, guarded in this way.
+    Guarded(Guard, usize),
+}
+
+/// What keeps two handlers of a connection from touching its state at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guard {
+    /// There is but one worker, and the state goes from handler to handler.
+    Alone,
+    Strand,
+    Mutex,
 }
 
 impl Server {
@@ -38,11 +50,36 @@ impl Server {
             Server::Async => "async",
             Server::Tokio => "tokio",
             Server::TwoWorkers => "2-workers",
+            Server::Guarded(Guard::Alone, _) => "alone",
+            Server::Guarded(Guard::Strand, 1) => "strand",
+            Server::Guarded(Guard::Strand, _) => "strand-2",
+            Server::Guarded(Guard::Mutex, 1) => "mutex",
+            Server::Guarded(Guard::Mutex, _) => "mutex-2",
         }
     }
 
+    /// Guarded in each way.
+    pub const GUARDED: [Server; 5] = [
+        Server::Guarded(Guard::Alone, 1),
+        Server::Guarded(Guard::Strand, 1),
+        Server::Guarded(Guard::Mutex, 1),
+        Server::Guarded(Guard::Strand, 2),
+        Server::Guarded(Guard::Mutex, 2),
+    ];
+
     pub fn from_name(name: &str) -> Option<Server> {
-        Server::ALL.into_iter().find(|server| server.name() == name)
+        (Server::ALL.into_iter())
+            .chain(Server::GUARDED)
+            .find(|server| server.name() == name)
+    }
+
+    /// How many workers it has.
+    pub fn workers(self) -> usize {
+        match self {
+            Server::TwoWorkers => 2,
+            Server::Guarded(_, workers) => workers,
+            _ => 1,
+        }
     }
 
     /// Serves `connections` until `requests` have been answered, then ends the process.
@@ -53,6 +90,7 @@ impl Server {
             Server::TwoWorkers => callback::run(2, requests),
             Server::Async => coroutine::run(requests),
             Server::Tokio => tokio::run(requests),
+            Server::Guarded(guard, workers) => guarded::run(guard, workers, requests),
         }
     }
 }

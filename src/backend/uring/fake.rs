@@ -21,6 +21,8 @@ pub(super) struct Fake {
     pub(super) enters: Vec<(u32, Enter)>,
     pub(super) registered: Vec<Register>,
     pub(super) time: u64,
+    /// What the word of the queue says.
+    pub(super) has_news: bool,
 }
 
 /// What one enter does.
@@ -45,6 +47,7 @@ impl Fake {
             enters: Vec::new(),
             registered: Vec::new(),
             time: 0,
+            has_news: true,
         }
     }
 }
@@ -108,6 +111,10 @@ impl Ring for Fake {
 
     fn overflowed(&self) -> bool {
         !self.overflow.is_empty()
+    }
+
+    fn has_news(&self) -> bool {
+        self.has_news || self.overflowed()
     }
 
     fn register(&mut self, what: Register) -> Result<(), i32> {

@@ -22,7 +22,8 @@ pub(super) enum Level {
     Plain,
     /// SUBMIT_ALL, 5.18: a refused entry does not stop those behind it.
     SubmitAll,
-    /// COOP_TASKRUN, 5.19: completions don't interrupt the thread.
+    /// COOP_TASKRUN, 5.19: completions don't interrupt the thread. TASKRUN_FLAG, 5.19: a word of the
+    /// queue says whether an enter would bring some.
     Cooperative,
     /// SINGLE_ISSUER, 6.0: one thread submits, and the kernel holds us to it.
     SingleIssuer,
@@ -69,6 +70,8 @@ pub(super) struct KernelRing {
     ring: *mut IoUring,
     clock: Clock,
     starts_disabled: bool,
+    /// The kernel says when it has something to do in an enter.
+    says_when: bool,
     /// Flags of a sleeping enter without and with a deadline.
     sleep: u32,
     absolute: bool,
@@ -107,6 +110,7 @@ impl KernelRing {
             ring,
             clock,
             starts_disabled: level >= Level::SingleIssuer,
+            says_when: level >= Level::Cooperative,
             sleep: sleep.bits(),
             absolute,
             registered: None,
@@ -168,7 +172,7 @@ fn builder(level: Level, size: Size) -> Builder {
         builder.setup_submit_all();
     }
     if level >= Level::Cooperative {
-        builder.setup_coop_taskrun();
+        builder.setup_coop_taskrun().setup_taskrun_flag();
     }
     if level >= Level::SingleIssuer {
         // Disabled until the first enter, so that the thread which makes that is the one issuer,
@@ -242,6 +246,11 @@ impl Ring for KernelRing {
     #[inline]
     fn overflowed(&self) -> bool {
         self.queues.overflowed()
+    }
+
+    #[inline]
+    fn has_news(&self) -> bool {
+        !self.says_when || self.queues.has_news()
     }
 
     fn register(&mut self, what: Register) -> Result<(), i32> {

@@ -61,6 +61,7 @@ const SETUP_NO_SQARRAY: u32 = 1 << 16;
 const OFF_RINGS: libc::off_t = 0;
 const OFF_ENTRIES: libc::off_t = 0x1000_0000;
 const FLAG_OVERFLOW: u32 = 1 << 1;
+const FLAG_TASKRUN: u32 = 1 << 2;
 
 /// A piece of the ring's memory. It stays until it is dropped, whatever becomes of the descriptor.
 struct Mapping {
@@ -281,7 +282,18 @@ impl Queues {
     /// Whether the kernel keeps completions that found the queue full.
     #[inline]
     pub(super) fn overflowed(&self) -> bool {
+        self.flags() & FLAG_OVERFLOW != 0
+    }
+
+    /// Whether the kernel has something to do in an enter: of a ring that was asked to say so.
+    #[inline]
+    pub(super) fn has_news(&self) -> bool {
+        self.flags() & (FLAG_OVERFLOW | FLAG_TASKRUN) != 0
+    }
+
+    #[inline]
+    fn flags(&self) -> u32 {
         // SAFETY: the word is mapped.
-        unsafe { self.flags.as_ref() }.load(Ordering::Relaxed) & FLAG_OVERFLOW != 0
+        unsafe { self.flags.as_ref() }.load(Ordering::Relaxed)
     }
 }

@@ -146,6 +146,10 @@ pub(super) trait Ring {
     /// completions brings them.
     fn overflowed(&self) -> bool;
 
+    /// Whether an enter might bring completions that are not there yet: the kernel has work to do for
+    /// them on this thread, or would not say.
+    fn has_news(&self) -> bool;
+
     /// Registers something for the calling thread.
     fn register(&mut self, what: Register) -> Result<(), i32>;
 

@@ -136,6 +136,50 @@ pub(crate) fn posted(posters: usize, each: usize) {
     strand.assert_ran(posters, each);
 }
 
+/// A handler of the strand posts another to it, while somebody posts from outside and says so.
+/// `asks`: who posts as the owner does is the owner.
+pub(crate) fn posted_inside(asks: bool) {
+    let strand = Strand::new();
+    let said = Arc::new(AtomicBool::new(false));
+    assert!(strand.post(0, 0));
+    // The one that looks is spawned: see `main`.
+    let worker = {
+        let (strand, said) = (strand.clone(), said.clone());
+        thread::spawn(move || {
+            let first = strand.take();
+            let heard = said.load(Ordering::Acquire);
+            // SAFETY: a fresh link, freed when it is taken; the owner.
+            unsafe { strand.queue.post_inside(Handler::link(0, 1), |_| {}) };
+            if let Some(first) = first {
+                strand.log(first);
+            }
+            strand.run_all();
+            heard
+        })
+    };
+    if asks {
+        if strand.post(1, 0) {
+            strand.run_all();
+        }
+    } else {
+        // SAFETY: what the model is to find out.
+        unsafe { strand.queue.post_inside(Handler::link(1, 0), |_| {}) };
+    }
+    said.store(true, Ordering::Release);
+    let heard = worker.join().unwrap();
+    let log = strand.log.with(|log| {
+        // SAFETY: all other threads are gone.
+        unsafe { (*log).clone() }
+    });
+    assert_eq!(log.len(), 3, "handlers were lost");
+    let place = |posted| log.iter().position(|at| *at == posted);
+    assert!(place((0, 0)) < place((0, 1)), "out of order");
+    assert!(
+        !heard || place((1, 0)) < place((0, 1)),
+        "what was posted before came after"
+    );
+}
+
 /// The first handler is run by one worker, which passes its turn on to another by a message. `bare`:
 /// the message brings no order with it.
 pub(crate) fn moved_between_workers(bare: bool) {

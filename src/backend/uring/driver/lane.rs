@@ -180,11 +180,12 @@ impl<R: Ring> Driver<R> {
         }
     }
 
-    /// One call of the kernel, or none if there is nothing to tell it and something to reap.
+    /// One call of the kernel, or none if there is nothing to tell it and either something to reap or
+    /// nothing to be had.
     #[inline]
     fn turn(&mut self, how: Enter) -> Result<u32, i32> {
         let to_submit = self.ring.unsubmitted();
-        if to_submit == 0 && how == Enter::Collect && self.ring.ready() {
+        if to_submit == 0 && how == Enter::Collect && (self.ring.ready() || !self.ring.has_news()) {
             return Ok(0);
         }
         self.ring.enter(to_submit, how)

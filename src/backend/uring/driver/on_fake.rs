@@ -102,6 +102,32 @@ fn a_turn_is_one_enter_that_submits_and_sleeps() {
 }
 
 #[test]
+fn a_look_calls_the_kernel_only_if_that_might_bring_something() {
+    let mut lane = started(8);
+    lane.ring.has_news = false;
+    assert_eq!(wait(&mut lane, Until::Now), []);
+    assert_eq!(lane.ring.enters, []);
+    // What is to be submitted is, and what is ready needs no call.
+    nop(&mut lane, 1);
+    lane.ring.script = [Step::Complete(cqe(1, 0))].into();
+    assert_eq!(wait(&mut lane, Until::Now), [(1, 0)]);
+    assert_eq!(lane.ring.enters, [(1, Enter::Collect)]);
+    // Work for a completion, and one that found the queue full.
+    lane.ring.has_news = true;
+    assert_eq!(wait(&mut lane, Until::Now), []);
+    assert_eq!(lane.ring.enters.len(), 2);
+    lane.ring.has_news = false;
+    nop(&mut lane, 2);
+    wait(&mut lane, Until::Now);
+    lane.ring.overflow.push_back(cqe(2, 0));
+    assert_eq!(wait(&mut lane, Until::Now), [(2, 0)]);
+    // A sleep is one in any case.
+    timer(&mut lane, 3, 50);
+    assert_eq!(wait(&mut lane, Until::Event), [(3, 0)]);
+    assert_eq!(lane.ring.enters.last(), Some(&(0, Enter::Sleep(Some(50)))));
+}
+
+#[test]
 fn a_signal_ends_no_wait() {
     let mut lane = started(8);
     nop(&mut lane, 1);

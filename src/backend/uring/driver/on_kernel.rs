@@ -1,5 +1,7 @@
 //! The driver on the kernel's own ring, at every level that this kernel has.
 
+mod looking;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::panic::Location;
