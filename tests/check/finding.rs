@@ -1,6 +1,6 @@
 //! What a check finds, and what it proves.
 
-use proactor::check::{Checker, FailureKind};
+use proactor::check::{Checker, FailureKind, Strategy};
 use proactor::sim::Invariant;
 
 use crate::models::{frame, one_read, whole_frame};
@@ -35,6 +35,7 @@ fn random_executions_alone_find_it_and_tell_the_same_story() {
     let random = Checker::new()
         .name("frames")
         .deviations(0)
+        .strategy(Strategy::Random)
         .run(|sim| frame(sim, one_read))
         .expect_err("it is found");
     assert!(random.executions() > 1);

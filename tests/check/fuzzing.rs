@@ -45,6 +45,7 @@ fn each_strategy_finds_the_short_read_and_the_same_one_twice() {
         let (one, two) = (check(1), check(2));
         assert_eq!(one.to_string(), two.to_string(), "{strategy:?}");
         assert_eq!(one.executions(), two.executions());
-        assert!(one.deviations().len() <= 4, "{one}");
+        let all_needed = one.to_string().contains("all are needed");
+        assert!(all_needed, "{one}");
     }
 }
