@@ -87,6 +87,7 @@ mod op;
 #[cfg(feature = "check")]
 mod overlap;
 mod proactor;
+mod scoped;
 #[cfg(feature = "signal")]
 pub mod signal;
 #[cfg(feature = "check")]

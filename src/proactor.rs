@@ -16,6 +16,8 @@ use crate::task::Task;
 use crate::watchdog::Watchdog;
 use crate::worker::{Goal, Paused, RunEnd, RunError};
 
+#[cfg(feature = "check")]
+mod again;
 mod builder;
 mod drive;
 mod enter;
@@ -25,6 +27,8 @@ mod interrupted;
 mod team;
 mod teardown;
 
+#[cfg(feature = "check")]
+pub(crate) use again::Vacancy;
 pub use builder::Builder;
 pub use drive::Drive;
 pub use handle::{Handle, Stats, WorkGuard};

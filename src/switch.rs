@@ -2,15 +2,15 @@
 //!
 //! On a real kernel workers are threads, and every function here is one load and one branch. In a
 //! simulation several workers share one thread, each on a coroutine of its own (DESIGN §6): whoever
-//! runs them installs a [`Switcher`] for the thread, and is asked at each of these points whether
+//! runs them is the thread's [`Switcher`] meanwhile, and is asked at each of these points whether
 //! somebody else goes on first. Nothing of ours may be borrowed when one is called.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
-use std::rc::Rc;
 
 use crate::choice::EventId;
+use crate::scoped::{self, Scoped};
 
 /// What is about to be done where a worker may give way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +49,7 @@ impl fmt::Display for Point {
 /// Who runs the simulated workers of a thread.
 pub(crate) trait Switcher {
     /// The running handler is at `point`: others may go on first.
-    fn point(&self, point: Point, location: &'static Location<'static>);
+    fn point(&self, point: &Point, location: &'static Location<'static>);
 
     /// The running handler can't go on until `ready`: others go on. False: nobody ever can, or the
     /// execution is being drained; the caller is to give up with an error, or to panic with one.
@@ -94,32 +94,45 @@ pub(crate) trait Switcher {
 }
 
 thread_local! {
-    /// Whether a switcher is installed: what the fast path looks at.
-    static INSTALLED: Cell<bool> = const { Cell::new(false) };
+    static SWITCHER: Scoped<dyn Switcher> = const { Scoped::new() };
+    /// Whether accesses that nothing orders are to be told.
+    static RACES: Cell<bool> = const { Cell::new(false) };
     /// Whether there are accesses to order: before the first one nobody need know of a release.
     static TRACKED: Cell<bool> = const { Cell::new(false) };
-    static SWITCHER: RefCell<Option<Rc<dyn Switcher>>> = const { RefCell::new(None) };
 }
 
 /// Whether this thread is inside a simulation.
 #[inline]
 pub(crate) fn is_simulated() -> bool {
-    INSTALLED.get()
+    scoped::is_some(&SWITCHER)
 }
 
-/// Installs a switcher for this thread, or takes it away; the one before.
-pub(crate) fn install(switcher: Option<Rc<dyn Switcher>>) -> Option<Rc<dyn Switcher>> {
-    INSTALLED.set(switcher.is_some());
-    TRACKED.set(false);
-    SWITCHER.replace(switcher)
+/// While `body` runs, this thread is inside the simulation of `switcher`. `races`: it wants to hear of
+/// accesses.
+#[cfg(feature = "check")]
+pub(crate) fn within<R>(
+    switcher: &(dyn Switcher + 'static),
+    races: bool,
+    body: impl FnOnce() -> R,
+) -> R {
+    /// What the simulation around this one had.
+    struct Before(bool, bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            RACES.set(self.0);
+            TRACKED.set(self.1);
+        }
+    }
+    let _before = Before(RACES.replace(races), TRACKED.replace(false));
+    scoped::within(&SWITCHER, switcher, body)
 }
 
 /// A place at which others may go on first.
 #[inline]
 #[track_caller]
 pub(crate) fn point(point: Point) {
-    if INSTALLED.get() {
-        ask(point, Location::caller());
+    if is_simulated() {
+        ask(&point, Location::caller());
     }
 }
 
@@ -128,25 +141,22 @@ pub(crate) fn track(tracked: bool) {
     TRACKED.set(tracked);
 }
 
-/// Inside a simulation: tells its switcher something at which nobody gives way.
+/// Whether the switcher wants to know of causes and releases.
 #[inline]
-fn tell<R>(act: impl FnOnce(&dyn Switcher) -> R) -> Option<R> {
-    if !INSTALLED.get() {
-        return None;
-    }
-    told(act)
+pub(crate) fn is_tracked() -> bool {
+    TRACKED.get()
 }
 
+/// Tells the switcher something at which nobody gives way.
 #[cold]
-fn told<R>(act: impl FnOnce(&dyn Switcher) -> R) -> Option<R> {
-    SWITCHER.with_borrow(|switcher| switcher.as_deref().map(act))
+fn told<R>(act: impl FnOnce(&(dyn Switcher + 'static)) -> R) -> Option<R> {
+    scoped::with(&SWITCHER, act)
 }
 
 /// Everybody else who is suspended comes to an end first: a teardown inside a handler. False: some
 /// can't be waited for.
 pub(crate) fn settle() -> bool {
-    let switcher = SWITCHER.with_borrow(Clone::clone);
-    switcher.is_none_or(|switcher| switcher.settle())
+    told(|switcher| switcher.settle()).unwrap_or(true)
 }
 
 /// What the running handler has done so far happens before whoever [acquires](acquired) `id`: the
@@ -182,21 +192,26 @@ pub(crate) fn passes(id: u64, event: EventId) {
     }
 }
 
-/// The running handler accesses the datum `id`, by a call at `location`.
+/// The running handler accesses a datum by a call at `location`. `id` gives its number.
 #[inline]
 pub(crate) fn accessed_at(
-    id: u64,
+    id: impl FnOnce() -> u64,
     writes: bool,
     what: &'static str,
     location: &'static Location<'static>,
 ) {
-    tell(|switcher| switcher.accessed(id, writes, what, location));
+    if RACES.get() {
+        let id = id();
+        told(|switcher| switcher.accessed(id, writes, what, location));
+    }
 }
 
 /// The datum `id` is gone.
 #[inline]
 pub(crate) fn forget(id: u64) {
-    tell(|switcher| switcher.forget(id));
+    if TRACKED.get() {
+        told(|switcher| switcher.forget(id));
+    }
 }
 
 /// What the running handler [waits](block_until) for is held by that worker, which got it at `since`.
@@ -208,8 +223,8 @@ pub(crate) fn held_by(worker: Option<usize>, since: Option<&'static Location<'st
 /// As [`point`], in the name of a place elsewhere: where a polled future was made, or a dropped guard.
 #[inline]
 pub(crate) fn point_at(point: Point, location: &'static Location<'static>) {
-    if INSTALLED.get() {
-        ask(point, location);
+    if is_simulated() {
+        ask(&point, location);
     }
 }
 
@@ -217,16 +232,14 @@ pub(crate) fn point_at(point: Point, location: &'static Location<'static>) {
 /// this is outside of its handlers.
 #[inline]
 pub(crate) fn worker() -> Option<usize> {
-    tell(|switcher| switcher.worker()).flatten()
+    scoped::with(&SWITCHER, |switcher| switcher.worker()).flatten()
 }
 
+// Nothing is to be done after the switcher's call, so that this can be a jump to it: whoever comes back to
+// a stack mispredicts each return that is left there.
 #[cold]
-fn ask(point: Point, location: &'static Location<'static>) {
-    // Out of the cell: others that go on meanwhile come here as well.
-    let switcher = SWITCHER.with_borrow(Clone::clone);
-    if let Some(switcher) = switcher {
-        switcher.point(point, location);
-    }
+fn ask(point: &Point, location: &'static Location<'static>) {
+    scoped::with(&SWITCHER, |switcher| switcher.point(point, location));
 }
 
 /// Lets others go on until `ready`. False: it never will be; see [`Switcher::block`]. Only inside a
@@ -244,9 +257,8 @@ pub(crate) fn block_until_at(
     location: &'static Location<'static>,
     mut ready: impl FnMut() -> bool,
 ) -> bool {
-    let switcher = SWITCHER.with_borrow(Clone::clone);
-    match switcher {
-        Some(switcher) => switcher.block(point, location, &mut ready),
-        None => ready(),
-    }
+    let blocked = scoped::with(&SWITCHER, |switcher| {
+        switcher.block(point, location, &mut ready)
+    });
+    blocked.unwrap_or_else(ready)
 }

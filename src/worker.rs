@@ -9,7 +9,7 @@
 use std::fmt;
 use std::io;
 
-use crate::backend::{Began, Completion, Lane, Until, Waited};
+use crate::backend::{Completion, Lane, Until, Waited};
 use crate::observe;
 use crate::op::crew::Rest;
 use crate::op::home::{Local, Message, READY_BUDGET, Ready};
@@ -309,12 +309,7 @@ impl Local {
             };
             match message {
                 Message::Run(act) => self.at_root(|| act(self)),
-                Message::Call(handler, location) => {
-                    let event = self.at_root(|| self.begun(Began::Post, location));
-                    self.ready
-                        .borrow_mut()
-                        .push_back(Ready::Call(event, location, handler));
-                }
+                Message::Call(handler, location) => self.post_from_outside(handler, location),
                 Message::Cancel(first) => {
                     self.stop_operation(first, crate::op::slots::Stop::Canceled);
                 }

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use proactor::check::{Checker, Sim};
 use proactor::choice::Kind;
 use proactor::fs::File;
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sim::{Config, World};
+use proactor::sync::Shared;
 use proactor::{Handle, Proactor, Strand};
 
 struct Counting;
@@ -336,4 +338,49 @@ fn offloading_allocates_once() {
             });
     }
     everywhere(|proactor, _, meter| again(proactor.handle(), Meter { each: 1, ..meter }));
+}
+
+/// Runs executions of which each allocates `own` times by itself: the checker adds nothing, but for what it
+/// writes down at the end of a chunk of executions.
+fn executions(workers: usize, own: u64, model: impl Fn(&Sim) + Send + Sync + 'static) {
+    const EXECUTIONS: u64 = 10_000;
+    let (last, run, odd) = (
+        AtomicU64::new(0),
+        AtomicU64::new(0),
+        Arc::new(AtomicU64::new(0)),
+    );
+    let more = odd.clone();
+    let checker = Checker::new().workers(workers).races(false);
+    let checker = checker.deviations(0).executions(EXECUTIONS).threads(1);
+    let done = checker.run(move |sim| {
+        let before = last.swap(COUNT.get(), Ordering::Relaxed);
+        let is_warm = run.fetch_add(1, Ordering::Relaxed) > WARM;
+        if is_warm && COUNT.get() != before + own {
+            more.fetch_add(1, Ordering::Relaxed);
+        }
+        model(sim);
+    });
+    assert_eq!(done.unwrap().executions(), EXECUTIONS);
+    let odd = odd.load(Ordering::Relaxed);
+    assert!(
+        odd <= EXECUTIONS / 64,
+        "{odd} executions allocated something else"
+    );
+}
+
+#[test]
+fn an_execution_of_the_checker_allocates_what_the_model_does_and_no_more() {
+    executions(1, 0, |_| ());
+    executions(1, 0, |sim| drop(sim.proactor().run()));
+    // A counter, and the two handlers themselves.
+    let counter = |sim: &Sim| {
+        let counter = Arc::new(Shared::new(0));
+        for _ in 0..2 {
+            let counter = counter.clone();
+            sim.proactor().post(move || counter.set(counter.get() + 1));
+        }
+        let _ = sim.proactor().run();
+    };
+    executions(1, 3, counter);
+    executions(2, 3, counter);
 }

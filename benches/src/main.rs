@@ -28,6 +28,8 @@ mod sim;
 #[cfg(target_os = "linux")]
 mod strands;
 #[cfg(target_os = "linux")]
+mod switches;
+#[cfg(target_os = "linux")]
 mod table;
 #[cfg(target_os = "linux")]
 mod turmoil;
@@ -46,6 +48,8 @@ proactor-benches locks [--quick]
     The last of them alone: proactor::sync beside std.
 proactor-benches turmoil [--quick]
     The simulated kernel beside turmoil.
+proactor-benches workers [--quick]
+    Simulated workers alone: a switch, a decision, an execution.
 proactor-benches strands [--quick]
     Strands beside Asio's (g++ and libasio-dev are wanted) and beside a queue under a lock; three ways to
     guard the state of a connection.
@@ -57,6 +61,7 @@ proactor-benches profile chained|bursts TIMES [ROWS]
 proactor-benches serve SERVER CONNECTIONS REQUESTS
 proactor-benches client ADDRESS CONNECTIONS REQUESTS
 proactor-benches simulate kind|random|idle|framed|counter CONNECTIONS MESSAGES
+proactor-benches simulate alone|goes-on|gives-way|stack|nothing|connection 1 TIMES
 proactor-benches use mutex|std-mutex|read|std-read|add|std-add|nothing TIMES
 proactor-benches post chained|bursts TIMES
     The parts that the others run.";
@@ -113,6 +118,12 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
         }
         ["client", addr, connections, requests] => {
             client::run(addr.parse()?, connections.parse()?, requests.parse()?)?;
+        }
+        ["workers"] => return Ok(switches::print(Size::Full, callgrind::installed())?),
+        ["workers", "--quick"] => return Ok(switches::print(Size::Quick, callgrind::installed())?),
+        ["simulate", mode, _, times] if switches::Mode::from_name(mode).is_some() => {
+            let mode = switches::Mode::from_name(mode).ok_or(USAGE)?;
+            switches::run(mode, times.parse()?)?;
         }
         ["simulate", mode, connections, messages] => {
             let mode = sim::Mode::from_name(mode).ok_or(USAGE)?;

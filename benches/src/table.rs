@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::child::{self, How, Run};
 use crate::servers::Server;
-use crate::{callgrind, locks, sim};
+use crate::{callgrind, locks, sim, switches};
 
 /// How long it may take.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub fn print(size: Size) -> io::Result<bool> {
         good &= echo(size, connections, valgrind)?;
     }
     good &= sim::print(size, valgrind)?;
+    good &= switches::print(size, valgrind)?;
     good &= locks::print(size, valgrind)?;
     Ok(good)
 }

@@ -475,6 +475,11 @@ pub(crate) trait Lane: Send {
         false
     }
 
+    /// It keeps a trace, and wants to know what is no operation.
+    fn is_traced(&self) -> bool {
+        false
+    }
+
     /// The running handler declares that it takes so many nanoseconds. A real one takes what it takes.
     #[cfg(feature = "check")]
     fn busy(
@@ -488,6 +493,13 @@ pub(crate) trait Lane: Send {
 
     /// Several workers share it, all played by this thread: their handlers overlap (a simulation).
     fn overlaps(&self) -> bool {
+        false
+    }
+
+    /// Another proactor moves in, after one that has left nothing: from here on it is as if it had just
+    /// been made (and says the same of itself). False: it can't be, or somebody has another lane; this one must go.
+    #[cfg(feature = "check")]
+    fn begins_again(&mut self) -> bool {
         false
     }
 

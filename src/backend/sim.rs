@@ -56,6 +56,13 @@ struct Bell {
     waker: Mutex<Option<Waker>>,
 }
 
+impl Bell {
+    fn take_waker(&self) -> Option<Waker> {
+        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        waker.take()
+    }
+}
+
 impl SimBackend {
     pub(crate) fn new(world: &World) -> SimBackend {
         SimBackend {
@@ -82,28 +89,21 @@ impl Backend for SimBackend {
     }
 
     fn lane(&self, _: usize) -> io::Result<Box<dyn Lane>> {
-        let taken = self
-            .world
-            .enter(|kernel| std::mem::replace(&mut kernel.lane_taken, true));
-        if taken.map_err(io::Error::other)? {
+        if !take_lane(&self.world)? {
             let message = "the simulated kernel has one worker at a time, and has it already";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
         Ok(Box::new(SimLane {
             world: self.world.clone(),
             bell: Arc::clone(&self.bell),
+            is_taken: true,
+            has_notified: false,
         }))
     }
 
     fn wake(&self, _: usize) {
         self.bell.rung.store(true, Ordering::Release);
-        let waker = self
-            .bell
-            .waker
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(waker) = waker {
+        if let Some(waker) = self.bell.take_waker() {
             waker.wake();
         }
     }
@@ -172,6 +172,17 @@ impl Backend for SimBackend {
 struct SimLane {
     world: World,
     bell: Arc<Bell>,
+    /// It is the world's lane, and not one of before a reset.
+    is_taken: bool,
+    /// A waker may be at the bell.
+    has_notified: bool,
+}
+
+/// A world has one lane at a time. Whether it had none.
+fn take_lane(world: &World) -> io::Result<bool> {
+    world
+        .enter(|kernel| !std::mem::replace(&mut kernel.lane_taken, true))
+        .map_err(io::Error::other)
 }
 
 /// The kernel's slot for a token: behind those of scripted peers.
@@ -317,6 +328,7 @@ impl Lane for SimLane {
             .enter(|kernel| kernel.in_flight_of_the_model() == 0)
             .map_err(io::Error::other)?;
         if idle && until == Until::Event {
+            self.has_notified = true;
             let mut place = self
                 .bell
                 .waker
@@ -332,6 +344,12 @@ impl Lane for SimLane {
 
     fn is_virtual(&self) -> bool {
         true
+    }
+
+    fn is_traced(&self) -> bool {
+        self.world
+            .enter(|kernel| kernel.is_traced())
+            .unwrap_or(false)
     }
 
     fn busy(
@@ -350,6 +368,22 @@ impl Lane for SimLane {
         self.world
             .enter(|kernel| kernel.workers > 1)
             .unwrap_or(false)
+    }
+
+    fn begins_again(&mut self) -> bool {
+        // Whoever made the world anew has taken the lane away from it.
+        self.is_taken = take_lane(&self.world).unwrap_or(false);
+        if !self.is_taken {
+            return false;
+        }
+        if self.bell.rung.load(Ordering::Relaxed) {
+            self.bell.rung.store(false, Ordering::Relaxed);
+        }
+        if std::mem::take(&mut self.has_notified) {
+            // What is dropped here is user code; between two proactors it may do what it likes.
+            drop(self.bell.take_waker());
+        }
+        true
     }
 
     fn note(&mut self, note: Note) {
@@ -388,8 +422,10 @@ impl Lane for SimLane {
 
 impl Drop for SimLane {
     fn drop(&mut self) {
-        // On another thread there is nothing to give back: the world is as good as lost then.
-        let _ = self.world.enter(|kernel| kernel.lane_taken = false);
+        if self.is_taken {
+            // On another thread there is nothing to give back: the world is as good as lost then.
+            let _ = self.world.enter(|kernel| kernel.lane_taken = false);
+        }
     }
 }
 

@@ -323,8 +323,7 @@ impl Checker {
         F: Fn(&Sim) + Send + Sync + 'static,
     {
         let wishes = Wishes::read().map_err(|why| Failure::refused(self.name.as_deref(), &why))?;
-        let races = self.races && self.config.levels.get(Oracle::Race) != Level::Allow;
-        let model = Model::new(self.config.clone(), model).with_workers(self.workers, races);
+        let model = self.model(model);
         self.check(&model, wishes)
     }
 
@@ -337,7 +336,7 @@ impl Checker {
     where
         F: Fn(&Sim) + Send + Sync + 'static,
     {
-        let model = Model::new(self.config.clone(), model).with_workers(self.workers, self.races);
+        let model = self.model(model);
         Fuzz::new(self, model)
     }
 
@@ -353,6 +352,19 @@ impl Checker {
     pub fn run_program(self, program: super::program::Program) -> Result<Summary, Box<Failure>> {
         let wishes = Wishes::read().map_err(|why| Failure::refused(self.name.as_deref(), &why))?;
         self.check(&program, wishes)
+    }
+
+    /// A model, as something to be run as often as one likes.
+    pub(crate) fn model<F>(&self, model: F) -> Model<F>
+    where
+        F: Fn(&Sim) + Send + Sync,
+    {
+        let races = self.races && self.config.levels.get(Oracle::Race) != Level::Allow;
+        Model::new(self.config.clone(), model).with_workers(self.workers, races)
+    }
+
+    pub(crate) fn title(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Everything, for any subject and any wishes.

@@ -154,6 +154,7 @@ mod lanes;
 #[cfg(test)]
 mod models;
 mod observers;
+mod once;
 mod page;
 mod panics;
 mod pct;
@@ -166,6 +167,8 @@ mod random;
 mod repeat;
 mod replay;
 mod report;
+#[cfg(test)]
+mod reused;
 mod scheduled;
 mod shrink;
 mod sim;

@@ -30,6 +30,35 @@ const ORDER_WEIGHTS: [u64; 4] = [0, 1 << 29, 1 << 31, 1 << 32];
 /// How often a handler gives way where it could. Most orders of two handlers take few switches.
 const TURN_WEIGHTS: [u64; 4] = [0, 1 << 28, 1 << 30, 1 << 31];
 
+/// How the weight of a site is drawn: with the generator, or by its number beside it, so that the seeds
+/// of checks without the younger sites mean what they meant.
+#[derive(Clone, Copy)]
+enum Drawn {
+    Outcome,
+    Order,
+    Turn(u64),
+    YoungOutcome(u64),
+    YoungOrder(u64),
+}
+
+/// By site.
+const DRAWN: [Drawn; Site::ALL.len()] = {
+    let mut drawn = [Drawn::Outcome; Site::ALL.len()];
+    let mut at = 0;
+    while at < drawn.len() {
+        let site = Site::ALL[at];
+        drawn[at] = match site {
+            Site::Worker => Drawn::Turn(site as u64),
+            _ if at > Site::Worker as usize && site.is_order() => Drawn::YoungOrder(site as u64),
+            _ if at > Site::Worker as usize => Drawn::YoungOutcome(site as u64),
+            _ if site.is_order() => Drawn::Order,
+            _ => Drawn::Outcome,
+        };
+        at += 1;
+    }
+    drawn
+};
+
 /// The seed of the `index`th execution of a campaign.
 pub(crate) fn seed_of(campaign: u64, index: u64) -> u64 {
     // SplitMix64's output function over a stream of its own for each campaign.
@@ -63,25 +92,22 @@ impl Default for Random {
 impl Random {
     /// Begins another execution.
     pub(crate) fn begin(&mut self, seed: u64) {
-        self.generator = Xoshiro256PlusPlus::seed_from_u64(seed);
+        // In registers until it is done.
+        let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let beside = |number| seed_of(!seed, number);
+        // The top bits: `below` of a number is its share of them.
+        let outcome = |draw| OUTCOME_WEIGHTS[below(draw, OUTCOME_WEIGHTS.len())];
+        let order = |draw| ORDER_WEIGHTS[below(draw, ORDER_WEIGHTS.len())];
+        self.weights = DRAWN.map(|drawn| match drawn {
+            Drawn::Outcome => outcome(generator.next_u64()),
+            Drawn::Order => order(generator.next_u64()),
+            Drawn::Turn(number) => TURN_WEIGHTS[below(beside(number), TURN_WEIGHTS.len())],
+            Drawn::YoungOutcome(number) => outcome(beside(number)),
+            Drawn::YoungOrder(number) => order(beside(number)),
+        });
+        self.generator = generator;
         self.position = 0;
         self.deviations.clear();
-        for site in Site::ALL {
-            // The top bits: `below` of a number is its share of them. Younger sites draw theirs beside the
-            // generator, so that the seeds of checks without them mean what they meant.
-            let draw = if site < Site::Worker {
-                self.generator.next_u64()
-            } else {
-                seed_of(!seed, site as u64)
-            };
-            self.weights[site as usize] = if site == Site::Worker {
-                TURN_WEIGHTS[below(draw, TURN_WEIGHTS.len())]
-            } else if site.is_order() {
-                ORDER_WEIGHTS[below(draw, ORDER_WEIGHTS.len())]
-            } else {
-                OUTCOME_WEIGHTS[below(draw, OUTCOME_WEIGHTS.len())]
-            };
-        }
     }
 
     /// Writes down a choice that somebody else has made.

@@ -19,6 +19,7 @@ use crate::net::ToAddr;
 use crate::observe::Observer;
 use crate::op::home::current;
 use crate::overlap::Workers;
+use crate::proactor::Vacancy;
 use crate::sim::busy::Segment;
 use crate::sim::warnings::Warnings;
 use crate::sim::{Config, Host, Invariant, Oracle, Violation, Warning, World};
@@ -36,18 +37,29 @@ pub struct Sim {
 }
 
 impl Sim {
-    fn new(world: &World, observers: &Rc<Observers>, seed: u64) -> Sim {
-        let proactor = match Proactor::builder().simulated(world).build() {
-            Ok(proactor) => proactor,
-            Err(error) => panic!("no proactor could be made on the simulated kernel: {error}"),
-        };
+    /// `vacancy`: where the proactor of the execution before was.
+    fn new(world: &World, observers: &Rc<Observers>, vacancy: Option<Vacancy>, seed: u64) -> Sim {
+        let proactor = vacancy.and_then(Vacancy::fill);
         Sim {
-            proactor,
+            proactor: proactor.unwrap_or_else(|| Sim::proactor_on(world)),
             world: world.clone(),
             observers: observers.clone(),
             seed,
             generators: Cell::new(0),
         }
+    }
+
+    #[cold]
+    fn proactor_on(world: &World) -> Proactor {
+        let made = Proactor::builder().simulated(world).build();
+        let proactor = made.unwrap_or_else(|error| {
+            panic!("no proactor could be made on the simulated kernel: {error}")
+        });
+        // As those that follow in its place: it belongs to the thread of the kernel.
+        if let Err(error) = proactor.claim() {
+            panic!("no proactor could be run on the simulated kernel: {error}");
+        }
+        proactor
     }
 
     /// The proactor on the simulated kernel. It is torn down when the model returns.
@@ -232,6 +244,16 @@ pub(crate) struct Bench {
     /// If there are several.
     workers: Option<Rc<Workers>>,
     observers: Rc<Observers>,
+    /// The place of the last execution's proactor, if that left nothing.
+    vacancy: Option<Vacancy>,
+}
+
+#[cfg(test)]
+impl Bench {
+    /// Whether the next execution's proactor need not be made.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.vacancy.is_some()
+    }
 }
 
 impl<F: Fn(&Sim) + Send + Sync> Model<F> {
@@ -260,22 +282,22 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
     }
 
     /// One execution from the start to the last breath of the kernel. `world` is fresh.
-    fn execute(&self, bench: &Bench, seed: u64) -> Outcome {
+    fn execute(&self, bench: &mut Bench, seed: u64) -> Outcome {
         let Bench {
             world,
             workers,
             observers,
+            vacancy,
         } = bench;
         let inside = Inside::enter();
-        let _installed = workers.as_ref().map(|it| it.install(self.races));
         let _watched = observers.install();
         let mut panicked = None;
         // What the kernel found first caused whatever panics later: it wins.
         let blame = |panic| if world.failed() { None } else { Some(panic) };
-        let end = inside.catch(|| {
+        let mut execution = || {
             // Dropped last: what the proactor's teardown drops may still use them.
             let _statics = Execution::begin();
-            let sim = Sim::new(world, observers, seed);
+            let sim = Sim::new(world, observers, vacancy.take(), seed);
             let outcome = inside.catch(|| {
                 (self.model)(&sim);
                 observers.between_handlers();
@@ -289,13 +311,19 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
                 }
             }
             observers.forget_always();
+            // What has failed is thrown away whole.
+            if !world.failed() {
+                *vacancy = sim.proactor.vacate();
+            }
+        };
+        let end = inside.catch(|| match workers {
+            Some(workers) => workers.within(self.races, execution),
+            None => execution(),
         });
         if let Err(panic) = end {
             panicked = panicked.or_else(|| blame(panic));
         }
-        if panicked.is_none() {
-            world.finish();
-        }
+        let (digest, violation) = world.conclude(panicked.is_none());
         let fault = match panicked {
             Some(panic) => Some(Fault {
                 oracle: Oracle::Panic,
@@ -304,7 +332,7 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
                 place: panic.place,
                 event: None,
             }),
-            None => world.violation().map(|violation| Fault {
+            None => violation.map(|violation| Fault {
                 oracle: violation.oracle,
                 invariant: violation.invariant,
                 place: violation.location.map(Place::of),
@@ -312,8 +340,11 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
                 message: violation.message,
             }),
         };
+        if fault.is_some() {
+            *vacancy = None;
+        }
         Outcome {
-            digest: world.digest(),
+            digest,
             fault: fault.map(Box::new),
             news: world.has_news(),
         }
@@ -329,6 +360,7 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
             workers: self.workers_of(&world),
             observers: Observers::new(&world),
             world,
+            vacancy: None,
         }
     }
 
@@ -351,12 +383,13 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
             },
             chooser,
         );
-        let bench = Bench {
+        let mut bench = Bench {
             workers: self.workers_of(&world),
             observers: Observers::new(&world),
             world: world.clone(),
+            vacancy: None,
         };
-        let outcome = self.execute(&bench, seed);
+        let outcome = self.execute(&mut bench, seed);
         let trace = world.trace();
         let story = Story {
             lines: lines(&trace),

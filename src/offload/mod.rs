@@ -147,6 +147,7 @@ pub struct Offload<T> {
 
 /// The pool of the proactor that a worker belongs to.
 fn pool_of(local: &Local) -> Option<Arc<Pool>> {
+    local.has_used_pool.set(true);
     let pool = local.pool.borrow().clone()?;
     pool.downcast().ok()
 }

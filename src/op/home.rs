@@ -87,15 +87,23 @@ pub(crate) struct Owner {
     pub(crate) name: Arc<str>,
 }
 
+thread_local! {
+    static OWNER: Owner = Owner::find();
+}
+
 impl Owner {
     pub(crate) fn current() -> Owner {
-        thread_local! {
-            static CURRENT: Owner = Owner::find();
-        }
         // At the end of a thread it may be gone.
-        CURRENT
+        OWNER
             .try_with(Clone::clone)
             .unwrap_or_else(|_| Owner::find())
+    }
+
+    /// Whether it is this thread.
+    #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        let here = OWNER.try_with(|owner| owner.id == self.id);
+        here.unwrap_or_else(|_| std::thread::current().id() == self.id)
     }
 
     fn find() -> Owner {
@@ -180,6 +188,10 @@ pub(crate) struct Local {
     pub(crate) round: Cell<u64>,
     /// The lane is simulated: no wait sleeps, and its trace wants to know what the kernel does not see.
     pub(crate) is_virtual: Cell<bool>,
+    /// The lane keeps a trace.
+    is_traced: Cell<bool>,
+    /// Something was offloaded, or asked about it.
+    pub(crate) has_used_pool: Cell<bool>,
     /// Handlers of several simulated workers overlap: each is on a stack of its own.
     pub(crate) overlaps: Cell<bool>,
 }
@@ -243,6 +255,8 @@ use owned::OwnedByWorker;
 thread_local! {
     /// The local half of the home whose worker runs on this thread now, if any.
     static CURRENT: Cell<Option<&'static Local>> = const { Cell::new(None) };
+    /// The local half of a home that belongs to this thread, also while nobody runs it.
+    static BESIDE: Cell<Option<&'static Local>> = const { Cell::new(None) };
 }
 
 /// The worker that runs on this thread now, whichever proactor's it is.
@@ -264,6 +278,14 @@ impl HomeRef {
     pub(crate) fn here(&self) -> Option<&'static Local> {
         let local = self.home.here()?;
         self.is_alive().then_some(local)
+    }
+
+    /// The local half, if its worker is known to belong to this thread, which runs none now.
+    #[inline]
+    pub(crate) fn beside(&self) -> Option<&'static Local> {
+        let local = BESIDE.get()?;
+        let is_here = std::ptr::eq(local.home, self.home) && CURRENT.get().is_none();
+        (is_here && self.is_alive()).then_some(local)
     }
 
     /// The local half of that worker of the same proactor which runs on this thread, if one does.
@@ -408,11 +430,28 @@ impl Home {
         *lock(&self.crew) = None;
         self.crew_id.store(0, Ordering::Relaxed);
         self.index.store(0, Ordering::Relaxed);
-        self.sleeper.is_awake();
-        self.stopped.store(0, Ordering::SeqCst);
-        self.orphaned.store(false, Ordering::SeqCst);
-        self.guards.store(0, Ordering::SeqCst);
+        self.is_forgotten();
         lock(&POOL).push(self);
+    }
+
+    /// Nothing is left of what others have told the proactor that lived here.
+    fn is_forgotten(&self) {
+        self.sleeper.is_awake();
+        // Its life is over: nobody else writes these any more.
+        self.stopped.store(0, Ordering::Release);
+        self.orphaned.store(false, Ordering::Release);
+        self.guards.store(0, Ordering::Release);
+    }
+
+    /// Another proactor moves in without the way through the pool: its owner, its backend and its lane
+    /// are those of the one before, whose life is over.
+    #[cfg(feature = "check")]
+    pub(crate) fn reopen(&'static self) -> HomeRef {
+        self.is_forgotten();
+        HomeRef {
+            home: self,
+            incarnation: self.inbox.reopen(),
+        }
     }
 
     /// Leaves a message for whatever proactor lives here now, if any.
@@ -474,6 +513,13 @@ impl Home {
     #[inline]
     pub(crate) fn is_awake(&self) {
         self.sleeper.is_awake();
+    }
+
+    /// The same, for the thread of the worker, outside of its loop: nobody else makes it sleep.
+    pub(crate) fn wake_beside(&self) {
+        if self.sleeper.sleeps() {
+            self.wake();
+        }
     }
 
     /// Makes a sleeping worker look up.
@@ -566,8 +612,35 @@ impl Local {
             crew: RefCell::new(None),
             round: Cell::new(0),
             is_virtual: Cell::new(false),
+            is_traced: Cell::new(false),
+            has_used_pool: Cell::new(false),
             overlaps: Cell::new(false),
         }
+    }
+
+    /// It is known from now on, or no longer, that this worker belongs to the calling thread, as it does.
+    pub(crate) fn is_beside(&'static self, beside: bool) {
+        if beside {
+            BESIDE.set(Some(self));
+        } else if BESIDE.get().is_some_and(|local| std::ptr::eq(local, self)) {
+            BESIDE.set(None);
+        }
+    }
+
+    /// A handler that was posted from outside of all handlers is to run.
+    pub(crate) fn post_from_outside(
+        &self,
+        handler: Box<dyn FnOnce() + Send>,
+        location: &'static Location<'static>,
+    ) {
+        let event = self.at_root(|| self.begun(Began::Post, location));
+        let ready = Ready::Call(event, location, handler);
+        self.ready.borrow_mut().push_back(ready);
+    }
+
+    /// Somebody has left a message that has not been read.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.home.has_mail() || !self.mail.borrow().is_empty()
     }
 
     /// What has to be kept for the running handler while others run, which begin inside no strand.
@@ -592,6 +665,13 @@ impl Local {
         self.is_virtual.set(lane.is_virtual());
         self.overlaps.set(lane.overlaps());
         *self.lane.borrow_mut() = Some(lane);
+        self.begin_again(limit);
+    }
+
+    /// Another one takes over the backend and the lane of the one before.
+    pub(crate) fn begin_again(&self, limit: u32) {
+        let is_traced = (self.lane.borrow().as_ref()).is_some_and(|lane| lane.is_traced());
+        self.is_traced.set(is_traced);
         self.slots.begin();
         self.set_limit(limit);
         self.tasks.begin();
@@ -605,6 +685,15 @@ impl Local {
         self.discarded_bytes.set(0);
         self.discarded_handles.set(0);
         self.handlers_run.set(0);
+        self.has_used_pool.set(false);
+        self.enough.set(usize::MAX);
+        self.begin_turn();
+    }
+
+    /// How many operations may be in flight.
+    #[cfg(feature = "check")]
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit.get()
     }
 
     /// At most so many operations may be in flight.
@@ -696,7 +785,7 @@ impl Local {
     pub(crate) fn begun(&self, what: Began, location: &'static Location<'static>) -> EventId {
         let (cause, nth) = (self.step.get(), self.nth.get());
         let event = self.next_event();
-        if self.is_virtual.get() {
+        if self.is_virtual.get() && (self.is_traced.get() || crate::switch::is_tracked()) {
             self.note(Note::Began {
                 event,
                 cause,

@@ -150,7 +150,10 @@ impl Drop for ObjectHandle {
 fn last_dropped(handle: ObjectRef) {
     handle.close();
     if handle.object.is_vacant() {
-        lock(&handle.object.home.objects.pool).recycle(handle.object);
+        let objects = &handle.object.home.objects;
+        lock(&objects.pool).recycle(handle.object);
+        // The free blocks are not in the order in which the next proactor wants them.
+        objects.used.store(true, Ordering::Release);
     }
 }
 
@@ -269,6 +272,8 @@ impl Local {
 /// All objects of one home.
 pub(crate) struct Objects {
     pool: Mutex<Pool>,
+    /// One was opened, or given back, since the last [`Objects::begin`].
+    used: AtomicBool,
 }
 
 struct Pool {
@@ -293,12 +298,17 @@ impl Objects {
                 all: Vec::new(),
                 free: Vec::new(),
             }),
+            used: AtomicBool::new(false),
         }
     }
 
     /// None is open, and a new proactor moves in: blocks are handed out in the same order again.
     pub(crate) fn begin(&self) {
+        if !self.used.load(Ordering::Acquire) {
+            return;
+        }
         let mut pool = lock(&self.pool);
+        self.used.store(false, Ordering::Relaxed);
         let Pool { all, free } = &mut *pool;
         free.clear();
         for object in all.iter().rev() {
@@ -314,6 +324,7 @@ impl Objects {
     /// [`HomeRef::open_object`].
     fn open(&self, home: HomeRef, raw: Raw) -> ObjectHandle {
         let mut pool = lock(&self.pool);
+        self.used.store(true, Ordering::Release);
         let object = pool.free.pop().unwrap_or_else(|| {
             let object: &'static Object = Box::leak(Box::new(Object {
                 generation: AtomicU64::new(0),
@@ -343,6 +354,9 @@ impl Objects {
     /// Takes back everything that is still open, at teardown, when nothing is in flight: the raw
     /// handles to close. Their users' handles are stale from now on.
     pub(crate) fn take_open(&self) -> Vec<Raw> {
+        if !self.used.load(Ordering::Acquire) {
+            return Vec::new();
+        }
         let mut pool = lock(&self.pool);
         let mut raws = Vec::new();
         let Pool { all, free } = &mut *pool;

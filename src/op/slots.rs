@@ -514,11 +514,13 @@ impl Slots {
 
     /// Every slot that is not free.
     pub(crate) fn busy(&self) -> impl Iterator<Item = &'static Slot> {
-        self.table
-            .get()
-            .iter()
-            .copied()
-            .filter(|slot| slot.life() != life::FREE)
+        // Beyond these none has been used since the proactor moved in.
+        let used = match self.in_use() {
+            0 => 0,
+            _ => self.fresh.get() as usize,
+        };
+        let used = self.table.get().iter().take(used);
+        used.copied().filter(|slot| slot.life() != life::FREE)
     }
 
     /// All slots are free, and a new proactor moves in: it is to get the same numbers in the same

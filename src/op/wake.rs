@@ -27,6 +27,11 @@ impl Sleeper {
         self.0.swap(RUNG, ord::RING) == ASLEEP
     }
 
+    /// Whether it sleeps: for the thread of the worker, outside of its loop.
+    pub(crate) fn sleeps(&self) -> bool {
+        self.0.load(ord::RELAXED) == ASLEEP
+    }
+
     /// The worker is about to sleep. False: it was rung since [`Sleeper::is_awake`], and must look
     /// again: call that, and then look.
     #[inline]

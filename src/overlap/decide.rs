@@ -1,5 +1,6 @@
 //! Whose turn it is: who could go on, and what the chooser says to that.
 
+use std::cell::RefMut;
 use std::panic::Location;
 
 use super::seat::{Seat, State};
@@ -11,11 +12,12 @@ use crate::switch::Point;
 
 impl Workers {
     /// Who goes on when the handler of this seat has ended or waits. None: nothing is under way.
+    #[inline(never)]
     pub(super) fn who_is_next(&self, index: usize) -> Option<Turn> {
         if self.begun.get() == 0 {
             return None;
         }
-        self.decide(index, None).or_else(|| {
+        self.decide::<false>(index, None).or_else(|| {
             self.report_deadlock();
             let first = *self.waiting.borrow().first()?;
             self.seats[first].gives_up.set(true);
@@ -25,58 +27,73 @@ impl Workers {
 
     /// Asks whose turn it is; nobody's but of the one who asks: `None`. At a `place` that is the handler
     /// of the seat, which may go on; else it has ended, or waits.
-    pub(super) fn decide(
+    ///
+    /// Made for each of the two, `AT_POINT` or not: so that each is one piece of code.
+    #[inline(always)]
+    pub(super) fn decide<const AT_POINT: bool>(
         &self,
         index: usize,
-        place: Option<(Point, &'static Location<'static>)>,
+        place: Option<(&Point, &'static Location<'static>)>,
     ) -> Option<Turn> {
         let local = self.local.get()?;
-        let mut turns = self.scratch.borrow_mut();
-        turns.clear();
-        self.who_could(&mut turns);
-        let (handlers, wait) = self.goal.get();
         let may_begin = self.begun.get() < self.seats.len()
             && self.accepts.get()
             && !self.quiet.get()
-            && local.pause(handlers).is_none();
-        let goes_on = usize::from(place.is_some());
+            && local.pause(self.goal.get().0).is_none();
+        let is_ready = may_begin && local.has_pending();
+        let waiting = self.waiting.borrow();
+        // Few wait for more than their turn.
+        let able = (self.blocked.get() > 0).then(|| self.who_could(&waiting));
+        let seated = able.as_ref().map_or(&waiting[..], |able| &able[..]);
         let mut over = self.quiet.get();
-        let picked = self.world.with(|kernel| {
+        let mut piece = false;
+        let turn = self.world.with(|kernel| {
             over = over || kernel.is_over();
-            if may_begin && !over && (local.has_pending() || kernel.can_step(wait)) {
-                turns.push(Turn::Piece);
-            }
-            let count = turns.len() + goes_on;
-            if count < 2 || over || kernel.is_kind() {
-                return 0;
-            }
-            let seat = &self.seats[index];
-            let waits = matches!(seat.state.get(), State::Left | State::Blocked);
-            let left = seat.event.get().filter(|_| waits);
-            let event = left.unwrap_or(local.step.get());
-            let key = Key {
-                event,
-                occurrence: self.occurrence(seat, event),
-            };
+            piece = may_begin && !over && (is_ready || kernel.can_step(self.goal.get().1));
             let those = Turns {
-                turns: &turns,
+                seated,
+                piece,
                 place,
                 seats: &self.seats,
             };
-            kernel.choose_turn(key, count, &those, place.map(|(_, at)| at))
-        });
-        match picked.checked_sub(goes_on) {
-            Some(picked) => turns.get(picked).copied(),
-            None if over => {
-                drop(turns);
-                self.drains();
-                None
+            let count = those.len();
+            let picked = if count < 2 || over || kernel.is_kind() {
+                0
+            } else {
+                let seat = &self.seats[index];
+                let waits = !AT_POINT && matches!(seat.state.get(), State::Left | State::Blocked);
+                let left = seat.event.get().filter(|_| waits);
+                let event = left.unwrap_or(local.step.get());
+                let key = Key {
+                    event,
+                    occurrence: self.occurrence(seat, event),
+                };
+                kernel.choose_turn(key, count, &those, place.map(|(_, at)| at))
+            };
+            if AT_POINT && picked == 0 {
+                return None;
             }
-            None => self.after_patience(&self.seats[index], &turns),
+            those.turn(picked)
+        });
+        if turn.is_some() || !AT_POINT {
+            return turn;
         }
+        if over {
+            drop(waiting);
+            self.drains();
+            return None;
+        }
+        let seat = &self.seats[index];
+        seat.points.set(seat.points.get() + 1);
+        if seat.points.get() < PATIENCE {
+            return None;
+        }
+        let first = seated.first().map(|seat| Turn::Seat(*seat));
+        self.loses_patience(seat, first.or_else(|| piece.then_some(Turn::Piece)))
     }
 
     /// How many-th decision this is that is asked for the event.
+    #[inline]
     pub(super) fn occurrence(&self, seat: &Seat, event: EventId) -> u32 {
         let occurrence = match seat.asked.get() {
             Some((asked, times)) if asked == event => times,
@@ -98,33 +115,33 @@ impl Workers {
     }
 
     /// Those who were left and could go on, longest ago first.
-    pub(super) fn who_could(&self, turns: &mut Vec<Turn>) {
-        let waiting = self.waiting.borrow();
-        for &index in waiting.iter() {
-            let state = self.seats[index].state.get();
-            if state == State::Left || state == State::Blocked && self.probe(index) {
-                turns.push(Turn::Seat(index));
-            }
-        }
+    #[cold]
+    fn who_could(&self, waiting: &[usize]) -> RefMut<'_, Vec<usize>> {
+        let could = |index: &usize| match self.seats[*index].state.get() {
+            State::Left => true,
+            State::Blocked => self.probe(*index),
+            _ => false,
+        };
+        let mut able = self.scratch.borrow_mut();
+        able.clear();
+        able.extend(waiting.iter().copied().filter(could));
+        able
     }
 
     /// Whether a blocked handler could go on: it looks itself, on its own stack.
     pub(super) fn probe(&self, index: usize) -> bool {
         self.probing.set(true);
-        let _ = self.enter(index, None);
+        let _ = self.come_back_to(index);
         self.probing.set(false);
         self.seats[index].state.set(State::Blocked);
         self.seats[index].could.get()
     }
 
-    /// The running handler has come to a point and goes on; unless it does nothing else.
-    pub(super) fn after_patience(&self, seat: &Seat, turns: &[Turn]) -> Option<Turn> {
-        seat.points.set(seat.points.get() + 1);
-        if seat.points.get() < PATIENCE {
-            return None;
-        }
+    /// The running handler goes on from point to point and does nothing else: somebody else's turn.
+    #[cold]
+    fn loses_patience(&self, seat: &Seat, first: Option<Turn>) -> Option<Turn> {
         self.world.with(Kernel::spins);
         seat.points.set(PATIENCE - PATIENCE / 10);
-        turns.first().copied()
+        first
     }
 }

@@ -24,62 +24,63 @@ pub(super) trait Job {
 }
 
 /// Why a fiber came back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Left {
-    /// The job has ended, with this panic if any.
-    Ended(Option<Box<dyn Any + Send>>),
+    /// The job has ended; with a panic, if [`Fiber::take_panic`] has one.
+    Ended,
     /// It has called [`pause`].
     Paused,
 }
 
-enum Order<J> {
-    Run(J),
+#[derive(Clone, Copy)]
+enum Order {
+    /// Run the job that was left for it.
+    Run,
     GoOn,
     /// Return, so that the stack is empty and can be freed.
     Quit,
 }
 
-type Mouth<J> = Yielder<Order<J>, Left>;
+type Mouth = Yielder<Order, Left>;
 
 /// A stack and what is on it.
 pub(super) struct Fiber<J: Job + 'static> {
-    coroutine: ManuallyDrop<Coroutine<Order<J>, Left, ()>>,
-    /// Its way out, once it has been started.
-    mouth: Rc<Cell<*const ()>>,
+    coroutine: ManuallyDrop<Coroutine<Order, Left, ()>>,
+    exit: Rc<Exit>,
+    /// What it is to begin with.
+    job: Rc<Cell<Option<J>>>,
     /// No job is on the stack.
     idle: bool,
-    pause: unsafe fn(*const ()),
 }
 
-/// The way out of the fiber that runs on this thread, if one does.
-#[derive(Clone, Copy)]
+/// The way out of a fiber.
 struct Exit {
-    mouth: *const (),
-    pause: unsafe fn(*const ()),
+    /// Its yielder, once it has been started.
+    mouth: Cell<*const Mouth>,
+    /// With which its job has ended.
+    panic: Cell<Option<Box<dyn Any + Send>>>,
 }
 
 thread_local! {
-    static EXIT: Cell<Option<Exit>> = const { Cell::new(None) };
+    /// That of the fiber that runs on this thread; null: none does.
+    static EXIT: Cell<*const Exit> = const { Cell::new(std::ptr::null()) };
 }
 
 /// Leaves the fiber that runs here; comes back when it is resumed. False: none runs here.
+#[inline]
 pub(super) fn pause() -> bool {
-    let Some(exit) = EXIT.get() else { return false };
+    let exit = EXIT.get();
+    if exit.is_null() {
+        return false;
+    }
     // SAFETY: `EXIT` is the way out of the fiber that was resumed last and has not come back, on whose
-    // stack this therefore runs; `pause` is the function for its type of job.
-    unsafe { (exit.pause)(exit.mouth) };
-    // Others have run meanwhile.
-    EXIT.set(Some(exit));
-    true
-}
-
-/// # Safety
-///
-/// `mouth` is the `Mouth<J>` of the fiber on whose stack this runs.
-unsafe fn pause_in<J: Job + 'static>(mouth: *const ()) {
-    // SAFETY: the yielder lives as long as its coroutine, on whose stack the caller stands.
-    let mouth = unsafe { &*mouth.cast::<Mouth<J>>() };
+    // stack this therefore runs, and which keeps it alive, and with it its yielder.
+    let mouth = unsafe { &*(*exit).mouth.get() };
     // Only `Order::GoOn` comes to a fiber that is not idle.
     let _ = mouth.suspend(Left::Paused);
+    // Others have run meanwhile.
+    EXIT.set(exit);
+    true
 }
 
 impl<J: Job + 'static> Fiber<J> {
@@ -87,58 +88,68 @@ impl<J: Job + 'static> Fiber<J> {
     ///
     /// No memory could be mapped for its stack.
     pub(super) fn new() -> io::Result<Fiber<J>> {
-        let mouth = Rc::new(Cell::new(std::ptr::null()));
-        let tell = mouth.clone();
-        let body = move |exit: &Mouth<J>, mut order: Order<J>| {
-            tell.set(std::ptr::from_ref(exit).cast());
+        let exit = Rc::new(Exit {
+            mouth: Cell::new(std::ptr::null()),
+            panic: Cell::new(None),
+        });
+        let job = Rc::new(Cell::new(None::<J>));
+        let (inside, jobs) = (exit.clone(), job.clone());
+        let body = move |mouth: &Mouth, mut order: Order| {
+            inside.mouth.set(std::ptr::from_ref(mouth));
             loop {
                 match order {
-                    Order::Run(job) => {
-                        EXIT.set(Some(Exit {
-                            mouth: tell.get(),
-                            pause: pause_in::<J>,
-                        }));
-                        // What a panic leaves half done is the job's own affair: it is passed on.
-                        let ended = catch_unwind(AssertUnwindSafe(|| job.run()));
-                        order = exit.suspend(Left::Ended(ended.err()));
+                    Order::Run => {
+                        if let Some(job) = jobs.take() {
+                            // What a panic leaves half done is the job's own affair: it is passed on.
+                            let ended = catch_unwind(AssertUnwindSafe(|| job.run()));
+                            if let Err(panic) = ended {
+                                inside.panic.set(Some(panic));
+                            }
+                        }
+                        order = mouth.suspend(Left::Ended);
                     }
-                    Order::GoOn => order = exit.suspend(Left::Ended(None)),
+                    Order::GoOn => order = mouth.suspend(Left::Ended),
                     Order::Quit => return,
                 }
             }
         };
         Ok(Fiber {
             coroutine: ManuallyDrop::new(Coroutine::with_stack(DefaultStack::new(STACK)?, body)),
-            mouth,
+            exit,
+            job,
             idle: true,
-            pause: pause_in::<J>,
         })
     }
 
     /// Runs a job until it ends or pauses.
+    #[inline]
     pub(super) fn begin(&mut self, job: J) -> Left {
-        self.enter(Order::Run(job))
+        self.job.set(Some(job));
+        self.enter(Order::Run)
     }
 
     /// Goes on with the job that has paused.
+    #[inline]
     pub(super) fn go_on(&mut self) -> Left {
         self.enter(Order::GoOn)
     }
 
-    fn enter(&mut self, order: Order<J>) -> Left {
-        // A fiber that is started for the first time says itself where its exit is.
-        let exit = (!self.mouth.get().is_null()).then_some(Exit {
-            mouth: self.mouth.get(),
-            pause: self.pause,
-        });
-        let outside = EXIT.replace(exit);
+    /// What the job that has ended has panicked with, if it has.
+    #[inline]
+    pub(super) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
+        self.exit.panic.take()
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, order: Order) -> Left {
+        let outside = EXIT.replace(Rc::as_ptr(&self.exit));
         self.idle = false;
         let left = match self.coroutine.resume(order) {
             CoroutineResult::Yield(left) => left,
-            CoroutineResult::Return(()) => Left::Ended(None),
+            CoroutineResult::Return(()) => Left::Ended,
         };
         EXIT.set(outside);
-        self.idle = matches!(left, Left::Ended(_));
+        self.idle = left == Left::Ended;
         left
     }
 }
@@ -157,20 +168,21 @@ impl<J: Job + 'static> Drop for Fiber<J> {
     }
 }
 
-/// The idle fibers of a thread.
-pub(super) struct Pool<J: Job + 'static>(RefCell<Vec<Fiber<J>>>);
+/// The idle fibers of a thread. Boxed, since they are passed from hand to hand.
+#[allow(clippy::vec_box)]
+pub(super) struct Pool<J: Job + 'static>(RefCell<Vec<Box<Fiber<J>>>>);
 
 impl<J: Job + 'static> Pool<J> {
     pub(super) const fn new() -> Pool<J> {
         Pool(RefCell::new(Vec::new()))
     }
 
-    pub(super) fn take(&self) -> io::Result<Fiber<J>> {
+    pub(super) fn take(&self) -> io::Result<Box<Fiber<J>>> {
         let pooled = self.0.borrow_mut().pop();
-        pooled.map_or_else(Fiber::new, Ok)
+        pooled.map_or_else(|| Fiber::new().map(Box::new), Ok)
     }
 
-    pub(super) fn give_back(&self, fiber: Fiber<J>) {
+    pub(super) fn give_back(&self, fiber: Box<Fiber<J>>) {
         if fiber.idle {
             self.0.borrow_mut().push(fiber);
         }
@@ -207,7 +219,7 @@ mod tests {
             assert!(matches!(left, Left::Paused));
             assert_eq!(seen.get(), round * 10 + 1);
             assert!(!pause(), "nobody is to be left here");
-            assert!(matches!(fiber.go_on(), Left::Ended(None)));
+            assert_eq!(fiber.go_on(), Left::Ended);
             assert_eq!(seen.get(), round * 10 + 2);
         }
     }
@@ -224,13 +236,13 @@ mod tests {
         });
         assert!(matches!(two.begin(angry), Left::Paused));
         assert!(matches!(one.go_on(), Left::Paused));
-        let Left::Ended(Some(panic)) = two.go_on() else {
-            panic!("it panics")
-        };
+        assert_eq!(two.go_on(), Left::Ended);
+        let panic = two.take_panic().expect("it panics");
         assert_eq!(panic.downcast_ref(), Some(&"angry"));
         assert!(!std::thread::panicking());
-        assert!(matches!(one.go_on(), Left::Ended(None)));
-        assert!(matches!(two.begin(act(|| ())), Left::Ended(None)));
+        assert_eq!(one.go_on(), Left::Ended);
+        assert_eq!(two.begin(act(|| ())), Left::Ended);
+        assert!(one.take_panic().is_none() && two.take_panic().is_none());
     }
 
     #[test]
@@ -249,7 +261,7 @@ mod tests {
         assert_eq!(Rc::strong_count(&held), 2);
         let pool = Pool::new();
         let mut idle = pool.take().expect("there is memory");
-        assert!(matches!(idle.begin(act(|| ())), Left::Ended(None)));
+        assert_eq!(idle.begin(act(|| ())), Left::Ended);
         pool.give_back(idle);
         assert!(pool.take().expect("the same").idle);
     }

@@ -38,13 +38,14 @@ use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
-use crate::op::home::Local;
+use crate::op::home::{Local, Ready};
+use crate::scoped::{self, Scoped};
 use crate::sim::World;
 use crate::sim::steps::Until;
-use crate::switch::{self, Switcher};
+use crate::switch;
 use clocks::{Clocks, Map};
-use fiber::{Left, Pool};
-use run::Piece;
+use fiber::{Fiber, Left, Pool};
+use run::{Begin, Piece};
 use seat::{Seat, State};
 use turns::Turn;
 use watch::Beat;
@@ -60,9 +61,9 @@ const PATIENCE: u32 = 1_000;
 const NOBODY: usize = usize::MAX;
 
 thread_local! {
-    static POOL: Pool<Piece> = const { Pool::new() };
+    static POOL: Pool<Begin> = const { Pool::new() };
     /// The workers of the execution that is under way on this thread.
-    static WORKERS: RefCell<Option<Rc<Workers>>> = const { RefCell::new(None) };
+    static WORKERS: Scoped<Workers> = const { Scoped::new() };
 }
 
 /// The workers of one simulated kernel. They stay from one execution to the next.
@@ -71,44 +72,36 @@ pub(crate) struct Workers {
     seats: Box<[Seat]>,
     /// Who has been left, longest ago first.
     waiting: RefCell<Vec<usize>>,
+    /// How many of them wait for more than their turn.
+    blocked: Cell<usize>,
     /// Whose stack this is, if it is one of ours.
     running: Cell<usize>,
     /// Pieces that have begun and not ended.
     begun: Cell<usize>,
     /// Whose turn it is, if the one who gave way has decided that.
     next: Cell<Option<Turn>>,
+    /// The seat whose turn it is, and which waits no longer, if the one who gave way has seen to that.
+    resumes: Cell<usize>,
     local: Cell<Option<&'static Local>>,
     /// How far the call of `run` goes, and whether further pieces may begin.
     goal: Cell<(usize, Until)>,
     accepts: Cell<bool>,
     /// A handler has panicked: the others end first, without interruption.
     quiet: Cell<bool>,
+    /// With what.
+    panicked: Cell<Option<Box<dyn Any + Send>>>,
     /// A blocked handler is only asked whether it could go on.
     probing: Cell<bool>,
     traced: Cell<bool>,
     races: Cell<bool>,
     occurrences: RefCell<Map<u32>>,
-    scratch: RefCell<Vec<Turn>>,
+    scratch: RefCell<Vec<usize>>,
     clocks: RefCell<Clocks>,
     beat: Beat,
 }
 
 /// The payload that unwinds a handler that does not end by itself.
 struct Drained;
-
-/// While this lives, its workers are those of the thread.
-pub(crate) struct Installed {
-    before: (Option<Rc<dyn Switcher>>, Option<Rc<Workers>>),
-}
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        if let Some(workers) = WORKERS.replace(self.before.1.take()) {
-            workers.beat.rests();
-        }
-        switch::install(self.before.0.take());
-    }
-}
 
 impl Workers {
     /// So many workers for the handlers of proactors on this kernel, at least 2.
@@ -118,13 +111,16 @@ impl Workers {
             world: world.clone(),
             seats: (0..count).map(|_| Seat::default()).collect(),
             waiting: RefCell::default(),
+            blocked: Cell::new(0),
             running: Cell::new(NOBODY),
             begun: Cell::new(0),
             next: Cell::new(None),
+            resumes: Cell::new(NOBODY),
             local: Cell::new(None),
             goal: Cell::new((0, Until::Now)),
             accepts: Cell::new(false),
             quiet: Cell::new(false),
+            panicked: Cell::new(None),
             probing: Cell::new(false),
             traced: Cell::new(false),
             races: Cell::new(true),
@@ -135,19 +131,23 @@ impl Workers {
         })
     }
 
-    /// Another execution begins on this thread. `races`: accesses that nothing orders are told.
-    pub(crate) fn install(self: &Rc<Workers>, races: bool) -> Installed {
+    /// An execution, during which they are this thread's. `races`: accesses that nothing orders are told.
+    pub(crate) fn within<R>(&self, races: bool, execution: impl FnOnce() -> R) -> R {
+        /// It has ended, however it did.
+        struct Rests<'a>(&'a Beat);
+        impl Drop for Rests<'_> {
+            fn drop(&mut self) {
+                self.0.rests();
+            }
+        }
         self.traced
             .set(self.world.with(|kernel| kernel.is_traced()));
         self.races.set(races);
         self.occurrences.borrow_mut().clear();
         self.beat.begins();
-        Installed {
-            before: (
-                switch::install(Some(self.clone())),
-                WORKERS.replace(Some(self.clone())),
-            ),
-        }
+        let _rests = Rests(&self.beat);
+        let inside = || switch::within(self, races, execution);
+        scoped::within(&WORKERS, self, inside)
     }
 
     /// Nobody is inside a handler: what was done is before all that comes.
@@ -156,13 +156,10 @@ impl Workers {
         switch::track(false);
     }
 
-    fn of_this_thread() -> Option<Rc<Workers>> {
-        WORKERS.with_borrow(Clone::clone)
-    }
-
     /// Begins a piece of work on a free worker. Comes back when there is a free one again and its turn
     /// has come, or when nothing is under way any more.
-    fn begin(&self, piece: Piece) {
+    fn begin(&self, local: &'static Local, work: Ready) {
+        let piece = Piece(work);
         let free = |seat: &Seat| seat.state.get() == State::Idle;
         let index = self.seats.iter().position(free);
         let fiber = index.map(|index| {
@@ -171,15 +168,17 @@ impl Workers {
         });
         let (Some(index), Some(Ok(fiber))) = (index, fiber) else {
             // No memory for a stack: it runs as with one worker.
-            return piece.run_here();
+            return piece.run_here(local);
         };
         if self.traced.get() && self.begun.get() > 0 {
-            self.tell_begin(&piece);
+            self.tell_begin(local, &piece);
         }
-        self.seats[index].begins(fiber);
+        self.seats[index].begins(piece);
         self.begun.set(self.begun.get() + 1);
-        self.clocks.borrow_mut().begins(index);
-        self.take_turns(index, Some(piece));
+        if self.races.get() {
+            self.clocks.borrow_mut().begins(index);
+        }
+        self.take_turns(index, Some(fiber));
     }
 
     /// Everything that has begun comes to its end. Nothing else begins.
@@ -199,26 +198,30 @@ impl Workers {
         }
     }
 
-    /// Runs one after the other, as decided, until a piece of work is to begin or all have ended.
-    fn take_turns(&self, mut index: usize, mut piece: Option<Piece>) {
-        let mut panicked: Option<Box<dyn Any + Send>> = None;
+    /// Runs one after the other, as decided, until a piece of work is to begin or all have ended. `begins`:
+    /// the stack of the first one, whose piece of work has not begun.
+    fn take_turns(&self, mut index: usize, mut begins: Option<Box<Fiber<Begin>>>) {
         loop {
             // Which event a handler is about can be told only while it is there.
-            let once = piece.as_ref().is_some_and(Piece::is_once);
-            let mut ended = false;
-            let left = self.enter(index, piece.take());
+            let mut once = begins.is_some() && self.seats[index].once.get();
+            let mut left = match begins.take() {
+                Some(fiber) => self.enter(index, fiber, |fiber| fiber.begin(Begin)),
+                None => self.come_back_to(index),
+            };
+            while self.resumes.get() != NOBODY {
+                index = self.resumes.replace(NOBODY);
+                once = false;
+                left = self.come_back_to(index);
+            }
             let seat = &self.seats[index];
             let decided = self.next.take();
+            let mut ended = false;
             if seat.state.get() == State::Leaked {
                 self.leak(seat);
-            } else if let Left::Ended(panic) = left {
+            } else if left == Left::Ended {
                 ended = true;
                 seat.state.set(State::Idle);
                 self.begun.set(self.begun.get() - 1);
-                if let Some(panic) = panic.filter(|panic| !panic.is::<Drained>()) {
-                    self.quiet.set(true);
-                    panicked.get_or_insert(panic);
-                }
             }
             let next = decided.or_else(|| self.who_is_next(index));
             if ended && !once {
@@ -230,7 +233,9 @@ impl Workers {
             }
             self.goes_on(index);
         }
-        if let Some(panic) = panicked {
+        if self.quiet.get()
+            && let Some(panic) = self.panicked.take()
+        {
             self.quiet.set(false);
             resume_unwind(panic);
         }
@@ -243,27 +248,54 @@ impl Workers {
             waiting.remove(at);
         }
         drop(waiting);
+        if self.seats[index].state.get() == State::Blocked {
+            self.blocked.set(self.blocked.get() - 1);
+        }
         if self.traced.get() {
             self.tell_go_on(&self.seats[index]);
         }
     }
 
-    /// Runs the handler of this seat until it ends or is left.
-    fn enter(&self, index: usize, piece: Option<Piece>) -> Left {
+    /// Runs the handler of this seat, which was left, until it ends or is left again.
+    #[inline(always)]
+    fn come_back_to(&self, index: usize) -> Left {
+        match self.seats[index].fiber.take() {
+            Some(fiber) => self.enter(index, fiber, Fiber::go_on),
+            None => Left::Ended,
+        }
+    }
+
+    #[inline(always)]
+    fn enter(
+        &self,
+        index: usize,
+        mut fiber: Box<Fiber<Begin>>,
+        run: impl FnOnce(&mut Fiber<Begin>) -> Left,
+    ) -> Left {
         let seat = &self.seats[index];
-        let Some(mut fiber) = seat.fiber.take() else {
-            return Left::Ended(None);
-        };
         seat.state.set(State::Running);
         let outside = self.running.replace(index);
         self.beat.enters(index);
-        let left = match piece {
-            Some(piece) => fiber.begin(piece),
-            None => fiber.go_on(),
-        };
+        let left = run(&mut fiber);
         self.running.set(outside);
+        if left == Left::Ended
+            && let Some(panic) = fiber.take_panic()
+        {
+            self.panics(panic);
+        }
         seat.fiber.set(Some(fiber));
         left
+    }
+
+    /// A handler has ended with a panic. The first one is passed on, when all others have ended.
+    #[cold]
+    fn panics(&self, panic: Box<dyn Any + Send>) {
+        if panic.is::<Drained>() {
+            return;
+        }
+        self.quiet.set(true);
+        let first = self.panicked.take().unwrap_or(panic);
+        self.panicked.set(Some(first));
     }
 }
 

@@ -6,24 +6,37 @@ use std::panic::{Location, resume_unwind};
 use super::clocks::Clocks;
 use super::fiber;
 use super::seat::{Seat, State};
+use super::turns::Turn;
 use super::{DRAIN, Drained, NOBODY, Workers};
 use crate::choice::EventId;
 use crate::op::home::Local;
 use crate::switch::{self, Point, Switcher};
 
 impl Switcher for Workers {
-    fn point(&self, point: Point, location: &'static Location<'static>) {
+    // Whole, with all that leads to the pause: see `switch::ask`.
+    fn point(&self, point: &Point, location: &'static Location<'static>) {
         let Some(local) = self.local.get() else {
             return;
         };
-        if self.running.get() == NOBODY || self.probing.get() || std::thread::panicking() {
+        let index = self.running.get();
+        if index == NOBODY || self.probing.get() || std::thread::panicking() {
             return;
         }
         self.beat.at(location);
-        let place = (point, location);
-        if let Some(turn) = self.decide(self.running.get(), Some(place)) {
-            self.next.set(Some(turn));
-            self.leave(local, State::Left, place);
+        match self.decide::<true>(index, Some((point, location))) {
+            None => {}
+            Some(Turn::Seat(next)) if !self.traced.get() => {
+                self.rests(local, index, State::Left, (*point, location));
+                self.swaps(index, next);
+                self.resumes.set(next);
+                let frame = local.take_frame();
+                fiber::pause();
+                local.set_frame(frame);
+            }
+            Some(turn) => {
+                self.next.set(Some(turn));
+                self.leave(local, State::Left, (*point, location));
+            }
         }
     }
 
@@ -89,9 +102,6 @@ impl Switcher for Workers {
     }
 
     fn accessed(&self, id: u64, writes: bool, what: &'static str, at: &'static Location<'static>) {
-        if !self.races.get() {
-            return;
-        }
         let mut clocks = self.clocks.borrow_mut();
         let Some((seat, event)) = self.clocked(&mut clocks) else {
             return;
@@ -122,6 +132,7 @@ impl Switcher for Workers {
 
 impl Workers {
     /// Leaves the running handler, which is at `place`, until its turn comes again.
+    #[inline(never)]
     pub(super) fn leave(
         &self,
         local: &Local,
@@ -129,6 +140,25 @@ impl Workers {
         place: (Point, &'static Location<'static>),
     ) {
         let index = self.running.get();
+        self.rests(local, index, state, place);
+        self.waiting.borrow_mut().push(index);
+        if state == State::Blocked {
+            self.blocked.set(self.blocked.get() + 1);
+        }
+        let frame = local.take_frame();
+        fiber::pause();
+        local.set_frame(frame);
+    }
+
+    /// The seat is left in this state.
+    #[inline(always)]
+    fn rests(
+        &self,
+        local: &Local,
+        index: usize,
+        state: State,
+        place: (Point, &'static Location<'static>),
+    ) {
         let seat = &self.seats[index];
         seat.state.set(state);
         seat.event.set(Some(local.step.get()));
@@ -137,11 +167,23 @@ impl Workers {
             seat.waits_for.set(None);
         }
         seat.points.set(0);
-        self.waiting.borrow_mut().push(index);
         self.beat.leaves(index, place.1);
-        let frame = local.take_frame();
-        fiber::pause();
-        local.set_frame(frame);
+    }
+
+    /// One waits from now on, and another, who could go on, does so.
+    #[inline(always)]
+    fn swaps(&self, waits: usize, goes_on: usize) {
+        let mut waiting = self.waiting.borrow_mut();
+        if let [only] = &mut waiting[..] {
+            *only = waits;
+            if self.blocked.get() > 0 {
+                self.blocked.set(0);
+            }
+            return;
+        }
+        drop(waiting);
+        self.goes_on(goes_on);
+        self.waiting.borrow_mut().push(waits);
     }
 
     /// After the end of the story a handler comes to a switch point.

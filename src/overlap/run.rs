@@ -1,75 +1,68 @@
 //! The loop of several simulated workers: as the worker's own, each piece of work on a free seat.
 
-use super::Workers;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::fiber::Job;
+use super::{WORKERS, Workers};
 use crate::backend::{Completion, Until, Waited};
 use crate::choice::EventId;
 use crate::observe;
 use crate::op::home::{Local, Ready};
+use crate::scoped;
 use crate::sim::steps::Until as Till;
 use crate::worker::{Goal, Paused, RunError};
 
 /// What one worker does without giving it back: the handler of a completion, a posted one, a poll.
-pub(super) struct Piece {
-    local: &'static Local,
-    work: Work,
-}
-
-enum Work {
-    Completion(Completion),
-    Ready(Ready),
-}
+pub(super) struct Piece(pub(super) Ready);
 
 impl Piece {
     /// Runs it on the stack of the caller.
-    pub(super) fn run_here(self) {
+    pub(super) fn run_here(self, local: &Local) {
         // On no strand before its own code says so, whoever gave way to it.
-        self.local.strand_frame.set(std::ptr::null());
+        local.strand_frame.set(std::ptr::null());
         // And about its own event: what it decides before it runs any code, or without, is not to count
         // as a decision of whoever gave way to it.
-        self.local.begin_step(self.event());
-        match self.work {
-            Work::Completion(completion) => self.local.dispatch(completion),
-            Work::Ready(ready) => self.local.perform(ready),
-        }
+        local.begin_step(self.event(local));
+        local.perform(self.0);
         observe::tell(|it| it.between_handlers());
     }
 
     /// What it is about, until its code says so itself.
-    fn event(&self) -> EventId {
-        let slot = match &self.work {
-            Work::Completion(completion) | Work::Ready(Ready::Complete(completion)) => {
-                self.local.slots.get(completion.token.index())
-            }
-            Work::Ready(Ready::Refused(slot, _)) => Some(*slot),
-            Work::Ready(_) => None,
+    fn event(&self, local: &Local) -> EventId {
+        let slot = match &self.0 {
+            Ready::Complete(completion) => local.slots.get(completion.token.index()),
+            Ready::Refused(slot, _) => Some(*slot),
+            _ => None,
         };
         slot.map_or(EventId::ROOT, |slot| slot.origin.event.get())
     }
 
     /// Its event has no other piece.
     pub(super) fn is_once(&self) -> bool {
-        matches!(self.work, Work::Ready(Ready::Call(..)))
+        matches!(self.0, Ready::Call(..))
     }
 
     /// What the trace calls its begin, if the kernel has not said so itself.
-    pub(super) fn name(&self) -> Option<(EventId, &'static str)> {
-        match &self.work {
-            Work::Ready(Ready::Call(event, _, _)) => Some((*event, "handler begins")),
-            Work::Ready(Ready::Task(id)) => {
-                let event = self.local.tasks.event_of(*id)?;
-                Some((event, "task goes on"))
-            }
+    pub(super) fn name(&self, local: &Local) -> Option<(EventId, &'static str)> {
+        match &self.0 {
+            Ready::Call(event, _, _) => Some((*event, "handler begins")),
+            Ready::Task(id) => Some((local.tasks.event_of(*id)?, "task goes on")),
             _ => None,
         }
     }
 }
 
-impl Job for Piece {
+/// The piece of work on the seat whose stack this is.
+pub(super) struct Begin;
+
+impl Job for Begin {
     fn run(self) {
-        self.run_here();
+        scoped::with(&WORKERS, |workers| {
+            let piece = workers.seats[workers.running.get()].piece.take();
+            if let (Some(piece), Some(local)) = (piece, workers.local.get()) {
+                piece.run_here(local);
+            }
+        });
     }
 }
 
@@ -85,25 +78,28 @@ fn till(until: Until) -> Till {
 impl Local {
     /// Something is ready that needs no kernel.
     pub(super) fn has_pending(&self) -> bool {
-        !self.ready.borrow().is_empty() || !self.mail.borrow().is_empty() || self.home.has_mail()
+        !self.ready.borrow().is_empty() || self.has_mail()
     }
 
     /// [`Local::work`] with several simulated workers.
     pub(crate) fn work_overlapping(&'static self, goal: Goal) -> Result<Paused, RunError> {
-        let Some(workers) = Workers::of_this_thread() else {
+        let run = scoped::with(&WORKERS, |workers| {
+            let enough = self.handlers_run.get().saturating_add(goal.handlers);
+            self.enough.set(enough);
+            workers.local.set(Some(self));
+            workers.goal.set((enough, till(goal.wait)));
+            workers.accepts.set(true);
+            // Also when a waker panics here, between two handlers: none stays suspended outside of `run`.
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.rounds(workers, goal, enough)));
+            workers.finish();
+            workers.all_are_done();
+            outcome.unwrap_or_else(|panic| resume_unwind(panic))
+        });
+        run.unwrap_or_else(|| {
             // The kernel is used outside of the check that it was made for.
             self.overlaps.set(false);
-            return self.work(goal);
-        };
-        let enough = self.handlers_run.get().saturating_add(goal.handlers);
-        workers.local.set(Some(self));
-        workers.goal.set((enough, till(goal.wait)));
-        workers.accepts.set(true);
-        // Also when a waker panics here, between two handlers: none stays suspended outside of `run`.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.rounds(&workers, goal, enough)));
-        workers.finish();
-        workers.all_are_done();
-        outcome.unwrap_or_else(|panic| resume_unwind(panic))
+            self.work(goal)
+        })
     }
 
     fn rounds(
@@ -113,11 +109,9 @@ impl Local {
         enough: usize,
     ) -> Result<Paused, RunError> {
         loop {
+            self.begin_turn();
             while let Some(completion) = self.next_completion() {
-                workers.begin(Piece {
-                    local: self,
-                    work: Work::Completion(completion),
-                });
+                workers.begin(self, Ready::Complete(completion));
                 if let Some(paused) = self.pause(enough) {
                     return Ok(paused);
                 }
@@ -130,10 +124,7 @@ impl Local {
                 }
                 let next = self.ready.borrow_mut().pop_front();
                 let Some(ready) = next else { break };
-                workers.begin(Piece {
-                    local: self,
-                    work: Work::Ready(ready),
-                });
+                workers.begin(self, ready);
             }
             if let Some(paused) = self.pause(enough) {
                 return Ok(paused);

@@ -4,17 +4,23 @@ use std::cell::Cell;
 use std::panic::Location;
 
 use super::fiber::Fiber;
-use super::run::Piece;
+use super::run::{Begin, Piece};
 use crate::choice::EventId;
 use crate::switch::Point;
 
 /// A worker, and where it got what another one waits for.
 pub(super) type Held = (Option<usize>, Option<&'static Location<'static>>);
 
-/// One worker's place.
+/// One worker's place. Aligned, so that finding one by its number is a shift.
 #[derive(Default)]
+#[repr(align(256))]
 pub(super) struct Seat {
-    pub(super) fiber: Cell<Option<Fiber<Piece>>>,
+    /// Kept from one piece of work to the next.
+    pub(super) fiber: Cell<Option<Box<Fiber<Begin>>>>,
+    /// What it is to begin with.
+    pub(super) piece: Cell<Option<Piece>>,
+    /// The event of what it has begun with has no other piece.
+    pub(super) once: Cell<bool>,
     pub(super) state: Cell<State>,
     /// What the handler was caused by, and where it is, since it was left last.
     pub(super) event: Cell<Option<EventId>>,
@@ -35,8 +41,9 @@ pub(super) struct Seat {
 
 impl Seat {
     /// Another handler takes it.
-    pub(super) fn begins(&self, fiber: Fiber<Piece>) {
-        self.fiber.set(Some(fiber));
+    pub(super) fn begins(&self, piece: Piece) {
+        self.once.set(piece.is_once());
+        self.piece.set(Some(piece));
         self.event.set(None);
         self.place.set(None);
         self.waits_for.set(None);

@@ -8,6 +8,7 @@ use super::run::Piece;
 use super::seat::Seat;
 use crate::choice::EventId;
 use crate::observe;
+use crate::op::home::Local;
 use crate::sim::words::place;
 use crate::sim::{Oracle, Violation};
 
@@ -98,8 +99,8 @@ impl Workers {
             .with(|kernel| kernel.segment(event, text, Some(at)));
     }
 
-    pub(super) fn tell_begin(&self, piece: &Piece) {
-        if let Some((event, text)) = piece.name() {
+    pub(super) fn tell_begin(&self, local: &Local, piece: &Piece) {
+        if let Some((event, text)) = piece.name(local) {
             let text = || text.to_owned();
             self.world.with(|kernel| kernel.segment(event, text, None));
         }

@@ -17,15 +17,27 @@ pub(super) enum Turn {
 
 /// The alternatives. At a switch point the first one is to go on; else somebody has ended or waits.
 pub(super) struct Turns<'a> {
-    pub(super) turns: &'a [Turn],
-    pub(super) place: Option<(Point, &'static Location<'static>)>,
+    /// The seats that were left and could go on, longest ago first.
+    pub(super) seated: &'a [usize],
+    /// Whether an idle worker may take the next piece of work.
+    pub(super) piece: bool,
+    pub(super) place: Option<(&'a Point, &'static Location<'static>)>,
     pub(super) seats: &'a [Seat],
 }
 
 impl Turns<'_> {
-    fn turn(&self, index: usize) -> Option<Turn> {
+    /// How many alternatives.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.place.is_some()) + self.seated.len() + usize::from(self.piece)
+    }
+
+    /// None: who asks goes on, or there is nobody.
+    #[inline]
+    pub(super) fn turn(&self, index: usize) -> Option<Turn> {
         let index = index.checked_sub(usize::from(self.place.is_some()))?;
-        self.turns.get(index).copied()
+        let seat = self.seated.get(index).map(|seat| Turn::Seat(*seat));
+        seat.or_else(|| (self.piece && index == self.seated.len()).then_some(Turn::Piece))
     }
 }
 

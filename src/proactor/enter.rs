@@ -19,7 +19,12 @@ pub(super) struct Inside {
 #[track_caller]
 pub(super) fn enter(home: HomeRef) -> Result<Inside, RunError> {
     not_nested()?;
-    let caller = Owner::current();
+    if let Some(local) = home.beside() {
+        return Ok(Inside {
+            _entered: Entered::new(local),
+            local,
+        });
+    }
     let mut owner = lock(&home.home.owner);
     if !home.is_alive() {
         // The home may be another proactor's by now.
@@ -30,16 +35,16 @@ pub(super) fn enter(home: HomeRef) -> Result<Inside, RunError> {
         )));
     }
     match &*owner {
-        Some(owner) if owner.id != caller.id => {
+        Some(owner) if owner.is_current() => {}
+        Some(owner) => {
             return Err(RunError::WrongThread {
                 owner: owner.name.to_string(),
-                caller: caller.name.to_string(),
+                caller: Owner::current().name.to_string(),
             });
         }
-        Some(_) => {}
         None => {
             teardown::remember(home);
-            *owner = Some(caller);
+            *owner = Some(Owner::current());
         }
     }
     // SAFETY: this thread owns the home, as of now or before.

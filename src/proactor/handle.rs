@@ -138,7 +138,14 @@ impl Handle {
                     .borrow_mut()
                     .push_back(Ready::Call(event, location, Box::new(handler)));
             }
-            None => home.send(Message::Call(Box::new(handler), location)),
+            None => match home.beside().filter(|local| !local.has_mail()) {
+                // As if the message had been left, and read at once.
+                Some(local) => {
+                    local.post_from_outside(Box::new(handler), location);
+                    local.home.wake_beside();
+                }
+                None => home.send(Message::Call(Box::new(handler), location)),
+            },
         }
     }
 

@@ -80,6 +80,10 @@ pub(super) fn remember(home: HomeRef) {
 
 /// Tears down what others have dropped and this thread owns.
 pub(super) fn of_this_thread() {
+    let is_any = MINE.try_with(|mine| mine.borrow().0.iter().any(|home| home.home.is_orphaned()));
+    if is_any != Ok(true) {
+        return;
+    }
     let dropped = MINE.try_with(|mine| {
         let mut mine = mine.borrow_mut();
         let dropped: Vec<_> = mine
@@ -144,25 +148,40 @@ pub(super) fn pass_on(panic: Option<Panic>) {
 /// Ends a proactor on the thread that its worker belongs to. The first panic of what was dropped with
 /// it comes back: that does not keep the rest from being torn down.
 pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
+    end(home, false).err().flatten()
+}
+
+/// The same, but if it leaves nothing behind, its backend and lane stay where they are for another
+/// proactor: `Ok`.
+#[cfg(feature = "check")]
+pub(super) fn and_stays(home: HomeRef) -> Result<(), Option<Panic>> {
+    end(home, true)
+}
+
+fn end(home: HomeRef, stays: bool) -> Result<(), Option<Panic>> {
     // SAFETY: the caller runs on the thread that owns the home.
     let local = unsafe { home.home.local() };
     let inside = Entered::new(local);
     if observe::is_on() {
         local.tell_parked();
     }
-    local.tearing_down.set(true);
-    local.set_limit(0);
+    local.is_beside(false);
     let mut panic = None;
-    let allowance = local.allowance();
-    let ended = loop {
-        // Each thing is taken out before it is dropped: whatever panics, the next call finds the rest.
-        match catch_unwind(AssertUnwindSafe(|| local.drain(&allowance))) {
-            Ok(ended) => break ended,
-            Err(payload) => panic = panic.or(Some(payload)),
+    let ended = if local.is_empty() {
+        Drained::Fully
+    } else {
+        local.tearing_down.set(true);
+        local.set_limit(0);
+        let allowance = local.allowance();
+        loop {
+            // Each thing is taken out before it is dropped: whatever panics, the next call finds the rest.
+            match catch_unwind(AssertUnwindSafe(|| local.drain(&allowance))) {
+                Ok(ended) => break ended,
+                Err(payload) => panic = panic.or(Some(payload)),
+            }
         }
     };
     let drained = ended == Drained::Fully;
-    let lane = local.lane.borrow_mut().take();
     let unclaimed = if drained {
         local.unclaimed_handles()
     } else {
@@ -171,6 +190,16 @@ pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
     drop(inside);
     // From here on other threads may look into the slots of their futures.
     let unread = home.home.end_incarnation();
+    if stays && drained && panic.is_none() && unread.is_empty() && local.slots.in_use() == 0 {
+        if let Some(lane) = local.lane.borrow_mut().as_mut() {
+            for raw in unclaimed.into_iter().chain(home.home.objects.take_open()) {
+                observe::tell(|it| it.still_held(raw));
+                lane.close(raw);
+            }
+        }
+        return Ok(());
+    }
+    let lane = local.lane.borrow_mut().take();
     if let Some(mut lane) = lane {
         if drained {
             // Nothing can be opened any more.
@@ -214,17 +243,43 @@ pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
     if ended == Drained::Endless {
         // Dropping these would go on with what had no end.
         std::mem::forget(later);
-        return panic;
+        return Err(panic);
     }
     // Last, when nothing can go wrong any more.
     for message in later {
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(message)));
         panic = panic.or(dropped.err());
     }
-    panic
+    Err(panic)
+}
+
+/// A home that was kept is not wanted after all.
+#[cfg(feature = "check")]
+pub(super) fn leave(local: &'static Local) {
+    let lane = local.lane.borrow_mut().take();
+    let backend = local.backend.borrow_mut().take();
+    let pool = local.pool.borrow_mut().take();
+    drop((lane, backend, pool));
+    local.home.give_back();
 }
 
 impl Local {
+    /// Nothing is left to be cancelled, dropped or waited for.
+    fn is_empty(&self) -> bool {
+        !self.home.has_mail()
+            && self.mail.borrow().is_empty()
+            && self.slots.in_use() == 0
+            && self.tasks.len() == 0
+            && self.ready.borrow().is_empty()
+            && self.batch.borrow().is_empty()
+            && self.externals.get() == 0
+            && self
+                .lane
+                .borrow()
+                .as_ref()
+                .is_none_or(|lane| lane.in_flight() == 0)
+    }
+
     /// Twice what is there (an operation may have a deadline), and [`MORE`].
     fn allowance(&self) -> Allowance {
         self.home.collect_mail(&mut self.mail.borrow_mut());

@@ -57,6 +57,7 @@ impl Decider {
         self.chooser.only(site, key, step);
     }
 
+    #[inline]
     pub(super) fn choose(
         &mut self,
         site: Site,

@@ -95,7 +95,9 @@ impl Kernel {
         self.decider.kind
     }
 
-    /// Who goes on, where a handler could give way: 0 is itself.
+    /// Who goes on, where a handler could give way: 0 is itself. There are at least 2, and the story is
+    /// not over.
+    #[inline(always)]
     pub(crate) fn choose_turn(
         &mut self,
         key: Key,
@@ -103,9 +105,6 @@ impl Kernel {
         those: &dyn Alternatives,
         location: Option<&'static Location<'static>>,
     ) -> usize {
-        if count < 2 || self.decider.kind || self.verdict.is_some() {
-            return 0;
-        }
         let picked = self.decider.choose(Site::Worker, key, count, those);
         let switches = usize::from(picked != 0);
         self.decider.coverage.takes(Rule::Segment, switches);
@@ -113,16 +112,27 @@ impl Kernel {
             self.mix(key.event, TURN, picked as u64);
         }
         if self.recorder.on {
-            let what = What::Decision {
-                site: Site::Worker,
-                deviation: picked != 0,
-            };
-            let first = those.event(picked).unwrap_or(EventId::ROOT);
-            let text = those.label(picked);
-            self.recorder
-                .push(key.event, first, what, None, text, location, self.m.now);
+            self.record_turn(key, picked, those, location);
         }
         picked
+    }
+
+    #[cold]
+    fn record_turn(
+        &mut self,
+        key: Key,
+        picked: usize,
+        those: &dyn Alternatives,
+        location: Option<&'static Location<'static>>,
+    ) {
+        let what = What::Decision {
+            site: Site::Worker,
+            deviation: picked != 0,
+        };
+        let first = those.event(picked).unwrap_or(EventId::ROOT);
+        let text = those.label(picked);
+        self.recorder
+            .push(key.event, first, what, None, text, location, self.m.now);
     }
 
     /// A handler begins or goes on while others are suspended: for the trace.

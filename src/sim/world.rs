@@ -267,7 +267,8 @@ impl World {
     ///
     /// What was in flight is forgotten: its memory must not be freed before this.
     pub fn reset(&self, config: Config, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
-        if self.0.inbox_full.swap(false, Ordering::Acquire) {
+        if self.0.inbox_full.load(Ordering::Acquire) {
+            self.0.inbox_full.store(false, Ordering::Relaxed);
             self.0
                 .inbox
                 .lock()
@@ -390,6 +391,18 @@ impl World {
             kernel.end_peers();
             kernel.account();
         });
+    }
+
+    /// What a run came to: its digest, and its first breach. With [`finish`](World::finish), if nothing
+    /// else went wrong.
+    pub(crate) fn conclude(&self, finish: bool) -> (u64, Option<Violation>) {
+        self.empty_inbox();
+        self.with(|kernel| {
+            if finish {
+                kernel.account();
+            }
+            (kernel.digest, kernel.verdict.clone())
+        })
     }
 
     /// A rolling hash of every submission, effect, completion and move of the clock, and, where

@@ -100,11 +100,11 @@ impl<T> Shared<T> {
         loop {
             match self.value.try_lock() {
                 Ok(value) => {
-                    switch::accessed_at(self.id(), writes, what, location);
+                    switch::accessed_at(|| self.id(), writes, what, location);
                     return value;
                 }
                 Err(TryLockError::Poisoned(poisoned)) => {
-                    switch::accessed_at(self.id(), writes, what, location);
+                    switch::accessed_at(|| self.id(), writes, what, location);
                     return poisoned.into_inner();
                 }
                 Err(TryLockError::WouldBlock) => {}

@@ -49,8 +49,7 @@ fn proactor(world: &World) -> Proactor {
 fn run(deviations: &[(u32, usize)], model: impl Fn(Proactor, &World)) -> Vec<TraceEvent> {
     let world = world(Hand(deviations.to_vec(), 0));
     let workers = Workers::new(&world, 2);
-    let _installed = workers.install(true);
-    model(proactor(&world), &world);
+    workers.within(true, || model(proactor(&world), &world));
     assert_eq!(workers.begun.get(), 0);
     assert!(workers.waiting.borrow().is_empty());
     world.trace()
@@ -340,10 +339,11 @@ fn no_two_decisions_have_the_same_name() {
             twice: twice.clone(),
         });
         let workers = Workers::new(&world, 2);
-        let _installed = workers.install(true);
-        let proactor = proactor(&world);
-        timers_on_strands(&proactor);
-        let _ = proactor.run();
+        workers.within(true, || {
+            let proactor = proactor(&world);
+            timers_on_strands(&proactor);
+            let _ = proactor.run();
+        });
     }
     assert_eq!(twice.load(Relaxed), 0);
 }

@@ -20,18 +20,19 @@ impl Chooser for Always {
 fn points(gives_way: bool, points: u32) -> f64 {
     let world = World::new(Config::default(), Box::new(Always(gives_way)));
     let workers = Workers::new(&world, 2);
-    let _installed = workers.install(true);
-    let proactor = proactor(&world);
-    for _ in 0..2 {
-        proactor.post(move || {
-            for _ in 0..points {
-                switch::point(Point::Clock);
-            }
-        });
-    }
-    let start = Instant::now();
-    proactor.run().expect("it runs");
-    start.elapsed().as_nanos() as f64 / f64::from(2 * points)
+    workers.within(true, || {
+        let proactor = proactor(&world);
+        for _ in 0..2 {
+            proactor.post(move || {
+                for _ in 0..points {
+                    switch::point(Point::Clock);
+                }
+            });
+        }
+        let start = Instant::now();
+        proactor.run().expect("it runs");
+        start.elapsed().as_nanos() as f64 / f64::from(2 * points)
+    })
 }
 
 fn fiber_switch(switches: u32) -> f64 {

@@ -50,10 +50,7 @@ impl Script {
     /// Runs it in the simulation.
     pub(super) fn run<R>(&self, body: impl FnOnce() -> R) -> R {
         drawn::take();
-        let before = switch::install(Some(Rc::new(self.clone())));
-        let ended = catch_unwind(AssertUnwindSafe(body));
-        switch::install(before);
-        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        switch::within(self, true, body)
     }
 
     /// Runs it in the simulation, where it must panic: what it says.
@@ -97,7 +94,7 @@ impl Script {
 }
 
 impl Switcher for Script {
-    fn point(&self, point: Point, location: &'static Location<'static>) {
+    fn point(&self, &point: &Point, location: &'static Location<'static>) {
         self.saw(Seen::Point, point, location);
         let part = self
             .0
