@@ -18,6 +18,7 @@ use super::{
     Backend, Began, Code, Completion, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Note,
     Notified, Op, Origin, Raw, Submitted, Tag, Token, Until, Waited,
 };
+use crate::choice::EventId;
 use crate::sim::World;
 use crate::sim::errno::{self, error};
 use crate::sim::files;
@@ -37,6 +38,7 @@ const _: () = {
             && seam::TRUNCATE == files::TRUNCATE
     );
     assert!(seam::CREATE == files::CREATE && seam::CREATE_NEW == files::CREATE_NEW);
+    assert!(seam::APPEND == files::APPEND && seam::DIRECTORY == files::DIRECTORY);
     assert!(super::CANCELED == -errno::ECANCELED);
     // And the pieces of a vectored operation.
     assert!(size_of::<super::Segment>() == size_of::<crate::sim::Piece>());
@@ -82,10 +84,8 @@ impl Backend for SimBackend {
     }
 
     fn lane(&self, _: usize) -> io::Result<Box<dyn Lane>> {
-        let taken = self
-            .world
-            .enter(|kernel| std::mem::replace(&mut kernel.lane_taken, true));
-        if taken.map_err(io::Error::other)? {
+        let free = self.world.enter(|kernel| kernel.takes_lane());
+        if !free.map_err(io::Error::other)? {
             let message = "the simulated kernel has one worker at a time, and has it already";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
@@ -110,6 +110,12 @@ impl Backend for SimBackend {
 
     fn now(&self) -> u64 {
         self.world.now()
+    }
+
+    fn root(&self) -> EventId {
+        self.world
+            .enter(|kernel| kernel.root())
+            .unwrap_or(EventId::ROOT)
     }
 
     fn error(&self, code: i32) -> io::Error {
@@ -196,6 +202,11 @@ fn request(token: Token, op: &Op, origin: &Origin) -> Request {
         Code::Length => Verb::Length,
         Code::Wait => Verb::Wait,
         Code::Job => Verb::Job,
+        Code::Append => Verb::Append,
+        Code::SetLen => Verb::SetLen,
+        Code::Rename => Verb::Rename,
+        Code::Remove => Verb::Remove,
+        Code::CreateDir => Verb::CreateDir,
     };
     let (ptr, len, offset) = match op.code {
         // SAFETY: the address of a field: the seam lends a ConnectAddr at `ptr`.
@@ -274,6 +285,7 @@ impl Lane for SimLane {
             Stepped::Nothing => Ok(Waited::Returned),
             Stepped::Stuck => Ok(Waited::Stuck),
             Stepped::Over => Ok(Waited::Over),
+            Stepped::PowerLost => Ok(Waited::PowerLost),
         }
     }
 
@@ -367,6 +379,7 @@ impl Lane for SimLane {
                 kernel.note(|| "new handle closed: nobody waits".to_owned());
             }
             Note::DroppedHandler => kernel.note(|| "handler dropped, never called".to_owned()),
+            Note::TearsDown => kernel.tears_down(),
             Note::Began {
                 event,
                 cause,
@@ -400,7 +413,7 @@ mod tests {
 
     use super::super::{Segment, open_flags};
     use super::*;
-    use crate::choice::{EventId, Kind};
+    use crate::choice::Kind;
     use crate::sim::Config;
 
     struct Count(AtomicUsize);

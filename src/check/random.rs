@@ -27,6 +27,13 @@ const OUTCOME_WEIGHTS: [u64; 8] = [0, 0, 0, 1 << 26, 1 << 28, 1 << 29, 1 << 30, 
 /// How often an order deviates. Orders harm less than faults, and bugs hide in them: higher.
 const ORDER_WEIGHTS: [u64; 4] = [0, 1 << 29, 1 << 31, 1 << 32];
 
+/// How often the power is lost. It is asked for where a loss makes a difference, once a step, and one loss is
+/// what there is: most executions should have one, early or late.
+const CRASH_WEIGHTS: [u64; 4] = [1 << 26, 1 << 28, 1 << 29, 1 << 30];
+
+/// How often an unsynced change is lost, once the power is.
+const LOSS_WEIGHTS: [u64; 4] = [1 << 29, 1 << 30, 1 << 31, 1 << 32];
+
 /// How often a handler gives way where it could. Most orders of two handlers take few switches.
 const TURN_WEIGHTS: [u64; 4] = [0, 1 << 28, 1 << 30, 1 << 31];
 
@@ -76,6 +83,10 @@ impl Random {
             };
             self.weights[site as usize] = if site == Site::Worker {
                 TURN_WEIGHTS[below(draw, TURN_WEIGHTS.len())]
+            } else if site == Site::Crash {
+                CRASH_WEIGHTS[below(draw, CRASH_WEIGHTS.len())]
+            } else if site == Site::Loss {
+                LOSS_WEIGHTS[below(draw, LOSS_WEIGHTS.len())]
             } else if site.is_order() {
                 ORDER_WEIGHTS[below(draw, ORDER_WEIGHTS.len())]
             } else {

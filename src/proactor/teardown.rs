@@ -151,6 +151,7 @@ pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
         local.tell_parked();
     }
     local.tearing_down.set(true);
+    local.note(Note::TearsDown);
     local.set_limit(0);
     let mut panic = None;
     let allowance = local.allowance();
