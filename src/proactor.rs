@@ -24,6 +24,8 @@ mod enter;
 mod handle;
 #[cfg(test)]
 mod interrupted;
+#[cfg(all(test, target_os = "linux"))]
+mod older;
 mod team;
 mod teardown;
 

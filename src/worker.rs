@@ -45,6 +45,9 @@ pub enum RunError {
     /// Simulations only: operations wait, and nothing can ever happen any more. The text names each
     /// of them, what it waits for, and who started it (I7).
     Stuck(String),
+    /// Simulations only: the simulated machine has lost its power. Nothing that was under way ends, and
+    /// no handler hears of anything any more.
+    PowerLost,
     /// [`stop`](crate::Handle::stop) was called before the future that was blocked on had finished.
     Stopped,
     /// This thread runs no worker, and every worker of the proactor belongs to another thread.
@@ -72,6 +75,9 @@ impl fmt::Display for RunError {
                  start an operation with a handler, spawn a task, or offload what has to block",
             ),
             RunError::Stuck(who) => write!(f, "stuck: nothing can ever happen any more (I7)\n{who}"),
+            RunError::PowerLost => f.write_str(
+                "the simulated machine has lost its power: what was under way never ends",
+            ),
             RunError::Stopped => f.write_str("stopped before the future was ready"),
             RunError::NoWorkerLeft { workers } => write!(
                 f,
@@ -398,8 +404,8 @@ impl Local {
         if !has_ready && in_flight == 0 && self.externals.get() == 0 && !guarded {
             // Nothing is in flight, but closes and the like may still be queued.
             let waited = lane.wait(&mut self.batch.borrow_mut(), Until::Now);
-            if waited.map_err(RunError::Backend)? == Waited::Over {
-                return Err(RunError::Stuck(self.dump()));
+            if let Some(error) = self.cut_short(waited.map_err(RunError::Backend)?) {
+                return Err(error);
             }
             if self.batch.borrow().is_empty() && !self.home.has_mail() {
                 return self.out_of_work(&mut **lane, goal);
@@ -415,7 +421,7 @@ impl Local {
                 Err(RunError::Stuck(self.dump()))
             }
             Waited::Stuck => Ok(None),
-            Waited::Over => Err(RunError::Stuck(self.dump())),
+            cut @ (Waited::Over | Waited::PowerLost) => self.cut_short(cut).map_or(Ok(None), Err),
             Waited::Returned => {
                 let idle = self.batch.borrow().is_empty() && !has_ready && !self.home.has_mail();
                 let over = match goal.wait {
@@ -425,6 +431,15 @@ impl Local {
                 };
                 Ok((idle && over).then_some(Paused::Goal))
             }
+        }
+    }
+
+    /// The end of a run that a simulated kernel has put to it.
+    pub(crate) fn cut_short(&self, waited: Waited) -> Option<RunError> {
+        match waited {
+            Waited::Over => Some(RunError::Stuck(self.dump())),
+            Waited::PowerLost => Some(RunError::PowerLost),
+            Waited::Returned | Waited::Stuck => None,
         }
     }
 

@@ -35,6 +35,7 @@
 //! Results are the kernel's: a count (or a new handle) from 0 up, or a negated error number in the
 //! numbering of the backend, which [`Backend::error`] turns into an [`io::Error`].
 
+use std::ffi::CStr;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -180,6 +181,24 @@ pub(crate) enum Code {
     Wait,
     /// A job of `offload` begins. On the simulated kernel only; completes with 0.
     Job,
+    /// `ptr`, `len` bytes, to the end of file `raw`, wherever that is when the kernel writes them: of two at
+    /// once neither overwrites the other.
+    Append,
+    /// Makes file `raw` so long: `offset` bytes. What is beyond is gone, what is new reads as zeros.
+    SetLen,
+    /// Gives the file or directory of one path another. Both stand at `ptr`, a NUL behind each, the old
+    /// one first; `len` bytes without the last NUL, and the new one begins at byte `offset`. What had that
+    /// name before is replaced at once: there is no moment at which nothing has it.
+    Rename,
+    /// Takes away the file at the path at `ptr` (as [`Code::Open`]), or with `flags` 1 the empty directory.
+    Remove,
+    /// Makes a directory at the path at `ptr` (as [`Code::Open`]), with the mode in `offset`.
+    CreateDir,
+}
+
+impl Code {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Code::CreateDir as usize + 1;
 }
 
 /// Where [`Code::Length`] leaves the length: `offsetof(struct statx, stx_size)`.
@@ -192,6 +211,10 @@ pub(crate) mod open_flags {
     pub(crate) const CREATE: u32 = 4;
     pub(crate) const CREATE_NEW: u32 = 8;
     pub(crate) const TRUNCATE: u32 = 16;
+    /// All writes go to the end, whatever their offset.
+    pub(crate) const APPEND: u32 = 32;
+    /// It must be a directory.
+    pub(crate) const DIRECTORY: u32 = 64;
 }
 
 /// One piece of a vectored operation: the layout of `struct iovec`.
@@ -289,6 +312,8 @@ pub(crate) enum Waited {
     Stuck,
     /// The simulated kernel only: it has ended the run, whatever else is ready.
     Over,
+    /// The simulated kernel only: the machine has lost its power. Nothing is to run any more.
+    PowerLost,
 }
 
 /// What is to be done after [`Lane::notify`].
@@ -312,6 +337,8 @@ pub(crate) enum Note {
     Unwanted(Token),
     /// A handler that was dropped uninvoked at teardown, after its completion.
     DroppedHandler,
+    /// The proactor is being torn down: what ends from here on nobody hears of.
+    TearsDown,
     /// Something that is no operation and may start some. Sent only where [`Lane::is_virtual`].
     Began {
         /// The event that it is.
@@ -360,6 +387,11 @@ pub(crate) trait Backend: Send + Sync {
     /// Nanoseconds since this backend was made: a clock that never goes back.
     fn now(&self) -> u64;
 
+    /// The event that is the cause of what no handler started.
+    fn root(&self) -> EventId {
+        EventId::ROOT
+    }
+
     /// The error behind a negative result (`code` is positive). Keeps the raw number where the platform has it.
     fn error(&self, code: i32) -> io::Error;
 
@@ -392,6 +424,21 @@ pub(crate) trait Backend: Send + Sync {
     /// Closes an object on which nothing is in flight, at once: for handles that never came to a
     /// worker, and at teardown.
     fn close(&self, raw: Raw);
+
+    /// Whether its lanes do such operations. An older kernel may have no way to: then one is
+    /// [`perform`](Backend::perform)ed instead, and never submitted.
+    fn does(&self, code: Code) -> bool {
+        let _ = code;
+        true
+    }
+
+    /// Does on the calling thread, for as long as that takes, an operation that its lanes do not do:
+    /// [`Code::SetLen`] of file `raw`, which stays open meanwhile, or [`Code::CreateDir`] at `path`, with
+    /// the `offset` of its [`Op`]. The result is the kernel's.
+    fn perform(&self, code: Code, raw: Raw, path: &CStr, offset: u64) -> i32 {
+        let _ = (raw, path, offset);
+        unreachable!("lanes do {code:?}")
+    }
 }
 
 /// [`Lane::submit`] to a lane that [is native](Lane::is_native), which never has anything ready: in line,

@@ -18,6 +18,7 @@ use super::{
     Backend, Began, Code, Completion, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Note,
     Notified, Op, Origin, Raw, Submitted, Tag, Token, Until, Waited,
 };
+use crate::choice::EventId;
 use crate::sim::World;
 use crate::sim::errno::{self, error};
 use crate::sim::files;
@@ -37,6 +38,7 @@ const _: () = {
             && seam::TRUNCATE == files::TRUNCATE
     );
     assert!(seam::CREATE == files::CREATE && seam::CREATE_NEW == files::CREATE_NEW);
+    assert!(seam::APPEND == files::APPEND && seam::DIRECTORY == files::DIRECTORY);
     assert!(super::CANCELED == -errno::ECANCELED);
     // And the pieces of a vectored operation.
     assert!(size_of::<super::Segment>() == size_of::<crate::sim::Piece>());
@@ -112,6 +114,12 @@ impl Backend for SimBackend {
         self.world.now()
     }
 
+    fn root(&self) -> EventId {
+        self.world
+            .enter(|kernel| kernel.root())
+            .unwrap_or(EventId::ROOT)
+    }
+
     fn error(&self, code: i32) -> io::Error {
         error(code)
     }
@@ -181,7 +189,7 @@ struct SimLane {
 /// A world has one lane at a time. Whether it had none.
 fn take_lane(world: &World) -> io::Result<bool> {
     world
-        .enter(|kernel| !std::mem::replace(&mut kernel.lane_taken, true))
+        .enter(|kernel| kernel.takes_lane())
         .map_err(io::Error::other)
 }
 
@@ -207,6 +215,11 @@ fn request(token: Token, op: &Op, origin: &Origin) -> Request {
         Code::Length => Verb::Length,
         Code::Wait => Verb::Wait,
         Code::Job => Verb::Job,
+        Code::Append => Verb::Append,
+        Code::SetLen => Verb::SetLen,
+        Code::Rename => Verb::Rename,
+        Code::Remove => Verb::Remove,
+        Code::CreateDir => Verb::CreateDir,
     };
     let (ptr, len, offset) = match op.code {
         // SAFETY: the address of a field: the seam lends a ConnectAddr at `ptr`.
@@ -285,6 +298,7 @@ impl Lane for SimLane {
             Stepped::Nothing => Ok(Waited::Returned),
             Stepped::Stuck => Ok(Waited::Stuck),
             Stepped::Over => Ok(Waited::Over),
+            Stepped::PowerLost => Ok(Waited::PowerLost),
         }
     }
 
@@ -401,6 +415,7 @@ impl Lane for SimLane {
                 kernel.note(|| "new handle closed: nobody waits".to_owned());
             }
             Note::DroppedHandler => kernel.note(|| "handler dropped, never called".to_owned()),
+            Note::TearsDown => kernel.tears_down(),
             Note::Began {
                 event,
                 cause,
@@ -436,7 +451,7 @@ mod tests {
 
     use super::super::{Segment, open_flags};
     use super::*;
-    use crate::choice::{EventId, Kind};
+    use crate::choice::Kind;
     use crate::sim::Config;
 
     struct Count(AtomicUsize);

@@ -305,6 +305,14 @@ impl Checker {
         self
     }
 
+    /// How often in one execution the power may be lost: before any step at which that makes a difference,
+    /// with any legal part of what was not synced. 0 unless told otherwise. What comes after it,
+    /// [`Sim::boot`] says.
+    pub fn power_losses(mut self, losses: u32) -> Checker {
+        self.config.power_losses = losses;
+        self
+    }
+
     /// What the simulated kernel is made with.
     pub fn config(mut self, config: Config) -> Checker {
         self.config = config;

@@ -187,7 +187,7 @@ pub use failure::{Failure, FailureKind};
 pub use fuzz::Fuzz;
 pub use peer::{Peer, PeerListener};
 pub use portfolio::Strategy;
-pub use sim::{Sim, busy};
+pub use sim::{Life, Sim, busy};
 pub use summary::{Summary, Warned};
 
 /// Checks a model with the usual bounds. For others see [`Checker`].

@@ -27,6 +27,13 @@ const OUTCOME_WEIGHTS: [u64; 8] = [0, 0, 0, 1 << 26, 1 << 28, 1 << 29, 1 << 30, 
 /// How often an order deviates. Orders harm less than faults, and bugs hide in them: higher.
 const ORDER_WEIGHTS: [u64; 4] = [0, 1 << 29, 1 << 31, 1 << 32];
 
+/// How often the power is lost. It is asked for where a loss makes a difference, once a step, and one loss is
+/// what there is: most executions should have one, early or late.
+const CRASH_WEIGHTS: [u64; 4] = [1 << 26, 1 << 28, 1 << 29, 1 << 30];
+
+/// How often an unsynced change is lost, once the power is.
+const LOSS_WEIGHTS: [u64; 4] = [1 << 29, 1 << 30, 1 << 31, 1 << 32];
+
 /// How often a handler gives way where it could. Most orders of two handlers take few switches.
 const TURN_WEIGHTS: [u64; 4] = [0, 1 << 28, 1 << 30, 1 << 31];
 
@@ -37,6 +44,8 @@ enum Drawn {
     Outcome,
     Order,
     Turn(u64),
+    Crash(u64),
+    Loss(u64),
     YoungOutcome(u64),
     YoungOrder(u64),
 }
@@ -49,6 +58,8 @@ const DRAWN: [Drawn; Site::ALL.len()] = {
         let site = Site::ALL[at];
         drawn[at] = match site {
             Site::Worker => Drawn::Turn(site as u64),
+            Site::Crash => Drawn::Crash(site as u64),
+            Site::Loss => Drawn::Loss(site as u64),
             _ if at > Site::Worker as usize && site.is_order() => Drawn::YoungOrder(site as u64),
             _ if at > Site::Worker as usize => Drawn::YoungOutcome(site as u64),
             _ if site.is_order() => Drawn::Order,
@@ -102,6 +113,8 @@ impl Random {
             Drawn::Outcome => outcome(generator.next_u64()),
             Drawn::Order => order(generator.next_u64()),
             Drawn::Turn(number) => TURN_WEIGHTS[below(beside(number), TURN_WEIGHTS.len())],
+            Drawn::Crash(number) => CRASH_WEIGHTS[below(beside(number), CRASH_WEIGHTS.len())],
+            Drawn::Loss(number) => LOSS_WEIGHTS[below(beside(number), LOSS_WEIGHTS.len())],
             Drawn::YoungOutcome(number) => outcome(beside(number)),
             Drawn::YoungOrder(number) => order(beside(number)),
         });

@@ -1,6 +1,7 @@
 //! [`Sim`], what a model gets: a proactor on a simulated kernel, and the kernel's outside.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use super::panics::Inside;
 use super::peer::{Peer, PeerListener};
 use super::random::seed_of;
 use super::story::lines;
-use crate::Proactor;
 use crate::choice::{Chooser, EventId, Kind};
 use crate::net::ToAddr;
 use crate::observe::Observer;
@@ -25,11 +25,16 @@ use crate::sim::warnings::Warnings;
 use crate::sim::{Config, Host, Invariant, Oracle, Violation, Warning, World};
 use crate::sync::per_execution::Execution;
 use crate::time::nanos;
+use crate::{Handle, Proactor};
 
 /// A simulated kernel with a proactor on it: all that a checked model may use of the outside world.
 pub struct Sim {
     // Dropped first: its teardown drains through the kernel.
-    proactor: Proactor,
+    proactor: OnceCell<Proactor>,
+    /// Where the proactor of the execution before was.
+    vacancy: Cell<Option<Vacancy>>,
+    /// The proactor of the life that is under way.
+    booted: Cell<Option<Handle>>,
     world: World,
     observers: Rc<Observers>,
     seed: u64,
@@ -39,9 +44,10 @@ pub struct Sim {
 impl Sim {
     /// `vacancy`: where the proactor of the execution before was.
     fn new(world: &World, observers: &Rc<Observers>, vacancy: Option<Vacancy>, seed: u64) -> Sim {
-        let proactor = vacancy.and_then(Vacancy::fill);
         Sim {
-            proactor: proactor.unwrap_or_else(|| Sim::proactor_on(world)),
+            proactor: OnceCell::new(),
+            vacancy: Cell::new(vacancy),
+            booted: Cell::new(None),
             world: world.clone(),
             observers: observers.clone(),
             seed,
@@ -63,9 +69,90 @@ impl Sim {
     }
 
     /// The proactor on the simulated kernel. It is torn down when the model returns.
+    ///
+    /// # Panics
+    ///
+    /// Inside [`boot`](Sim::boot), whose life has a proactor of its own.
     #[must_use]
     pub fn proactor(&self) -> &Proactor {
-        &self.proactor
+        self.proactor.get_or_init(|| {
+            let again = self.vacancy.take().and_then(Vacancy::fill);
+            again.unwrap_or_else(|| Sim::proactor_on(&self.world))
+        })
+    }
+
+    /// One life of the machine: `life` runs on a fresh proactor, over the disk that earlier lives left. Then
+    /// the proactor is torn down.
+    ///
+    /// From the first life on, what is not synced is not safe. A life that ends well leaves its page
+    /// cache to the next one, as a process leaves it to the next. If the power is lost meanwhile
+    /// ([`Checker::power_losses`](super::Checker::power_losses), [`World::lose_power`]), no handler hears of
+    /// anything from then on, `run` and its kin come back with
+    /// [`RunError::PowerLost`](crate::RunError::PowerLost), and what is left of the disk is what a legal
+    /// crash leaves: the [fault model](crate::sim#the-fault-model) says which that are. What `life` does after
+    /// that counts for nothing, be it a panic (of an `unwrap`): the machine was off.
+    ///
+    /// What the outside world has seen of a life, keep outside of it.
+    ///
+    /// ```
+    /// use proactor::check::{Checker, Life};
+    /// use proactor::fs::File;
+    /// use std::sync::Mutex;
+    ///
+    /// let failure = Checker::new()
+    ///     .power_losses(1)
+    ///     .run(|sim| {
+    ///         let told = Mutex::new(false);
+    ///         let life = sim.boot(|proactor| {
+    ///             proactor
+    ///                 .block_on(async {
+    ///                     let file = File::create(proactor, "/answer").await?;
+    ///                     file.write_at("42", 0).await.0?;
+    ///                     *told.lock().unwrap() = true; // not so fast: nothing was synced
+    ///                     file.sync_all().await
+    ///                 })
+    ///                 .unwrap()
+    ///         });
+    ///         if let Life::PowerLost = life {
+    ///             let found = sim.read_file("/answer");
+    ///             assert!(!*told.lock().unwrap() || found.is_some_and(|found| found.len() == 2));
+    ///         }
+    ///     })
+    ///     .unwrap_err();
+    /// assert!(failure.to_string().contains("power lost"));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If [`proactor`](Sim::proactor) was called: the machine runs already, and can't be booted.
+    #[track_caller]
+    pub fn boot<T>(&self, life: impl FnOnce(&Proactor) -> T) -> Life<T> {
+        assert!(
+            self.proactor.get().is_none(),
+            "the machine runs already: a model that boots it does not use `Sim::proactor`"
+        );
+        self.world.boot();
+        let proactor = Sim::proactor_on(&self.world);
+        self.booted.set(Some(proactor.handle()));
+        let lived = catch_unwind(AssertUnwindSafe(|| life(&proactor)));
+        let is_lost = !self.world.has_power();
+        self.booted.set(None);
+        let torn_down = catch_unwind(AssertUnwindSafe(|| drop(proactor)));
+        if is_lost {
+            return Life::PowerLost;
+        }
+        match (lived, torn_down) {
+            (Err(panic), _) | (_, Err(panic)) => resume_unwind(panic),
+            (Ok(value), Ok(())) => {
+                self.world.finish();
+                Life::Ended(value)
+            }
+        }
+    }
+
+    /// The power is lost, now: see [`World::lose_power`].
+    pub fn lose_power(&self) {
+        self.world.lose_power();
     }
 
     /// The time since the start, by the simulated clock.
@@ -104,6 +191,25 @@ impl Sim {
     /// Puts a directory there.
     pub fn dir(&self, path: &str) {
         self.world.add_dir(path);
+    }
+
+    /// From now on files may take so many bytes together: a write that reaches the limit is short, the next
+    /// one fails, the storage being full. Bytes that were never written take no room, nor do names.
+    ///
+    /// ```
+    /// use proactor::fs::File;
+    ///
+    /// proactor::check(|sim| {
+    ///     sim.disk_quota(10);
+    ///     let written = sim.proactor().block_on(async {
+    ///         let file = File::create(sim.proactor(), "/f").await.ok()?;
+    ///         file.write_at(vec![7; 64], 0).await.0.ok()
+    ///     });
+    ///     assert!(written.unwrap().is_none_or(|written| written <= 10));
+    /// });
+    /// ```
+    pub fn disk_quota(&self, bytes: u64) {
+        self.world.disk_quota(bytes);
     }
 
     /// From now on this path may not be opened: permission denied.
@@ -157,13 +263,19 @@ impl Sim {
         self.observers.always(name, holds, location);
     }
 
+    /// Of the proactor that runs now.
+    fn handle(&self) -> Handle {
+        let booted = self.booted.get();
+        booted.unwrap_or_else(|| self.proactor().handle())
+    }
+
     /// A scripted peer that connects to this address of the model, as any other host would: who is to be
     /// connected to must listen already. See [`Peer`].
     ///
     /// An address that is none, or where nobody listens, is a failure of the check at this call.
     #[track_caller]
     pub fn connect(&self, addr: impl ToAddr) -> Peer {
-        Peer::connect(&self.world, self.proactor.handle(), &addr)
+        Peer::connect(&self.world, self.handle(), &addr)
     }
 
     /// A scripted server at this address, for a model that connects to it. See [`PeerListener`].
@@ -171,7 +283,7 @@ impl Sim {
     /// An address that is none, or taken, is a failure of the check at this call.
     #[track_caller]
     pub fn listen(&self, addr: impl ToAddr) -> PeerListener {
-        PeerListener::bind(&self.world, self.proactor.handle(), &addr)
+        PeerListener::bind(&self.world, self.handle(), &addr)
     }
 
     /// The simulated kernel itself.
@@ -179,6 +291,15 @@ impl Sim {
     pub fn world(&self) -> &World {
         &self.world
     }
+}
+
+/// How a life of the machine ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Life<T> {
+    /// By itself, with this.
+    Ended(T),
+    /// The power was lost.
+    PowerLost,
 }
 
 /// The running handler takes so long: declares it, since computing costs no time in a simulation.
@@ -313,7 +434,10 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
             observers.forget_always();
             // What has failed is thrown away whole.
             if !world.failed() {
-                *vacancy = sim.proactor.vacate();
+                *vacancy = match sim.proactor.into_inner() {
+                    Some(proactor) => proactor.vacate(),
+                    None => sim.vacancy.take(),
+                };
             }
         };
         let end = inside.catch(|| match workers {

@@ -87,9 +87,10 @@ fn line(step: &TraceEvent, names: &EventNames, objects: &Objects<'_>) -> Line {
     let object = object.or(step.object.as_deref());
     let column = match (&step.what, object) {
         _ if is_turn => Column::Program,
-        (What::Decision { .. } | What::Violation | What::Warning | What::Clock, _) => {
-            Column::Kernel
-        }
+        (
+            What::Decision { .. } | What::Violation | What::Warning | What::Clock | What::Power,
+            _,
+        ) => Column::Kernel,
         (_, Some(object)) => Column::Object(object.to_owned()),
         (_, None) => Column::Program,
     };
@@ -114,7 +115,7 @@ fn line(step: &TraceEvent, names: &EventNames, objects: &Objects<'_>) -> Line {
         } if step.cause != EventId::ROOT => format!("{} {}", step.text, names.get(step.cause)),
         What::Violation => "FAILS HERE".to_owned(),
         What::Warning => format!("warning: {}", step.text.split(':').next().unwrap_or("")),
-        What::Began { .. } | What::Segment | What::Decision { .. } | What::Note => {
+        What::Began { .. } | What::Segment | What::Decision { .. } | What::Note | What::Power => {
             step.text.clone()
         }
     };

@@ -61,7 +61,7 @@ pub enum Site {
     Connect,
     /// Whether a connection is reset under an operation.
     Reset,
-    /// Whether opening a file or reading it fails.
+    /// Whether an operation on a file or a name fails.
     FileError,
     /// Whether an `.await` is ready at its first poll.
     ReadyAtFirstPoll,
@@ -81,11 +81,15 @@ pub enum Site {
     Abort,
     /// Where an operation that has to wait stands among those that wait already.
     Line,
+    /// Whether the power is lost before the next step.
+    Crash,
+    /// What of unsynced changes is left after the power was lost.
+    Loss,
 }
 
 impl Site {
     /// Every site, in the order of their numbers.
-    pub const ALL: [Site; 19] = [
+    pub const ALL: [Site; 21] = [
         Site::NextStep,
         Site::EffectLate,
         Site::RecvSize,
@@ -105,6 +109,8 @@ impl Site {
         Site::Error,
         Site::Abort,
         Site::Line,
+        Site::Crash,
+        Site::Loss,
     ];
 
     /// The short name that a replay string and a report use.
@@ -130,6 +136,8 @@ impl Site {
             Site::Error => "error",
             Site::Abort => "abort",
             Site::Line => "line",
+            Site::Crash => "crash",
+            Site::Loss => "loss",
         }
     }
 

@@ -61,12 +61,7 @@ impl Handle {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        Operation::new(Offload {
-            home: self.for_new(),
-            job: Arc::new(Once(Mutex::new(Stage::Waiting(work)))),
-            token: None,
-            refused: None,
-        })
+        Operation::new(Offload::new(self.for_new(), work))
     }
 }
 
@@ -155,6 +150,17 @@ fn pool_of(local: &Local) -> Option<Arc<Pool>> {
 /// How many jobs run, and how many wait.
 pub(crate) fn counts(local: &Local) -> (usize, usize) {
     pool_of(local).map_or((0, 0), |pool| pool.counts())
+}
+
+impl<T: Send + 'static> Offload<T> {
+    pub(crate) fn new(home: HomeRef, work: impl FnOnce() -> T + Send + 'static) -> Offload<T> {
+        Offload {
+            home,
+            job: Arc::new(Once(Mutex::new(Stage::Waiting(work)))),
+            token: None,
+            refused: None,
+        }
+    }
 }
 
 impl<T: Send + 'static> Steps for Offload<T> {

@@ -164,6 +164,8 @@ pub(crate) struct Local {
     pub(crate) spare: spare::Pool,
     /// When this turn of the loop began, once somebody has asked; else [`NOT_READ`].
     turn_time: Cell<u64>,
+    /// What comes from outside any handler is caused by this event.
+    root: Cell<EventId>,
     /// How many submissions came from outside any handler.
     root_nth: Cell<u32>,
     /// How many results may still be ready at first poll in this turn.
@@ -597,6 +599,7 @@ impl Local {
             strand_frame: Cell::new(std::ptr::null()),
             spare: spare::Pool::new(),
             turn_time: Cell::new(NOT_READ),
+            root: Cell::new(EventId::ROOT),
             root_nth: Cell::new(0),
             ready_budget: Cell::new(0),
             externals: Cell::new(0),
@@ -661,6 +664,7 @@ impl Local {
 
     /// A proactor moves in.
     pub(crate) fn begin(&self, backend: Arc<dyn Backend>, lane: Box<dyn Lane>, limit: u32) {
+        self.root.set(backend.root());
         *self.backend.borrow_mut() = Some(backend);
         self.is_virtual.set(lane.is_virtual());
         self.overlaps.set(lane.overlaps());
@@ -678,7 +682,7 @@ impl Local {
         self.home.objects.begin();
         self.ready_budget.set(READY_BUDGET);
         self.root_nth.set(0);
-        self.begin_step(EventId::ROOT);
+        self.begin_step(self.root.get());
         self.tearing_down.set(false);
         self.watched.set(false);
         self.main_ready.set(false);
@@ -740,7 +744,7 @@ impl Local {
 
     /// Does what comes from outside any handler: its cause is the root.
     pub(crate) fn at_root<T>(&self, act: impl FnOnce() -> T) -> T {
-        self.step.set(EventId::ROOT);
+        self.step.set(self.root.get());
         self.nth.set(self.root_nth.get());
         let result = act();
         self.root_nth.set(self.nth.get());
@@ -946,7 +950,7 @@ impl Local {
         match note {
             Note::DiscardedBytes(n) => self.discarded_bytes.set(self.discarded_bytes.get() + n),
             Note::DiscardedHandle => self.discarded_handles.set(self.discarded_handles.get() + 1),
-            Note::Unwanted(_) | Note::DroppedHandler | Note::Began { .. } => {}
+            Note::Unwanted(_) | Note::DroppedHandler | Note::TearsDown | Note::Began { .. } => {}
         }
         if let Some(lane) = self.lane.borrow_mut().as_mut() {
             lane.note(note);

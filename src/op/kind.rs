@@ -82,7 +82,7 @@ pub trait Steps: Sized + Send {
     const NAME: &'static str;
     /// Whether [`next`](Steps::next) is to be asked.
     const COMPOSED: bool = false;
-    /// Completed by a message, not by a lane.
+    /// Completed by a message, not by a lane; if [`is_external`](Steps::is_external) says so.
     const EXTERNAL: bool = false;
     /// The bound on operations in flight does not hold it back (I5).
     const UNBOUNDED: bool = false;
@@ -104,6 +104,11 @@ pub trait Steps: Sized + Send {
     fn next(&mut self, result: i32, stop: Stop) -> bool {
         let _ = (result, stop);
         false
+    }
+
+    /// For those that may be external: whether this one is, now that it was activated.
+    fn is_external(&self) -> bool {
+        Self::EXTERNAL
     }
 
     /// For external ones: they are in their slot, pending, with this token.

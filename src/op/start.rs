@@ -169,7 +169,7 @@ impl Local {
         }
         slot.set_op(op);
         slot.set_life(life::PENDING);
-        if K::EXTERNAL {
+        if K::EXTERNAL && kind.is_external() {
             slot.external.set(true);
             self.externals.set(self.externals.get() + 1);
             kind.arm(self, slot.token());

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::fiber::Job;
 use super::{WORKERS, Workers};
-use crate::backend::{Completion, Until, Waited};
+use crate::backend::{Completion, Until};
 use crate::choice::EventId;
 use crate::observe;
 use crate::op::home::{Local, Ready};
@@ -164,9 +164,12 @@ impl Local {
             Till::Time(time) => Until::Time(time),
         };
         if let Some(lane) = self.lane.borrow_mut().as_mut() {
+            // A machine that is off runs nothing, and these handlers would run to their ends.
+            workers.world.with(|kernel| kernel.holds_power(true));
             let waited = lane.wait(&mut self.batch.borrow_mut(), until);
-            if waited.map_err(RunError::Backend)? == Waited::Over {
-                return Err(RunError::Stuck(self.dump()));
+            workers.world.with(|kernel| kernel.holds_power(false));
+            if let Some(error) = self.cut_short(waited.map_err(RunError::Backend)?) {
+                return Err(error);
             }
         }
         if self.batch.borrow().is_empty() && !self.has_pending() {

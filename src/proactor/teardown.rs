@@ -166,6 +166,7 @@ fn end(home: HomeRef, stays: bool) -> Result<(), Option<Panic>> {
         local.tell_parked();
     }
     local.is_beside(false);
+    local.note(Note::TearsDown);
     let mut panic = None;
     let ended = if local.is_empty() {
         Drained::Fully

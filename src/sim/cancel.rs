@@ -13,7 +13,7 @@ impl Kernel {
             return;
         };
         let state = op.state;
-        if state == State::Free || self.verdict.is_some() {
+        if state == State::Free || self.is_over() {
             return;
         }
         if self.recorder.on {

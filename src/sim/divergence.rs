@@ -107,9 +107,31 @@ pub(super) static DIVERGENCES: &[Divergence] = &[
     ),
     Divergence::kinder(
         "files",
-        "Files are never lost in a crash, so that sync has nothing to prove; they have no permissions but \
-         `World::deny`, no links, and end at 1 GiB (EFBIG).",
+        "Files have no permissions but `World::deny`, no links, no times, and end at 1 GiB (EFBIG).",
         "a_file_ends_at_its_largest_size",
+    ),
+    Divergence::kinder(
+        "disk",
+        "On a full disk (`World::disk_quota`) bytes that were written take room, names and lengths none.",
+        "a_full_disk_takes_what_fits",
+    ),
+    Divergence::kinder(
+        "failed syncs",
+        "What a failed sync has let go of can be read until the power is lost, as on ext4; XFS and btrfs may read \
+         the disk again.",
+        "a_failed_sync_is_heard_of_once_by_each_handle",
+    ),
+    Divergence::kinder(
+        "unsynced changes",
+        "What is lost with the power reads as zeros or as what was there before, never as a stranger's bytes. Nothing \
+         is written back in time; but after 1,000 changes without a sync the older half is.",
+        "changes_that_wait_are_bounded",
+    ),
+    Divergence::kinder(
+        "power",
+        "The power goes for the whole machine at once, all its hosts, and with several workers only where no handler is \
+         suspended.",
+        "several_workers_lose_their_power_together",
     ),
     Divergence::kinder(
         "switch points",

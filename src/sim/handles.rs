@@ -16,8 +16,9 @@ pub(super) enum Object {
     Listener(u32),
     /// One side (0 called, 1 was called) of a connection.
     Stream { conn: u32, side: u8 },
-    /// An open file or directory, by its place in `Files::nodes`.
-    File { node: u32, read: bool, write: bool },
+    /// An open file or directory, by its place in `Files::nodes`, with what it was opened for, and the
+    /// failed syncs that it has heard of.
+    File { node: u32, flags: u8, heard: u8 },
     /// A user event, by its place in `Events`.
     Event(u32),
 }

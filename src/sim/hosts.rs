@@ -96,6 +96,11 @@ impl Net {
         self.sent = 0;
     }
 
+    /// Nothing is under way any more.
+    pub(super) fn stop(&mut self) {
+        self.parcels.clear();
+    }
+
     /// The host of this name, and its address. It is made if there is none; nothing if there are too many.
     pub(super) fn host(&mut self, name: &str) -> Option<u16> {
         let at = self.names.iter().position(|it| it == name);

@@ -15,6 +15,7 @@ use super::lent::Lent;
 use super::op::{NONBLOCK, Op, Request, State, Verb};
 use super::oracle::Oracle;
 use super::peers::Peers;
+use super::power::Power;
 use super::queue::Queue;
 use super::smells::{CROWDED, Hole, direction};
 use super::steps::Waits;
@@ -56,14 +57,19 @@ impl Machine {
             Verb::Timer => format!("timer(at {})", duration(op.offset)),
             Verb::Accept | Verb::Sync | Verb::Length | Verb::Wait => format!("{verb}({object})"),
             Verb::Connect => format!("connect({object}, {})", self.tcp.target(op)),
-            Verb::Open => format!("open({})", self.files.path_of(op)),
+            Verb::Open | Verb::Rename | Verb::Remove | Verb::CreateDir => {
+                format!("{verb}({})", self.files.path_of(op))
+            }
             Verb::Shutdown => {
                 format!(
                     "shutdown({object}, {})",
                     ["read", "write", "both"][op.flags.min(2) as usize]
                 )
             }
-            Verb::Recv | Verb::Send => format!("{verb}({object}, {})", op.lent.len()),
+            Verb::Recv | Verb::Send | Verb::Append => {
+                format!("{verb}({object}, {})", op.lent.len())
+            }
+            Verb::SetLen => format!("{verb}({object}, {})", op.offset),
             Verb::ReadAt | Verb::WriteAt => {
                 format!("{verb}({object}, {} at {})", op.lent.len(), op.offset)
             }
@@ -91,6 +97,7 @@ pub(crate) struct Kernel {
     pub(super) m: Machine,
     pub(super) peers: Peers,
     pub(super) verdict: Option<Violation>,
+    pub(super) power: Power,
     /// The operations that were under way at the verdict have been ended.
     pub(super) drained: bool,
     /// What stood in poisoned buffers, by operation.
@@ -144,6 +151,7 @@ pub(super) const CLOCK: u64 = 4;
 
 impl Kernel {
     pub(super) fn new(config: Config, chooser: Box<dyn Chooser>) -> Kernel {
+        let power = Power::new(config.power_losses);
         Kernel {
             decider: Decider::new(chooser),
             recorder: Recorder::new(config.trace),
@@ -163,6 +171,7 @@ impl Kernel {
             config,
             peers: Peers::default(),
             verdict: None,
+            power,
             drained: false,
             saved: Vec::new(),
             in_flight: 0,
@@ -205,6 +214,7 @@ impl Kernel {
         self.m.armed.clear();
         self.m.cancels.clear();
         self.m.now = 0;
+        self.power = Power::new(config.power_losses);
         self.config = config;
         self.peers.clear();
         self.verdict = None;
@@ -330,10 +340,7 @@ impl Kernel {
             if handle.busy & CROWDED != 0 {
                 self.crowded(id);
             }
-        } else if !matches!(
-            request.verb,
-            Verb::Nop | Verb::Timer | Verb::Open | Verb::Job
-        ) {
+        } else if request.verb.is_on_handle() {
             let message = format!(
                 "{} was submitted after the handle was closed",
                 self.m.describe(id)
@@ -347,8 +354,7 @@ impl Kernel {
             self.finish(id, -errno::EBADF);
             return None;
         }
-        if self.verdict.is_some() {
-            self.finish(id, -errno::ECANCELED);
+        if self.too_late(id) {
             return None;
         }
         self.puts(request.handle);
@@ -438,11 +444,15 @@ impl Kernel {
                 Some(result) => result,
                 None => return,
             },
-            Verb::WriteAt => match self.write_at(id) {
+            Verb::WriteAt | Verb::Append => match self.write_at(id, verb == Verb::Append) {
                 Some(result) => result,
                 None => return,
             },
+            Verb::SetLen => self.set_len(id),
             Verb::Open => self.open(id),
+            Verb::Rename => self.rename(id),
+            Verb::Remove => self.remove(id),
+            Verb::CreateDir => self.create_dir(id),
             Verb::Sync => self.sync(id),
             Verb::Length => self.length(id),
             Verb::Wait => self.wait(id),
@@ -623,6 +633,10 @@ impl Kernel {
     }
 
     pub(super) fn record(&mut self, id: u32, what: What, text: String) {
+        if self.is_off() {
+            // Nobody hears of it, and nothing comes of it.
+            return;
+        }
         let op = &self.m.ops[id as usize];
         let object = (op.handle >= 0).then(|| self.m.object_name(op.handle));
         self.recorder.push(

@@ -89,8 +89,20 @@
 //! - **Links** (`link`, `latency`). Between [hosts](Host), where the model says so. What sets out takes its time, or twice
 //!   or ten times as much; it may be lost, and the link with it, one way or both, as long as the model allows and as often
 //!   as a fault may happen to an operation.
-//! - **File errors** (`file`). Opening: EMFILE, ENFILE. Reading: EIO. Writing: EIO, ENOSPC. Syncing: EIO,
-//!   ENOSPC. (*open(2)*, *read(2)*, *write(2)*, *fsync(2)*.)
+//! - **File errors** (`file`). Opening: EMFILE, ENFILE, and ENOSPC where a file may be made. Reading, cutting, removing: EIO.
+//!   Writing: EIO, ENOSPC. Renaming, making a directory: ENOSPC. (*open(2)*, *read(2)*, *ftruncate(2)*, *unlink(2)*,
+//!   *write(2)*, *rename(2)*, *mkdir(2)*.) Syncing: ENOSPC, or EIO, after which what was to be written still waits, or was
+//!   let go of, so that the next sync succeeds for nothing (*fsync(2)*; LWN 752063); everybody else who has the
+//!   file open hears EIO once as well (`errseq_check_and_advance`, *lib/errseq.c*).
+//! - **Power** (`crash`, `loss`). At most [`Config::power_losses`] times in a run, before any step at which it makes a
+//!   difference: the disk has changed in this life, and has changed again or something has completed since it was last
+//!   asked. Nothing completes any more, no handler hears of anything, and of what was not synced any legal
+//!   part is left. Per file: all, nothing, all but the last change, all but the first, of the last write its first
+//!   sectors (one, half, all but one), its last sector, or nothing but the length that it made; or each change
+//!   (each sector) fares on its own. Per name: made, renamed, removed, or not; whole, and not without what it
+//!   builds on. A sector is 512 bytes. *files/crash.rs* says precisely which states are legal, and why (*fsync(2)*;
+//!   Pillai et al., *All file systems are not created equal*, OSDI 2014). A write that has ended, and no sync
+//!   since, promises nothing (*write(2)*, NOTES).
 //! - **User events** decide nothing of their own: a set is taken by one wait, and counts once however often it was set
 //!   before (*eventfd(2)*); which wait of several follows from whose effect is late. io_uring polls the
 //!   eventfd for each of them, wakes all, and the first that reads has it.
@@ -193,6 +205,7 @@ pub(crate) mod oracle;
 mod oracles;
 pub(crate) mod peers;
 mod pipe;
+mod power;
 mod queue;
 mod ready;
 mod reset;

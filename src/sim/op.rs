@@ -29,8 +29,18 @@ pub(crate) enum Verb {
     Shutdown,
     ReadAt,
     WriteAt,
+    /// A write to the end of the file.
+    Append,
+    /// `offset`: the length.
+    SetLen,
     /// `ptr`, `len`: the path. `flags`: see [`super::files`].
     Open,
+    /// `ptr`, `len`: the old path, a NUL, the new one.
+    Rename,
+    /// `ptr`, `len`: the path. `flags`: see [`super::files`].
+    Remove,
+    /// `ptr`, `len`: the path.
+    CreateDir,
     Sync,
     /// Leaves the length as a `u64` at byte `offset` of the `len` bytes at `ptr`.
     Length,
@@ -45,7 +55,31 @@ impl Verb {
     pub(super) const fn is_of_files(self) -> bool {
         matches!(
             self,
-            Verb::ReadAt | Verb::WriteAt | Verb::Open | Verb::Sync | Verb::Length
+            Verb::ReadAt
+                | Verb::WriteAt
+                | Verb::Append
+                | Verb::SetLen
+                | Verb::Open
+                | Verb::Rename
+                | Verb::Remove
+                | Verb::CreateDir
+                | Verb::Sync
+                | Verb::Length
+        )
+    }
+
+    /// Whether it is done to an open object.
+    #[inline]
+    pub(super) const fn is_on_handle(self) -> bool {
+        !matches!(
+            self,
+            Verb::Nop
+                | Verb::Timer
+                | Verb::Job
+                | Verb::Open
+                | Verb::Rename
+                | Verb::Remove
+                | Verb::CreateDir
         )
     }
 
@@ -60,7 +94,12 @@ impl Verb {
             Verb::Shutdown => "shutdown",
             Verb::ReadAt => "read_at",
             Verb::WriteAt => "write_at",
+            Verb::Append => "append",
+            Verb::SetLen => "set_len",
             Verb::Open => "open",
+            Verb::Rename => "rename",
+            Verb::Remove => "remove",
+            Verb::CreateDir => "create_dir",
             Verb::Sync => "sync",
             Verb::Length => "length",
             Verb::Wait => "wait",

@@ -28,7 +28,7 @@ impl Kernel {
                 unsafe { op.lent.poison(pattern, &mut self.saved[index]) };
                 op.poison = Some(pattern);
             }
-            Verb::Send | Verb::WriteAt => {
+            Verb::Send | Verb::WriteAt | Verb::Append => {
                 // SAFETY: lent, and initialised, being sent.
                 op.print = unsafe { op.lent.fingerprint(op.lent.len()) };
                 op.printed = true;
@@ -122,7 +122,10 @@ impl Kernel {
         event: EventId,
         location: Option<&'static Location<'static>>,
     ) {
-        self.report(Violation::new(oracle, message, event, location));
+        // Of what comes after the power was lost nobody is to blame.
+        if !self.is_off() {
+            self.report(Violation::new(oracle, message, event, location));
+        }
     }
 
     /// Takes what an oracle has found as its level says. The first violation is kept; from then on the
@@ -162,7 +165,7 @@ impl Kernel {
         id: u32,
         message: impl FnOnce(&Machine) -> String,
     ) {
-        if self.verdict.is_some() {
+        if self.is_over() {
             return;
         }
         let op = &self.m.ops[id as usize];

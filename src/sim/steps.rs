@@ -32,6 +32,8 @@ pub(crate) enum Stepped {
     Stuck,
     /// There was a verdict, and the program polls on: the run is ended.
     Over,
+    /// The power is lost: nothing will come until the next life.
+    PowerLost,
 }
 
 /// After so many polls in a row that found nothing, time begins to run: who polls without end sees time
@@ -73,6 +75,9 @@ impl Kernel {
     /// Makes steps until there is a completion to hand out.
     pub(crate) fn step(&mut self, until: Until) -> Stepped {
         loop {
+            if self.is_off() {
+                return self.step_without_power();
+            }
             if self.verdict.is_some() {
                 // The story is over. No handler hears of anything more (one that tries again after
                 // every error would never end); a teardown, which waits with an end, drains.
@@ -86,14 +91,7 @@ impl Kernel {
                 if until == Until::Now && self.late_polls > PATIENCE {
                     return Stepped::Over;
                 }
-                self.drain();
-                while let Some(id) = self.m.done.pop() {
-                    let stepped = self.completion(id);
-                    if stepped != Stepped::Nothing {
-                        return stepped;
-                    }
-                }
-                return Stepped::Nothing;
+                return self.drained_completion();
             }
             if self.is_out_of_patience() {
                 self.report_endless();
@@ -158,6 +156,9 @@ impl Kernel {
                     }
                 }
             }
+            if self.may_lose_power() && self.power_fails_before(clock) {
+                return Stepped::PowerLost;
+            }
             let picked = self.next_step(count, clock);
             let step = Steps {
                 machine: &self.m,
@@ -187,6 +188,18 @@ impl Kernel {
         }
     }
 
+    /// The next of what was under way at the end of the story, or when the power was lost.
+    pub(super) fn drained_completion(&mut self) -> Stepped {
+        self.drain();
+        while let Some(id) = self.m.done.pop() {
+            let stepped = self.completion(id);
+            if stepped != Stepped::Nothing {
+                return stepped;
+            }
+        }
+        Stepped::Nothing
+    }
+
     fn completion(&mut self, id: u32) -> Stepped {
         self.idle_polls = 0;
         let (token, result) = self.hand_out(id);
@@ -194,6 +207,16 @@ impl Kernel {
             return Stepped::Nothing;
         }
         Stepped::Completion(token, result)
+    }
+
+    #[cold]
+    fn power_fails_before(&mut self, clock: bool) -> bool {
+        let steps = Steps {
+            machine: &self.m,
+            clock,
+        };
+        let first = steps.target(steps.step(0));
+        first.is_some_and(|first| self.power_fails(first))
     }
 
     /// Which of the enabled steps: the oldest completion, unless the chooser deviates.
@@ -294,7 +317,8 @@ impl Kernel {
 
     /// I8: the end of a run. Everything that was opened must be closed, everything started must have ended.
     pub(super) fn account(&mut self) {
-        if self.verdict.is_some() || self.in_flight() == 0 && self.m.handles.open() == 0 {
+        // Of a machine that is off nothing is left to be accounted for.
+        if self.is_over() || self.in_flight() == 0 && self.m.handles.open() == 0 {
             return;
         }
         let mut message = "left over at the end:".to_owned();

@@ -369,6 +369,10 @@ impl Kernel {
 
     /// close(2). Nothing may be in flight on the handle: then it stays open, and I4 is broken.
     pub(crate) fn close(&mut self, raw: i32) {
+        if self.is_off() {
+            // It went with the power.
+            return;
+        }
         self.puts(raw);
         let Some(handle) = self.m.handles.get(raw) else {
             let message = format!(

@@ -58,6 +58,8 @@ pub enum What {
     Segment,
     /// What the proactor has to say.
     Note,
+    /// The power was lost, or something with it.
+    Power,
     /// An oracle spoke: the execution fails.
     Violation,
     /// An oracle spoke, for the first time about this place, and the execution goes on.

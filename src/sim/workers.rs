@@ -22,7 +22,7 @@ const TURN: u64 = 5;
 impl Kernel {
     /// Whether a worker that asks for a completion may get one, or may at least change something.
     pub(crate) fn can_step(&self, until: Until) -> bool {
-        if self.verdict.is_some() {
+        if self.is_over() {
             return false;
         }
         let queued = self.m.done.len() + self.m.armed.len() + self.m.cancels.len() > 0;
@@ -47,8 +47,14 @@ impl Kernel {
     }
 
     /// Whether nothing is chosen any more.
+    #[inline]
     pub(crate) fn is_over(&self) -> bool {
-        self.verdict.is_some()
+        self.verdict.is_some() || self.is_off()
+    }
+
+    /// Handlers are suspended while a worker asks for the next completion, or not.
+    pub(crate) fn holds_power(&mut self, held: bool) {
+        self.power.held = held;
     }
 
     /// What orders those who put something into this object before those who get it out.

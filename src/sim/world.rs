@@ -24,6 +24,9 @@ pub struct Config {
     pub faults_per_operation: u32,
     /// Which kernel is simulated. Default [`Personality::Any`]: whatever one of them does.
     pub personality: Personality,
+    /// How often the kernel may choose to lose the power, in one run. Then nothing completes any more, and what was
+    /// not synced is lost, in part or whole. Default 0. See [`Sim::boot`](crate::check::Sim::boot).
+    pub power_losses: u32,
     /// Record the full trace, with labels and locations. Off (the default) while searching.
     pub trace: bool,
     /// Bytes that one direction of a stream takes before a send has to wait; over a [link](super::Link) that takes
@@ -63,6 +66,7 @@ impl Default for Config {
         Config {
             faults_per_operation: 2,
             personality: Personality::Any,
+            power_losses: 0,
             trace: false,
             stream_buffer: 64 * 1024,
             poison: true,
@@ -328,17 +332,51 @@ impl World {
     /// The content of a file. Nothing if there is none, or a directory.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<Vec<u8>> {
-        self.with(|kernel| kernel.m.files.read(path))
+        self.with(|kernel| kernel.m.files.content(path))
     }
 
     /// Takes a file or an empty directory away; who has it open keeps it. True if there was one.
     pub fn remove_file(&self, path: &str) -> bool {
-        self.with(|kernel| kernel.m.files.remove(path))
+        self.with(|kernel| kernel.m.files.remove_path(path))
     }
 
     /// Puts a directory there, with those above it.
     pub fn add_dir(&self, path: &str) {
         self.with(|kernel| kernel.m.files.add_dir(path));
+    }
+
+    /// From now on files may take so many bytes together; what is there stays. What does not fit is not
+    /// written: a write that reaches the limit is short, the next one fails (ENOSPC). Bytes that were never
+    /// written take no room, nor do names.
+    pub fn disk_quota(&self, bytes: u64) {
+        self.with(|kernel| kernel.m.files.set_quota(bytes));
+    }
+
+    /// The machine begins another life, on which a proactor can be made. From the first one on, what is not
+    /// synced is not safe; what is there before it counts as synced.
+    ///
+    /// Of a life that ended well its proactor was dropped, and what it left in the page cache is there. Of
+    /// one that [lost its power](World::lose_power) only what was on the disk is: no socket, no handle, no
+    /// timer.
+    #[track_caller]
+    pub fn boot(&self) {
+        let location = std::panic::Location::caller();
+        self.empty_inbox();
+        self.with(|kernel| kernel.boot(location));
+    }
+
+    /// The power is lost, now. Nothing completes any more, nothing that is started happens, and
+    /// [`run`](crate::Proactor::run) comes back with [`RunError::PowerLost`](crate::RunError::PowerLost). A
+    /// handler that calls this runs to its end. What is left of unsynced changes the chooser says: a kind one
+    /// loses nothing.
+    pub fn lose_power(&self) {
+        self.with(Kernel::lose_power);
+    }
+
+    /// False from a loss of power until the next [`boot`](World::boot).
+    #[must_use]
+    pub fn has_power(&self) -> bool {
+        self.with(|kernel| !kernel.is_off())
     }
 
     /// From now on opening this file or directory, which must exist, or anything below it fails:

@@ -24,8 +24,8 @@ const RARE: Shape = Shape {
     min_len: u32::MAX,
 };
 
-static SHAPES: [Shape; 16] = {
-    let mut shapes = [RARE; 16];
+static SHAPES: [Shape; Code::COUNT] = {
+    let mut shapes = [RARE; Code::COUNT];
     shapes[Code::Nop as usize] = Shape {
         opcode: [opcode::NOP, 0, 0, 0],
         min_len: 0,
@@ -149,6 +149,40 @@ pub(super) unsafe fn any(token: Token, op: &Op, headers: &Headers) -> Result<Sqe
             op_flags: libc::AT_EMPTY_PATH as u32,
             ..new(opcode::STATX)
         },
+        // Wherever that is (pwritev2(2)): the offset counts for nothing.
+        Code::Append => Sqe {
+            address,
+            len: op.len,
+            op_flags: libc::RWF_APPEND as u32,
+            ..new(opcode::WRITE)
+        },
+        Code::SetLen => Sqe {
+            offset: op.offset,
+            ..new(opcode::FTRUNCATE)
+        },
+        Code::Rename => Sqe {
+            fd: libc::AT_FDCWD,
+            address,
+            offset: address + op.offset,
+            len: libc::AT_FDCWD as u32,
+            ..new(opcode::RENAMEAT)
+        },
+        Code::Remove => Sqe {
+            fd: libc::AT_FDCWD,
+            address,
+            op_flags: if op.flags == 0 {
+                0
+            } else {
+                libc::AT_REMOVEDIR as u32
+            },
+            ..new(opcode::UNLINKAT)
+        },
+        Code::CreateDir => Sqe {
+            fd: libc::AT_FDCWD,
+            address,
+            len: op.offset as u32,
+            ..new(opcode::MKDIRAT)
+        },
         // None comes here: the first is the heap's, the others are frequent.
         Code::Timer | Code::Send | Code::ReadAt | Code::WriteAt => return Err(-libc::EINVAL),
     })
@@ -179,7 +213,8 @@ const FSYNC_DATASYNC: u32 = 1;
 
 fn open_flags_of(flags: u32) -> Result<u32, i32> {
     let has = |bit: u32| flags & bit != 0;
-    let access = match (has(open_flags::READ), has(open_flags::WRITE)) {
+    let writes = has(open_flags::WRITE) || has(open_flags::APPEND);
+    let access = match (has(open_flags::READ), writes) {
         (true, true) => libc::O_RDWR,
         (true, false) => libc::O_RDONLY,
         (false, true) => libc::O_WRONLY,
@@ -194,6 +229,12 @@ fn open_flags_of(flags: u32) -> Result<u32, i32> {
     }
     if has(open_flags::TRUNCATE) {
         flags |= libc::O_TRUNC;
+    }
+    if has(open_flags::APPEND) {
+        flags |= libc::O_APPEND;
+    }
+    if has(open_flags::DIRECTORY) {
+        flags |= libc::O_DIRECTORY;
     }
     Ok(flags as u32)
 }

@@ -55,6 +55,15 @@ impl Level {
     }
 }
 
+/// Which operations a kernel's rings don't do.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Lacks {
+    /// IORING_OP_MKDIRAT, 5.15.
+    pub(super) create_dir: bool,
+    /// IORING_OP_FTRUNCATE, 6.9.
+    pub(super) set_len: bool,
+}
+
 /// How large a ring is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
@@ -117,8 +126,9 @@ impl KernelRing {
         })
     }
 
-    /// Whether this kernel has all that the driver needs.
-    pub(super) fn probe(&self) -> Result<(), Refused> {
+    /// Whether this kernel has all that the driver needs, and which operations it lacks that there is
+    /// another way for.
+    pub(super) fn probe(&self) -> Result<Lacks, Refused> {
         // SAFETY: as in `new`; this reads what the kernel said at setup.
         let params = unsafe { &*self.ring }.params();
         let features = [
@@ -137,12 +147,15 @@ impl KernelRing {
         self.submitter
             .register_probe(&mut probe)
             .map_err(Refused::from_setup)?;
-        match opcode::ALL
+        match opcode::NEEDED
             .iter()
             .find(|(code, _)| !probe.is_supported(*code))
         {
             Some((_, name)) => Err(Refused::Missing(name)),
-            None => Ok(()),
+            None => Ok(Lacks {
+                create_dir: !probe.is_supported(opcode::MKDIRAT),
+                set_len: !probe.is_supported(opcode::FTRUNCATE),
+            }),
         }
     }
 
@@ -309,8 +322,12 @@ mod tests {
             (opcode::SEND, theirs::Send::CODE),
             (opcode::RECV, theirs::Recv::CODE),
             (opcode::SHUTDOWN, theirs::Shutdown::CODE),
+            (opcode::RENAMEAT, theirs::RenameAt::CODE),
+            (opcode::UNLINKAT, theirs::UnlinkAt::CODE),
+            (opcode::MKDIRAT, theirs::MkDirAt::CODE),
+            (opcode::FTRUNCATE, theirs::Ftruncate::CODE),
         ];
-        assert_eq!(pairs.len(), opcode::ALL.len());
+        assert_eq!(pairs.len(), opcode::NEEDED.len() + 2);
         for (ours, theirs) in pairs {
             assert_eq!(ours, theirs);
         }

@@ -28,6 +28,7 @@ mod queues;
 mod refused;
 mod ring;
 
+use std::ffi::CStr;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -41,8 +42,8 @@ pub(crate) use self::refused::Refused;
 use self::bell::Bell;
 use self::clock::Clock;
 use self::driver::Driver;
-use self::kernel::{KernelRing, Level, Size};
-use super::{Backend, Lane, ListenOptions, Op, Raw, Token};
+use self::kernel::{KernelRing, Lacks, Level, Size};
+use super::{Backend, Code, Lane, ListenOptions, Op, Raw, Token};
 
 /// How large the rings are. Neither bounds the number of operations in flight.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +66,7 @@ impl Default for Options {
 /// Linux' io_uring.
 pub(crate) struct Uring {
     level: Level,
+    lacks: Lacks,
     size: Size,
     clock: Clock,
     /// The bells of the lanes, by their numbers.
@@ -104,7 +106,7 @@ impl Uring {
             completions: options.completions,
         };
         let clock = Clock::start();
-        KernelRing::new(
+        let lacks = KernelRing::new(
             level,
             Size {
                 submissions: 1,
@@ -115,10 +117,21 @@ impl Uring {
         .probe()?;
         Ok(Uring {
             level,
+            lacks,
             size,
             clock,
             bells: RwLock::default(),
         })
+    }
+
+    /// As if the kernel were so old that it has no operations for which there is another way.
+    #[cfg(test)]
+    pub(crate) fn without_recent_operations(mut self) -> Uring {
+        self.lacks = Lacks {
+            create_dir: true,
+            set_len: true,
+        };
+        self
     }
 
     fn driver(&self, index: usize) -> io::Result<Driver<KernelRing>> {
@@ -246,6 +259,31 @@ impl Backend for Uring {
 
     fn close(&self, raw: Raw) {
         close_now(raw);
+    }
+
+    fn does(&self, code: Code) -> bool {
+        match code {
+            Code::CreateDir => !self.lacks.create_dir,
+            Code::SetLen => !self.lacks.set_len,
+            _ => true,
+        }
+    }
+
+    fn perform(&self, code: Code, raw: Raw, path: &CStr, offset: u64) -> i32 {
+        let result = match code {
+            // SAFETY: neither touches memory of ours but the path, which ends with a NUL; the descriptor is
+            // open, or the kernel says so.
+            Code::SetLen => unsafe { libc::ftruncate(raw.0, offset as libc::off_t) },
+            // SAFETY: as above.
+            Code::CreateDir => unsafe { libc::mkdir(path.as_ptr(), offset as libc::mode_t) },
+            _ => return -libc::EINVAL,
+        };
+        match result {
+            -1 => -io::Error::last_os_error()
+                .raw_os_error()
+                .unwrap_or(libc::EIO),
+            result => result,
+        }
     }
 }
 

@@ -69,9 +69,14 @@ pub(super) mod opcode {
     pub(crate) const SEND: u8 = 26;
     pub(crate) const RECV: u8 = 27;
     pub(crate) const SHUTDOWN: u8 = 34;
+    pub(crate) const RENAMEAT: u8 = 35;
+    pub(crate) const UNLINKAT: u8 = 36;
+    pub(crate) const MKDIRAT: u8 = 37;
+    pub(crate) const FTRUNCATE: u8 = 55;
 
-    /// All of them, with the names that a message gives them.
-    pub(crate) const ALL: [(u8, &str); 15] = [
+    /// Those that must be there, with the names that a message gives them. The others (MKDIRAT came with
+    /// Linux 5.15, FTRUNCATE with 6.9) there is another way for.
+    pub(crate) const NEEDED: [(u8, &str); 17] = [
         (NOP, "IORING_OP_NOP"),
         (READV, "IORING_OP_READV"),
         (FSYNC, "IORING_OP_FSYNC"),
@@ -87,6 +92,8 @@ pub(super) mod opcode {
         (SEND, "IORING_OP_SEND"),
         (RECV, "IORING_OP_RECV"),
         (SHUTDOWN, "IORING_OP_SHUTDOWN"),
+        (RENAMEAT, "IORING_OP_RENAMEAT"),
+        (UNLINKAT, "IORING_OP_UNLINKAT"),
     ];
 }
 

@@ -304,7 +304,7 @@ impl Hand {
     /// What a file holds now.
     #[must_use]
     pub fn file(&mut self, path: &str) -> Option<Vec<u8>> {
-        self.kernel.m.files.read(path)
+        self.kernel.m.files.content(path)
     }
 
     // ---- operations

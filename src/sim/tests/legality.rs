@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::sim::errno::*;
-use crate::sim::files::{CREATE, CREATE_NEW, READ, TRUNCATE, WRITE};
+use crate::sim::files::{
+    APPEND, CREATE, CREATE_NEW, DIRECTORY, IS_DIRECTORY, READ, TRUNCATE, WRITE,
+};
 use crate::sim::{Coverage, Personality, legality};
 
 /// A program that does a bit of everything, wrong things too, and takes what comes.
@@ -24,6 +26,7 @@ impl Tour {
         let config = Config {
             personality,
             stream_buffer: 8,
+            power_losses: 2,
             // The texts of everything are made.
             trace: seed.is_multiple_of(8),
             ..Config::default()
@@ -78,7 +81,7 @@ impl Tour {
                     self.under_way.retain(|&other| other != id);
                     self.results.insert(id, result);
                 }
-                Stepped::Nothing | Stepped::Stuck => return,
+                Stepped::Nothing | Stepped::Stuck | Stepped::PowerLost => return,
                 Stepped::Over => panic!("{:?}", self.hand.world.violation()),
             }
         }
@@ -134,6 +137,8 @@ fn streams(personality: Personality, seed: u64) -> Coverage {
         (Verb::Accept, 0),
         (Verb::ReadAt, 0),
         (Verb::WriteAt, 0),
+        (Verb::Append, 0),
+        (Verb::SetLen, 0),
         (Verb::Sync, 0),
         (Verb::Length, 0),
     ] {
@@ -209,6 +214,12 @@ fn files(personality: Personality, seed: u64) -> Coverage {
     world.add_file("/d/file", b"some bytes");
     world.add_file("/d/denied", b"");
     world.deny("/d/denied");
+    world.add_dir("/locked");
+    world.deny("/locked");
+    if seed.is_multiple_of(2) {
+        world.disk_quota(14);
+    }
+    let long = "/x".repeat(4_000);
     let opens = [
         ("/d/file", READ | WRITE),
         ("/d/file", WRITE),
@@ -222,6 +233,8 @@ fn files(personality: Personality, seed: u64) -> Coverage {
         ("/d/file/x", READ),
         ("/d", WRITE),
         ("/d/file", 0),
+        ("/d/file", APPEND),
+        (&long, READ),
     ]
     .map(|(path, flags)| tour.submit(Verb::Open, -1, flags, 0, path.as_bytes()));
     tour.go(|_| Until::Now);
@@ -235,6 +248,13 @@ fn files(personality: Personality, seed: u64) -> Coverage {
         }
         tour.submit(Verb::ReadAt, file, 0, 0, &[]);
         tour.submit(Verb::WriteAt, file, 0, 0, &[]);
+        tour.submit(Verb::Append, file, 0, 0, &[]);
+        tour.submit(Verb::Append, file, 0, 0, b"abcdef");
+        for len in [3, 1 << 30, (1 << 30) + 1, u64::MAX - 1] {
+            tour.submit(Verb::SetLen, file, 0, len, &[]);
+            tour.submit(Verb::Append, file, 0, 0, b"ghi");
+        }
+        tour.submit(Verb::SetLen, file, 0, 8, &[]);
         tour.submit(Verb::Sync, file, 0, 0, &[]);
         tour.submit(Verb::Length, file, 0, 0, &[0; 256]);
         for verb in [Verb::Recv, Verb::Send, Verb::Accept, Verb::Shutdown] {
@@ -243,6 +263,64 @@ fn files(personality: Personality, seed: u64) -> Coverage {
         tour.connect(file, ADDR);
         tour.go(|_| Until::Now);
     }
+    for (verb, flags, path) in [
+        (Verb::CreateDir, 0, "/e"),
+        (Verb::CreateDir, 0, "/d"),
+        (Verb::CreateDir, 0, "/locked/x"),
+        (Verb::CreateDir, 0, &long),
+        (Verb::Rename, 0, "/d/file\0/moved"),
+        (Verb::Rename, 0, "/d\0/d/x"),
+        (Verb::Rename, 0, "/d\0/moved"),
+        (Verb::Rename, 0, "/\0/root"),
+        (Verb::Remove, 0, "/d"),
+        (Verb::Remove, 0, "/nothing"),
+        (Verb::Remove, 0, "/moved"),
+        (Verb::Remove, IS_DIRECTORY, "/d"),
+        (Verb::Remove, IS_DIRECTORY, "/e"),
+    ] {
+        tour.submit(verb, -1, flags, 0, path.as_bytes());
+        tour.go(|_| Until::Now);
+    }
+    tour.end()
+}
+
+/// Lives of a machine that loses its power.
+fn power(personality: Personality, seed: u64) -> Coverage {
+    let mut tour = Tour::new(personality, seed);
+    tour.hand.world.add_file("/d/old", b"old");
+    for life in 0..4 {
+        tour.hand.world.boot();
+        let opens = [
+            ("/d/new", READ | WRITE | CREATE),
+            ("/d/new", WRITE),
+            ("/d", READ | DIRECTORY),
+        ]
+        .map(|(path, flags)| tour.submit(Verb::Open, -1, flags, 0, path.as_bytes()));
+        tour.go(|_| Until::Now);
+        tour.submit(Verb::CreateDir, -1, 0, 0, format!("/d/{life}").as_bytes());
+        if let [Some(file), other, dir] = opens.map(|open| tour.handle(open)) {
+            tour.submit(Verb::WriteAt, file, 0, 0, &[life + 1; 2_600]);
+            if tour.dice.next() % 2 == 0 {
+                tour.submit(Verb::Append, file, 0, 0, &[life + 1; 700]);
+            }
+            tour.go(|_| Until::Now);
+            for synced in [Some(file), other, dir].into_iter().flatten() {
+                if tour.dice.next() % 3 == 0 {
+                    tour.submit(Verb::Sync, synced, 0, 0, &[]);
+                }
+            }
+            tour.submit(Verb::Rename, -1, 0, 0, b"/d/old\0/d/older");
+            tour.submit(Verb::Rename, -1, 0, 0, b"/d/older\0/d/old");
+        }
+        tour.go(|_| Until::Now);
+        tour.hand.world.lose_power();
+        tour.hand.world.with(|kernel| kernel.tears_down());
+        tour.go(|_| Until::Now);
+        assert!(tour.under_way.is_empty());
+        tour.openers.clear();
+        tour.results.clear();
+    }
+    tour.hand.world.boot();
     tour.end()
 }
 
@@ -255,6 +333,8 @@ fn closed(personality: Personality) -> Coverage {
         Verb::Accept,
         Verb::Connect,
         Verb::Shutdown,
+        Verb::Append,
+        Verb::SetLen,
         Verb::Sync,
         Verb::Length,
         Verb::Wait,
@@ -376,6 +456,7 @@ fn everything(personality: Personality) -> Coverage {
     for seed in 0..400 {
         all.add(&streams(personality, seed));
         all.add(&files(personality, seed));
+        all.add(&power(personality, seed));
         all.add(&resets(personality, seed));
         all.add(&far(personality, seed));
     }
@@ -418,7 +499,12 @@ fn the_page_is_what_is_printed() {
 #[test]
 fn each_test_that_the_table_names_is_there() {
     let mut sources = String::new();
-    for folder in ["src/sim/tests", "tests/behaviour"] {
+    for folder in [
+        "src/sim/tests",
+        "src/sim/files/tests",
+        "tests/behaviour",
+        "tests/check",
+    ] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         for file in std::fs::read_dir(folder).unwrap() {
             sources += &std::fs::read_to_string(file.unwrap().path()).unwrap_or_default();

@@ -2,7 +2,6 @@
 
 mod cancel;
 mod divergence;
-mod files;
 mod freedoms;
 mod hosts;
 mod legality;

@@ -1,6 +1,6 @@
 //! Files: how much a transfer moves, and what may fail.
 
-use super::Evidence::{Linux, Man, Microsoft, Test};
+use super::Evidence::{Linux, Man, Microsoft, Other, Test};
 use super::{Does, Evidence, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 use crate::sim::errno;
@@ -24,14 +24,31 @@ const IN_PARTS: OutcomeClass = OutcomeClass::new(
 
 const SHORT_READ: &[Evidence] = &[Man("read(2)"), Linux("io_uring/rw.c", "io_fixup_rw_res")];
 const SHORT_WRITE: &[Evidence] = &[Man("write(2)"), Linux("io_uring/rw.c", "io_fixup_rw_res")];
+/// An error of a Unix system call, as its manual page lists it.
+const fn error(
+    word: &'static str,
+    label: &'static str,
+    number: i32,
+    evidence: &'static [Evidence],
+) -> OutcomeClass {
+    OutcomeClass::fault(
+        word,
+        label,
+        Does::Error(number),
+        Personalities::UNIX,
+        evidence,
+    )
+}
+
 const EIO: &str = "input/output error";
+const ENOSPC: &str = "no space left";
 
 pub(super) const OPEN_ERROR: Transition = Transition::new(
     "open",
     StepKind::Effect,
     Some(Site::FileError),
     &["open"],
-    "always",
+    "of a file that need not be made",
     &[
         no_error(&[Man("open(2)")]),
         OutcomeClass::fault(
@@ -76,7 +93,7 @@ pub(super) const WRITE_ERROR: Transition = Transition::new(
     "write error",
     StepKind::Effect,
     Some(Site::FileError),
-    &["write_at"],
+    &["write_at", "append"],
     "of at least one byte, to a file that is open for it",
     &[
         no_error(&[Man("pwrite(2)")]),
@@ -89,7 +106,7 @@ pub(super) const WRITE_ERROR: Transition = Transition::new(
         ),
         OutcomeClass::fault(
             "enospc",
-            "no space left",
+            ENOSPC,
             Does::Error(errno::ENOSPC),
             Personalities::EVERY,
             &[Man("write(2)")],
@@ -102,7 +119,7 @@ pub(super) const SYNC_ERROR: Transition = Transition::new(
     StepKind::Effect,
     Some(Site::FileError),
     &["sync"],
-    "of a file",
+    "of a directory, or of a file of which nothing waits to be written",
     &[
         no_error(&[Man("fsync(2)")]),
         OutcomeClass::fault(
@@ -141,7 +158,7 @@ pub(super) const WRITE: Transition = Transition::new(
     "write",
     StepKind::Effect,
     Some(Site::WriteSize),
-    &["write_at"],
+    &["write_at", "append"],
     "n bytes are written to a file",
     &[
         OutcomeClass::full(&[Man("pwrite(2)")]),
@@ -149,5 +166,106 @@ pub(super) const WRITE: Transition = Transition::new(
         OutcomeClass::short(Does::Half, Personalities::UNIX, SHORT_WRITE),
         OutcomeClass::short(Does::ButOne, Personalities::UNIX, SHORT_WRITE),
         IN_PARTS,
+    ],
+);
+
+pub(super) const CREATE_ERROR: Transition = Transition::new(
+    "create",
+    StepKind::Effect,
+    Some(Site::FileError),
+    &["open"],
+    "of a file that is made if it is not there",
+    &[
+        no_error(&[Man("open(2)")]),
+        error(
+            "emfile",
+            "too many open files",
+            errno::EMFILE,
+            &[Man("open(2)")],
+        ),
+        error("enospc", ENOSPC, errno::ENOSPC, &[Man("open(2)")]),
+        error(
+            "enfile",
+            "too many open files in the system",
+            errno::ENFILE,
+            &[Man("open(2)")],
+        ),
+    ],
+);
+
+pub(super) const SET_LEN_ERROR: Transition = Transition::new(
+    "set_len error",
+    StepKind::Effect,
+    Some(Site::FileError),
+    &["set_len"],
+    "of a file that is open for writing",
+    &[
+        no_error(&[Man("ftruncate(2)")]),
+        error("eio", EIO, errno::EIO, &[Man("ftruncate(2)")]),
+    ],
+);
+
+pub(super) const RENAME_ERROR: Transition = Transition::new(
+    "rename error",
+    StepKind::Effect,
+    Some(Site::FileError),
+    &["rename"],
+    "always",
+    &[
+        no_error(&[Man("rename(2)")]),
+        error("enospc", ENOSPC, errno::ENOSPC, &[Man("rename(2)")]),
+    ],
+);
+
+pub(super) const REMOVE_ERROR: Transition = Transition::new(
+    "remove error",
+    StepKind::Effect,
+    Some(Site::FileError),
+    &["remove"],
+    "always",
+    &[
+        no_error(&[Man("unlink(2)")]),
+        error("eio", EIO, errno::EIO, &[Man("unlink(2)")]),
+    ],
+);
+
+pub(super) const CREATE_DIR_ERROR: Transition = Transition::new(
+    "create_dir error",
+    StepKind::Effect,
+    Some(Site::FileError),
+    &["create_dir"],
+    "always",
+    &[
+        no_error(&[Man("mkdir(2)")]),
+        error("enospc", ENOSPC, errno::ENOSPC, &[Man("mkdir(2)")]),
+    ],
+);
+
+pub(super) const SYNC_DIRTY_ERROR: Transition = Transition::new(
+    "error of a sync with work",
+    StepKind::Effect,
+    Some(Site::FileError),
+    &["sync"],
+    "of a file that was changed since its last sync",
+    &[
+        no_error(&[Man("fsync(2)")]),
+        error(
+            "eio",
+            "input/output error; what was to be written still waits",
+            errno::EIO,
+            &[Man("fsync(2)")],
+        ),
+        OutcomeClass::fault(
+            "dropped",
+            "input/output error; what was to be written is let go of, and the next sync succeeds",
+            Does::Lose,
+            Personalities::UNIX,
+            &[
+                Man("fsync(2)"),
+                Linux("fs/buffer.c", "end_buffer_async_write"),
+                Other("J. Corbet, PostgreSQL's fsync() surprise, LWN 752063"),
+                Other("Rebello et al., Can applications recover from fsync failures?, ATC 2020"),
+            ],
+        ),
     ],
 );

@@ -21,6 +21,7 @@ mod connections;
 mod files;
 mod links;
 mod personality;
+mod power;
 mod readiness;
 mod results;
 mod steps;
@@ -44,6 +45,8 @@ pub enum StepKind {
     Segment,
     /// Time moves.
     Clock,
+    /// The power is lost: everything ends, and what is not on the disk is gone.
+    Power,
 }
 
 /// Why a real kernel may do that.
@@ -185,6 +188,10 @@ pub(super) enum Does {
     LosesBothWays,
     /// It takes so many times as long.
     Times(u8),
+    /// The power is lost.
+    PowerLost,
+    /// What was not synced is lost, as the word says.
+    Lose,
 }
 
 impl Does {
@@ -348,6 +355,20 @@ pub(super) enum Rule {
     SyncResult,
     LengthResult,
     OtherResult,
+    AppendResult,
+    SetLenResult,
+    NameResult,
+    CreateError,
+    SetLenError,
+    RenameError,
+    RemoveError,
+    CreateDirError,
+    SyncDirtyError,
+    PowerLoss,
+    LoseFile,
+    LoseChange,
+    LoseNames,
+    LoseOne,
 }
 
 impl Rule {
@@ -400,6 +421,20 @@ pub(super) static TABLE: &[(Rule, &Transition)] = &[
     (Rule::SyncResult, &results::SYNC),
     (Rule::LengthResult, &results::LENGTH),
     (Rule::OtherResult, &results::OTHER),
+    (Rule::AppendResult, &results::APPEND),
+    (Rule::SetLenResult, &results::SET_LEN),
+    (Rule::NameResult, &results::NAME),
+    (Rule::CreateError, &files::CREATE_ERROR),
+    (Rule::SetLenError, &files::SET_LEN_ERROR),
+    (Rule::RenameError, &files::RENAME_ERROR),
+    (Rule::RemoveError, &files::REMOVE_ERROR),
+    (Rule::CreateDirError, &files::CREATE_DIR_ERROR),
+    (Rule::SyncDirtyError, &files::SYNC_DIRTY_ERROR),
+    (Rule::PowerLoss, &power::POWER_LOSS),
+    (Rule::LoseFile, &power::LOSE_FILE),
+    (Rule::LoseChange, &power::LOSE_CHANGE),
+    (Rule::LoseNames, &power::LOSE_NAMES),
+    (Rule::LoseOne, &power::LOSE_ONE),
 ];
 
 const _: () = {

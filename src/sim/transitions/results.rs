@@ -19,7 +19,10 @@ const fn of(verb: Verb) -> Rule {
         Verb::Shutdown => Rule::ShutdownResult,
         Verb::ReadAt => Rule::ReadResult,
         Verb::WriteAt => Rule::WriteResult,
+        Verb::Append => Rule::AppendResult,
+        Verb::SetLen => Rule::SetLenResult,
         Verb::Open => Rule::OpenResult,
+        Verb::Rename | Verb::Remove | Verb::CreateDir => Rule::NameResult,
         Verb::Sync => Rule::SyncResult,
         Verb::Length => Rule::LengthResult,
         Verb::Wait => Rule::Event,
@@ -445,6 +448,12 @@ pub(super) const WRITE: Transition = results(
             &[Man("write(2)")],
         ),
         row(
+            "enospc",
+            "the disk is full",
+            Does::Error(errno::ENOSPC),
+            &[Man("write(2)")],
+        ),
+        row(
             "einval",
             "the offset is beyond what any file has",
             Does::Error(errno::EINVAL),
@@ -512,12 +521,18 @@ pub(super) const OPEN: Transition = results(
         ),
         row(
             "einval",
-            "the options contradict each other, or the path is too long",
+            "the options contradict each other",
             Does::Error(errno::EINVAL),
             &[
                 Man("open(2)"),
                 Test("options_that_make_no_sense_are_invalid_input"),
             ],
+        ),
+        row(
+            "enametoolong",
+            "the path or a name in it is too long",
+            Does::Error(errno::ENAMETOOLONG),
+            &[Man("path_resolution(7)")],
         ),
     ],
 );
@@ -528,6 +543,15 @@ pub(super) const SYNC: Transition = results(
     "always",
     &[
         row("done", "done", Does::Zero, &[Man("fsync(2)")]),
+        row(
+            "eio",
+            "an earlier sync failed, of another handle of the file; told once",
+            Does::Error(errno::EIO),
+            &[
+                Man("fsync(2)"),
+                Linux("lib/errseq.c", "errseq_check_and_advance"),
+            ],
+        ),
         row(
             "einval",
             "it is a socket or an event",
@@ -573,4 +597,179 @@ pub(super) const OTHER: Transition = results(
         Does::Zero,
         &[Man("io_uring_enter(2)"), Test("a_sleep_never_ends_early")],
     )],
+);
+
+pub(super) const APPEND: Transition = results(
+    "append: result",
+    &["append"],
+    "always",
+    &[
+        row(
+            "bytes",
+            "1 to n bytes, at the end of the file (see `write`)",
+            Does::Count,
+            &[
+                Man("pwritev2(2)"),
+                Test("an_append_goes_to_the_end_whoever_else_appends"),
+            ],
+        ),
+        row(
+            "zero",
+            "0: there was nothing to write",
+            Does::Zero,
+            &[Man("write(2)")],
+        ),
+        row(
+            "efbig",
+            "the file is as large as one gets: 1 GiB",
+            Does::Error(errno::EFBIG),
+            &[Man("write(2)")],
+        ),
+        row(
+            "enospc",
+            "the disk is full",
+            Does::Error(errno::ENOSPC),
+            &[Man("write(2)")],
+        ),
+        row(
+            "espipe",
+            "it is a socket or an event",
+            Does::Error(errno::ESPIPE),
+            &[Man("pwrite(2)")],
+        ),
+        row(
+            "ebadf",
+            "the file is not open for writing, or the handle is closed",
+            Does::Error(errno::EBADF),
+            &[
+                Man("write(2)"),
+                Test("a_file_opened_for_appending_is_written_at_its_end_alone"),
+            ],
+        ),
+    ],
+);
+
+pub(super) const SET_LEN: Transition = results(
+    "set_len: result",
+    &["set_len"],
+    "always",
+    &[
+        row(
+            "done",
+            "done",
+            Does::Zero,
+            &[
+                Man("ftruncate(2)"),
+                Test("a_length_cuts_and_fills_with_zeros"),
+            ],
+        ),
+        row(
+            "einval",
+            "it is not open for writing, or no file, or no file is so long",
+            Does::Error(errno::EINVAL),
+            &[
+                Man("ftruncate(2)"),
+                Test("a_length_cuts_and_fills_with_zeros"),
+            ],
+        ),
+        row(
+            "efbig",
+            "the file would become too large: 1 GiB",
+            Does::Error(errno::EFBIG),
+            &[Man("ftruncate(2)")],
+        ),
+        row(
+            "ebadf",
+            "the handle is closed (and an oracle speaks, I4)",
+            Does::Error(errno::EBADF),
+            &[Man("ftruncate(2)")],
+        ),
+    ],
+);
+
+pub(super) const NAME: Transition = results(
+    "rename, remove, create_dir: result",
+    &["rename", "remove", "create_dir"],
+    "always",
+    &[
+        row(
+            "done",
+            "done",
+            Does::Zero,
+            &[
+                Man("rename(2)"),
+                Test("directories_are_made_renamed_synced_and_removed"),
+                Test("the_simulated_file_system_does_what_the_real_one_does"),
+            ],
+        ),
+        row(
+            "enoent",
+            "there is nothing of that name, or no directory above it",
+            Does::Error(errno::ENOENT),
+            &[Man("unlink(2)"), Test("a_rename_moves_and_replaces")],
+        ),
+        row(
+            "eexist",
+            "there is something of that name",
+            Does::Error(errno::EEXIST),
+            &[
+                Man("mkdir(2)"),
+                Test("directories_are_made_renamed_synced_and_removed"),
+            ],
+        ),
+        row(
+            "enotempty",
+            "the directory is not empty",
+            Does::Error(errno::ENOTEMPTY),
+            &[
+                Man("rmdir(2)"),
+                Test("directories_are_made_renamed_synced_and_removed"),
+            ],
+        ),
+        row(
+            "enotdir",
+            "what should be a directory is none",
+            Does::Error(errno::ENOTDIR),
+            &[
+                Man("rmdir(2)"),
+                Test("names_that_make_no_sense_are_refused"),
+            ],
+        ),
+        row(
+            "eisdir",
+            "it is a directory, and should be none",
+            Does::Error(errno::EISDIR),
+            &[
+                Man("unlink(2)"),
+                Test("directories_are_made_renamed_synced_and_removed"),
+            ],
+        ),
+        row(
+            "einval",
+            "a directory would become part of itself, or `.` be removed",
+            Does::Error(errno::EINVAL),
+            &[Man("rename(2)"), Man("rmdir(2)")],
+        ),
+        row(
+            "ebusy",
+            "it is the root",
+            Does::Error(errno::EBUSY),
+            &[Man("rename(2)"), Linux("fs/namei.c", "filename_rmdir")],
+        ),
+        row(
+            "eacces",
+            "a directory above it may not be searched",
+            Does::Error(errno::EACCES),
+            &[Man("path_resolution(7)")],
+        ),
+        row(
+            "enametoolong",
+            "the path or a name in it is too long",
+            Does::Error(errno::ENAMETOOLONG),
+            &[
+                Man("path_resolution(7)"),
+                Test("names_that_make_no_sense_are_refused"),
+            ],
+        ),
+    ],
 );

@@ -1,14 +1,16 @@
-//! Files: opened, read and written at offsets, synced, measured; all as operations.
+//! [`File`]: read and written at offsets, appended to, cut, synced, measured.
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::backend::{Code, LENGTH_OFFSET, Note, Op, Raw, open_flags};
+use super::aside::Aside;
+use super::{Open, OpenOptions};
+use crate::backend::{Code, LENGTH_OFFSET, Note, Token};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::op::Operation;
-use crate::op::home::{HomeRef, Local, gone};
-use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps, offset, unread_bytes};
+use crate::op::home::{HomeRef, Local};
+use crate::op::kind::{Activation, Outcome, Steps, offset, unread_bytes};
 use crate::op::object::{ObjectHandle, ObjectRef};
 use crate::proactor::Handle;
 
@@ -39,99 +41,6 @@ pub struct File {
     handle: ObjectHandle,
 }
 
-/// How to open a [`File`].
-#[derive(Clone, Debug)]
-#[must_use = "options do nothing until `open`"]
-pub struct OpenOptions {
-    flags: u32,
-    mode: u32,
-}
-
-impl OpenOptions {
-    /// Nothing is allowed yet: say what for.
-    pub fn new() -> OpenOptions {
-        OpenOptions {
-            flags: 0,
-            mode: 0o666,
-        }
-    }
-
-    fn with(mut self, flag: u32, on: bool) -> OpenOptions {
-        self.flags = if on {
-            self.flags | flag
-        } else {
-            self.flags & !flag
-        };
-        self
-    }
-
-    /// For reading.
-    pub fn read(self, on: bool) -> OpenOptions {
-        self.with(open_flags::READ, on)
-    }
-
-    /// For writing.
-    pub fn write(self, on: bool) -> OpenOptions {
-        self.with(open_flags::WRITE, on)
-    }
-
-    /// Made if it is not there.
-    pub fn create(self, on: bool) -> OpenOptions {
-        self.with(open_flags::CREATE, on)
-    }
-
-    /// Made, and an error if it is there already.
-    pub fn create_new(self, on: bool) -> OpenOptions {
-        self.with(open_flags::CREATE_NEW, on)
-    }
-
-    /// Emptied.
-    pub fn truncate(self, on: bool) -> OpenOptions {
-        self.with(open_flags::TRUNCATE, on)
-    }
-
-    /// The permissions of a file that is made (Unix; default 0o666, less the umask).
-    pub fn mode(mut self, mode: u32) -> OpenOptions {
-        self.mode = mode;
-        self
-    }
-
-    /// Opens the file at `path`.
-    ///
-    /// The operation's errors are open(2)'s. A path with a NUL byte, neither reading nor writing, or
-    /// making or emptying without writing, is [`io::ErrorKind::InvalidInput`].
-    ///
-    /// Cancel-safe: a file that is opened for a dropped future is closed.
-    #[track_caller]
-    pub fn open(&self, proactor: &Handle, path: impl AsRef<Path>) -> Operation<Open> {
-        let mut bytes = path.as_ref().as_os_str().as_encoded_bytes().to_vec();
-        let changes = open_flags::CREATE | open_flags::CREATE_NEW | open_flags::TRUNCATE;
-        let failed = if bytes.contains(&0) {
-            Some("a path can't contain a NUL byte")
-        } else if self.flags & (open_flags::READ | open_flags::WRITE) == 0 {
-            Some("a file is opened for reading, writing or both: OpenOptions say neither")
-        } else if self.flags & changes != 0 && self.flags & open_flags::WRITE == 0 {
-            Some("create, create_new and truncate need write")
-        } else {
-            None
-        };
-        bytes.push(0);
-        Operation::new(Open {
-            home: proactor.for_new(),
-            path: bytes,
-            flags: self.flags,
-            mode: self.mode,
-            failed,
-        })
-    }
-}
-
-impl Default for OpenOptions {
-    fn default() -> Self {
-        OpenOptions::new()
-    }
-}
-
 impl File {
     /// Opens a file for reading. See [`OpenOptions::open`].
     #[track_caller]
@@ -147,6 +56,10 @@ impl File {
             .create(true)
             .truncate(true)
             .open(proactor, path)
+    }
+
+    pub(super) fn of(handle: ObjectHandle) -> File {
+        File { handle }
     }
 
     pub(crate) fn object(&self) -> ObjectRef {
@@ -165,6 +78,7 @@ impl File {
     }
 
     /// Writes from the start of `buf` at byte `offset`; how many bytes were taken. It may be fewer than all.
+    /// On a file that was opened with [`OpenOptions::append`], at the end, whatever `offset` says.
     #[track_caller]
     pub fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> Operation<WriteAt<B>> {
         Operation::new(WriteAt {
@@ -174,16 +88,60 @@ impl File {
         })
     }
 
-    /// What was written, and its metadata, is on the disk when this is done (fsync(2)).
+    /// Writes from the start of `buf` at the end of the file, wherever that is when the kernel writes it:
+    /// of two that append at once neither overwrites the other (pwritev2(2), RWF_APPEND). How many bytes
+    /// were taken; it may be fewer than all, and what another appends may come between them and the rest.
+    ///
+    /// ```
+    /// # let Ok(proactor) = proactor::Proactor::new() else { return };
+    /// # let path = std::env::temp_dir().join(format!("proactor-doc-append-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// use proactor::fs::OpenOptions;
+    /// let len = proactor.block_on(async {
+    ///     let log = OpenOptions::new().append(true).create(true).open(&proactor, &path).await?;
+    ///     log.append("first\n").await.0?;
+    ///     log.append("second\n").await.0?;
+    ///     log.sync_data().await?;
+    ///     log.len().await
+    /// });
+    /// assert_eq!(len.unwrap().unwrap(), 13);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// ```
     #[track_caller]
-    pub fn sync_all(&self) -> Operation<Sync> {
-        Operation::new(Sync {
+    pub fn append<B: IoBuf>(&self, buf: B) -> Operation<Append<B>> {
+        Operation::new(Append {
             object: self.object(),
-            data_only: false,
+            buf,
         })
     }
 
-    /// What was written, and the metadata needed to read it, is on the disk when this is done (fdatasync(2)).
+    /// Makes the file so long, in bytes: what is beyond is gone, what is new reads as zeros. The errors are
+    /// ftruncate(2)'s; of a file that was not opened for writing, [`io::ErrorKind::InvalidInput`].
+    ///
+    /// On Linux before 6.9 it is [offloaded](crate::Handle::offload), and may end with an error of that.
+    ///
+    /// Cancel-safe: of a dropped future it has happened, or not.
+    #[track_caller]
+    pub fn set_len(&self, len: u64) -> Operation<SetLen> {
+        Operation::new(SetLen {
+            object: self.object(),
+            len,
+            aside: Aside::default(),
+        })
+    }
+
+    /// What was written, and its metadata, is on the disk when this is done (fsync(2)): what writes had
+    /// ended before this was started. The name of a file that was just made is not: see
+    /// [`Dir::sync`](super::Dir::sync).
+    ///
+    /// An error means that something may be lost for good, and the next sync need not say so again.
+    #[track_caller]
+    pub fn sync_all(&self) -> Operation<Sync> {
+        Operation::new(Sync::all(self.object()))
+    }
+
+    /// What was written, and the metadata needed to read it (its length), is on the disk when this is done
+    /// (fdatasync(2)); not, for one, when it was changed. Else as [`sync_all`](File::sync_all).
     #[track_caller]
     pub fn sync_data(&self) -> Operation<Sync> {
         Operation::new(Sync {
@@ -210,65 +168,6 @@ impl File {
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("File").finish_non_exhaustive()
-    }
-}
-
-/// The kind of [`OpenOptions::open`].
-pub struct Open {
-    home: HomeRef,
-    path: Vec<u8>,
-    flags: u32,
-    mode: u32,
-    failed: Option<&'static str>,
-}
-
-impl Steps for Open {
-    type Out = io::Result<File>;
-    const NAME: &'static str = "open";
-
-    fn home(&self) -> HomeRef {
-        self.home
-    }
-
-    fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
-        if self.failed.is_some() {
-            return Err(FAILED_EARLY);
-        }
-        let op = Op {
-            ptr: self.path.as_mut_ptr(),
-            len: self.path.len() as u32 - 1,
-            flags: self.flags,
-            offset: u64::from(self.mode),
-            ..Op::new(Code::Open, Raw::NONE)
-        };
-        Ok(Activation {
-            op,
-            object: None,
-            writable: false,
-        })
-    }
-
-    fn finish(self, outcome: Outcome<'_>) -> Self::Out {
-        match self.failed {
-            Some(why) if outcome.result == FAILED_EARLY => {
-                Err(io::Error::new(io::ErrorKind::InvalidInput, why))
-            }
-            _ if outcome.result < 0 => Err(outcome.error()),
-            _ => {
-                let local = outcome.local.ok_or_else(gone)?;
-                Ok(File {
-                    handle: local.open_object(self.home, Raw(outcome.result)),
-                })
-            }
-        }
-    }
-
-    fn unread(out: &Self::Out) -> Option<Note> {
-        out.as_ref().ok().map(|_| Note::DiscardedHandle)
-    }
-
-    fn discard(self, outcome: Outcome<'_>) {
-        outcome.discard_handle();
     }
 }
 
@@ -339,10 +238,82 @@ impl<B: IoBuf> Steps for WriteAt<B> {
     }
 }
 
-/// The kind of [`File::sync_all`] and [`File::sync_data`].
+/// The kind of [`File::append`].
+pub struct Append<B> {
+    object: ObjectRef,
+    buf: B,
+}
+
+impl<B: IoBuf> Steps for Append<B> {
+    type Out = (io::Result<usize>, B);
+    const NAME: &'static str = "append";
+
+    fn home(&self) -> HomeRef {
+        self.object.home()
+    }
+
+    fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
+        let (ptr, len) = (self.buf.io_ptr().cast_mut(), self.buf.io_len());
+        Activation::lending(&self.object, Code::Append, ptr, len)
+    }
+
+    fn finish(self, outcome: Outcome<'_>) -> Self::Out {
+        (outcome.bytes(), self.buf)
+    }
+}
+
+/// The kind of [`File::set_len`].
+pub struct SetLen {
+    object: ObjectRef,
+    len: u64,
+    aside: Aside,
+}
+
+impl Steps for SetLen {
+    type Out = io::Result<()>;
+    const NAME: &'static str = "set_len";
+    const EXTERNAL: bool = true;
+
+    fn home(&self) -> HomeRef {
+        self.object.home()
+    }
+
+    fn activate(&mut self, local: &Local) -> Result<Activation, i32> {
+        let mut activation = Activation::on(&self.object, Code::SetLen)?;
+        activation.op.offset = offset(self.len);
+        self.aside.activate(local, activation, b"")
+    }
+
+    fn is_external(&self) -> bool {
+        self.aside.is_external()
+    }
+
+    fn arm(&mut self, local: &Local, token: Token) {
+        self.aside.arm(local, token);
+    }
+
+    fn stop(&mut self, local: &Local) -> bool {
+        self.aside.stop(local)
+    }
+
+    fn finish(self, outcome: Outcome<'_>) -> Self::Out {
+        self.aside.finish(outcome)
+    }
+}
+
+/// The kind of [`File::sync_all`], [`File::sync_data`] and [`Dir::sync`](super::Dir::sync).
 pub struct Sync {
     object: ObjectRef,
     data_only: bool,
+}
+
+impl Sync {
+    pub(super) fn all(object: ObjectRef) -> Sync {
+        Sync {
+            object,
+            data_only: false,
+        }
+    }
 }
 
 impl Steps for Sync {

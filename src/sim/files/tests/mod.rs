@@ -1,8 +1,13 @@
 //! Files: what opens, what does not, reads, writes, and each injected error.
 
+mod lost;
+
 use super::*;
+use crate::choice::Site;
+use crate::sim::Config;
 use crate::sim::errno::*;
-use crate::sim::files::{CREATE, CREATE_NEW, READ, TRUNCATE, WRITE};
+use crate::sim::op::Verb;
+use crate::sim::tests::{Hand, Random};
 
 impl Hand {
     fn open(&mut self, path: &str, flags: u32) -> i32 {
@@ -112,4 +117,108 @@ fn an_operation_suffers_no_more_faults_than_its_share() {
         assert!([a, b].contains(&(send, 10)) && [a, b].contains(&(recv, 10)));
     }
     hand.end(&[client, server, listener]);
+}
+
+impl Hand {
+    fn on_path(&mut self, verb: Verb, flags: u32, path: &str) -> i32 {
+        let change = self.submit(verb, -1, flags, 0, path.as_bytes().to_vec());
+        self.result(change)
+    }
+
+    fn append(&mut self, file: i32, bytes: &[u8]) -> i32 {
+        let append = self.submit(Verb::Append, file, 0, 0, bytes.to_vec());
+        self.result(append)
+    }
+
+    fn set_len(&mut self, file: i32, len: u64) -> i32 {
+        let set_len = self.submit(Verb::SetLen, file, 0, len, Vec::new());
+        self.result(set_len)
+    }
+}
+
+#[test]
+fn a_full_disk_takes_what_fits() {
+    let mut hand = Hand::kind();
+    hand.world.add_file("/old", b"0123456789");
+    hand.world.disk_quota(20);
+    let file = hand.open("/new", READ | WRITE | CREATE);
+    // A hole takes no room.
+    assert_eq!(hand.write_at(file, b"abcdef", 100), 6);
+    assert_eq!(hand.append(file, b"ghijkl"), 4);
+    assert_eq!(hand.append(file, b"kl"), -ENOSPC);
+    assert_eq!(hand.write_at(file, b"ABCDEF", 100), 6);
+    assert_eq!(hand.write_at(file, b"CDEFGHIJKL", 102), 8);
+    assert_eq!(hand.set_len(file, 1 << 20), 0);
+    assert_eq!(hand.set_len(file, 104), 0);
+    assert_eq!(hand.append(file, b"0123456789"), 6);
+    // A file that is open keeps its room, whatever it is called.
+    assert_eq!(hand.on_path(Verb::Remove, 0, "/new"), 0);
+    let other = hand.open("/other", WRITE | CREATE);
+    assert_eq!(hand.append(other, b"x"), -ENOSPC);
+    hand.close(file);
+    assert_eq!(hand.append(other, b"0123456789x"), 10);
+    let old = hand.open("/old", WRITE | TRUNCATE);
+    assert_eq!(hand.append(other, b"0123456789x"), 10);
+    hand.world.disk_quota(0);
+    assert_eq!(hand.append(old, b"x"), -ENOSPC);
+    assert_eq!(hand.write_at(other, b"z", 3), 1);
+    hand.end(&[other, old]);
+}
+
+#[test]
+fn names_fail_as_the_chooser_says() {
+    for (verb, path, error) in [
+        (Verb::CreateDir, "/d", ENOSPC),
+        (Verb::Remove, "/f", EIO),
+        (Verb::Rename, "/f\0/g", ENOSPC),
+    ] {
+        let mut hand = Hand::script(&[(Site::FileError, 0, 1)]);
+        hand.world.add_file("/f", b"0");
+        assert_eq!(hand.on_path(verb, 0, path), -error);
+        assert_eq!(hand.on_path(verb, 0, path), 0);
+        hand.end(&[]);
+    }
+    let mut hand = Hand::script(&[(Site::FileError, 0, 2), (Site::FileError, 1, 1)]);
+    assert_eq!(hand.open("/new", WRITE | CREATE), -ENOSPC);
+    let file = hand.open("/new", WRITE | CREATE);
+    assert_eq!(hand.set_len(file, 5), -EIO);
+    assert_eq!(hand.world.file("/new").unwrap(), b"");
+    assert_eq!(hand.set_len(file, 5), 0);
+    assert_eq!(hand.world.file("/new").unwrap(), b"\0\0\0\0\0");
+    hand.end(&[file]);
+}
+
+#[test]
+fn wild_paths_and_lengths_are_errors() {
+    let mut hand = Hand::kind();
+    let long = "/x".repeat(2_048);
+    assert_eq!(hand.open(&long, READ), -ENAMETOOLONG);
+    assert_eq!(hand.on_path(Verb::CreateDir, 0, &long), -ENAMETOOLONG);
+    assert_eq!(
+        hand.on_path(Verb::Rename, 0, &format!("{long}\0{long}\0x")),
+        -ENAMETOOLONG
+    );
+    assert_eq!(hand.on_path(Verb::Rename, 0, "/no second path"), -ENOENT);
+    assert_eq!(hand.on_path(Verb::Remove, 1, "/"), -EBUSY);
+    assert_eq!(hand.on_path(Verb::Remove, 0, "/"), -EISDIR);
+    assert_eq!(hand.on_path(Verb::Remove, 1, "/."), -EINVAL);
+    assert_eq!(hand.on_path(Verb::Remove, 1, "/.."), -ENOTEMPTY);
+    assert_eq!(hand.on_path(Verb::CreateDir, 0, "/"), -EEXIST);
+    assert_eq!(hand.on_path(Verb::CreateDir, 0, "/d/"), 0);
+    assert_eq!(hand.on_path(Verb::Rename, 0, "/d\0/d/e"), -EINVAL);
+    assert_eq!(hand.on_path(Verb::Rename, 0, "/\0/d"), -EBUSY);
+    let file = hand.open("/d/f", WRITE | CREATE);
+    assert_eq!(hand.on_path(Verb::Rename, 0, "/d/f\0/d"), -ENOTEMPTY);
+    assert_eq!(hand.set_len(file, u64::MAX - 1), -EINVAL);
+    assert_eq!(hand.set_len(file, 1 << 40), -EFBIG);
+    assert_eq!(hand.set_len(file, 1 << 30), 0);
+    assert_eq!(hand.append(file, b"x"), -EFBIG);
+    let file_again = hand.open("/d/f", READ);
+    assert_eq!(
+        hand.read_at(file_again, 5, (1 << 30) - 3),
+        (3, b"\0\0\0\x07\x07".to_vec())
+    );
+    hand.world.deny("/d");
+    assert_eq!(hand.on_path(Verb::Remove, 0, "/d/f"), -EACCES);
+    hand.end(&[file, file_again]);
 }
