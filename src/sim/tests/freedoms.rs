@@ -224,7 +224,7 @@ fn a_cancel_of_a_file_operation_may_come_too_late_on_every_kernel() {
 
 #[test]
 fn opening_and_syncing_may_fail_for_want_of_something() {
-    let mut hand = Hand::script(&[(Site::FileError, 0, 2), (Site::FileError, 1, 2)]);
+    let mut hand = Hand::script(&[(Site::FileError, 0, 3), (Site::FileError, 1, 2)]);
     let open = |hand: &mut Hand| {
         let open = hand.submit(Verb::Open, -1, READ | WRITE | CREATE, 0, b"/f".to_vec());
         hand.result(open)

@@ -460,6 +460,10 @@ fn everything(personality: Personality) -> Coverage {
         all.add(&resets(personality, seed));
         all.add(&far(personality, seed));
     }
+    // What becomes of one change of several is drawn seldom.
+    for seed in 400..3_000 {
+        all.add(&power(personality, seed));
+    }
     all
 }
 
