@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use proactor::check::{Checker, Sim};
+use proactor::check::{Checker, Sim, Strategy};
 use proactor::choice::Kind;
 use proactor::fs::File;
 use proactor::net::{TcpListener, TcpStream};
@@ -341,7 +341,7 @@ fn offloading_allocates_once() {
 }
 
 /// Runs executions of which each allocates `own` times by itself: the checker adds nothing, but for what it
-/// writes down at the end of a chunk of executions.
+/// writes down at the end of a chunk of executions. (Other strategies keep notes of an execution.)
 fn executions(workers: usize, own: u64, model: impl Fn(&Sim) + Send + Sync + 'static) {
     const EXECUTIONS: u64 = 10_000;
     let (last, run, odd) = (
@@ -351,7 +351,11 @@ fn executions(workers: usize, own: u64, model: impl Fn(&Sim) + Send + Sync + 'st
     );
     let more = odd.clone();
     let checker = Checker::new().workers(workers).races(false);
-    let checker = checker.deviations(0).executions(EXECUTIONS).threads(1);
+    let checker = checker
+        .strategy(Strategy::Random)
+        .deviations(0)
+        .executions(EXECUTIONS)
+        .threads(1);
     let done = checker.run(move |sim| {
         let before = last.swap(COUNT.get(), Ordering::Relaxed);
         let is_warm = run.fetch_add(1, Ordering::Relaxed) > WARM;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-use proactor::check::{Checker, Sim};
+use proactor::check::{Checker, Sim, Strategy};
 use proactor::compose;
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sync::Shared;
@@ -74,6 +74,7 @@ pub fn run(mode: Mode, connections: usize, messages: u64) -> Result<(), Box<dyn 
             let summary = Checker::new()
                 .workers(2)
                 .races(false)
+                .strategy(Strategy::Random)
                 .deviations(0)
                 .executions(messages)
                 .threads(1)

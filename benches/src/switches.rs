@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use corosensei::{Coroutine, CoroutineResult};
-use proactor::check::{Checker, Sim};
+use proactor::check::{Checker, Sim, Strategy};
 use proactor::choice::{Alternatives, Chooser, Key, Site};
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sync::atomic::AtomicU64;
@@ -122,6 +122,7 @@ fn executions(
 ) -> Result<(), Box<dyn std::error::Error>> {
     meter::start();
     let summary = Checker::new()
+        .strategy(Strategy::Random)
         .deviations(0)
         .executions(times)
         .threads(1)

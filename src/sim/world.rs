@@ -434,13 +434,10 @@ impl World {
     /// What a run came to: its digest, and its first breach. With [`finish`](World::finish), if nothing
     /// else went wrong.
     pub(crate) fn conclude(&self, finish: bool) -> (u64, Option<Violation>) {
-        self.empty_inbox();
-        self.with(|kernel| {
-            if finish {
-                kernel.account();
-            }
-            (kernel.digest, kernel.verdict.clone())
-        })
+        if finish {
+            self.finish();
+        }
+        self.with(|kernel| (kernel.digest, kernel.verdict.clone()))
     }
 
     /// A rolling hash of every submission, effect, completion and move of the clock, and, where
