@@ -333,7 +333,7 @@ impl Kernel {
             let text = self.m.describe(id);
             self.record(id, What::Submit { nth }, text);
         }
-        self.look_at_submission(id);
+        self.look_at_submission(id, request.verb, lent.len());
         if let Some(handle) = self.m.handles.get_mut(request.handle) {
             handle.in_flight += 1;
             handle.busy += direction(request.verb);

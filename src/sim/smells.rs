@@ -25,27 +25,21 @@ pub(super) const CROWDED: u64 = 0xffff_fffe_ffff_fffe;
 /// What an operation counts as on its handle: a receive below, a send above.
 #[inline]
 pub(super) const fn direction(verb: Verb) -> u64 {
-    match verb {
-        Verb::Recv => 1,
-        Verb::Send => 1 << 32,
-        _ => 0,
-    }
+    // Without a branch: which it is changes with every operation.
+    (matches!(verb, Verb::Recv) as u64) | (matches!(verb, Verb::Send) as u64) << 32
 }
 
 impl Kernel {
-    /// An operation was submitted: is it one too many?
+    /// An operation was submitted that lends so many bytes: is it one too many?
     #[inline]
-    pub(super) fn look_at_submission(&mut self, id: u32) {
-        let op = &self.m.ops[id as usize];
-        if matches!(op.verb, Verb::Send | Verb::WriteAt) {
-            let before = self.to_send;
-            self.to_send += u64::from(op.lent.len());
-            // Once, when it is crossed.
-            if self.to_send > self.config.most_bytes && before <= self.config.most_bytes {
-                self.too_many_bytes(id);
+    pub(super) fn look_at_submission(&mut self, id: u32, verb: Verb, len: u32) {
+        if matches!(verb, Verb::Send | Verb::WriteAt) {
+            self.to_send += u64::from(len);
+            if self.to_send > self.config.most_bytes {
+                self.too_many_bytes(id, len);
             }
         }
-        if self.in_flight == self.config.most_operations.saturating_add(1) {
+        if self.in_flight > self.config.most_operations {
             self.too_many_operations(id);
         }
         if !self.holes.is_empty() {
@@ -122,7 +116,11 @@ impl Kernel {
     }
 
     #[cold]
-    fn too_many_bytes(&mut self, id: u32) {
+    fn too_many_bytes(&mut self, id: u32, len: u32) {
+        // Once, when it is crossed.
+        if self.to_send - u64::from(len) > self.config.most_bytes {
+            return;
+        }
         let (queued, most) = (self.to_send, self.config.most_bytes);
         self.found(Oracle::QueuedBytes, id, |m| {
             format!(
@@ -137,6 +135,10 @@ impl Kernel {
 
     #[cold]
     fn too_many_operations(&mut self, id: u32) {
+        // Once, when it is crossed.
+        if self.in_flight - 1 > self.config.most_operations {
+            return;
+        }
         let most = self.config.most_operations as u64;
         self.found(Oracle::QueuedOperations, id, |m| {
             format!(
