@@ -187,7 +187,10 @@ impl Peer {
     /// # use proactor::net::TcpListener;
     /// proactor::check(|sim| {
     ///     let listener = TcpListener::bind(sim.proactor(), "10.0.0.1:7").unwrap();
-    ///     listener.accept().then(drop); // or a whole server
+    ///     let server = listener.clone(); // that says nothing, and accepts until it has a connection
+    ///     drop(sim.proactor().spawn(async move {
+    ///         while server.accept().await.is_err_and(|error| !proactor::is_canceled(&error)) {}
+    ///     }));
     ///     let peer = sim.connect("10.0.0.1:7");
     ///     peer.lenient().expect_end();
     ///     let over = peer.over().unwrap();
@@ -229,20 +232,28 @@ impl fmt::Debug for Peer {
 /// Once it is dropped, and all its peers were connected to, the port is closed.
 ///
 /// ```
+/// use proactor::check::Checker;
 /// use proactor::net::TcpStream;
 ///
-/// proactor::check(|sim| {
+/// // One deviation: with two the kernel may reset the one connection that the script has an accept for.
+/// let checker = Checker::new().deviations(1).random(false);
+/// let model = |sim: &proactor::check::Sim| {
 ///     let server = sim.listen("10.0.0.9:80");
 ///     server.accept().expect("hello").send("good day").half_close().expect_end();
 ///     let handle = sim.proactor().handle();
 ///     drop(sim.proactor().spawn(async move {
-///         let Ok(stream) = TcpStream::connect(&handle, "10.0.0.9:80").await else { return };
+///         let stream = loop {
+///             if let Ok(stream) = TcpStream::connect(&handle, "10.0.0.9:80").await {
+///                 break stream;
+///             }
+///         };
 ///         if proactor::compose::write_all(&stream, "hello").await.0.is_ok() {
 ///             let _ = proactor::compose::read_to_end(&stream, Vec::new(), 64).await;
 ///         }
 ///     }));
 ///     sim.proactor().run().unwrap();
-/// });
+/// };
+/// checker.run(model).unwrap();
 /// ```
 ///
 /// (A model that never connects leaves such a script waiting, which is a failure too: I7 names it.)
