@@ -295,7 +295,7 @@ impl PeerListener {
         Peer {
             world: self.world.clone(),
             id,
-            handle: self.handle.clone(),
+            handle: self.handle,
         }
     }
 }

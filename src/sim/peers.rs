@@ -448,7 +448,7 @@ impl Kernel {
             token: u64::MAX,
             event: peer.event.child(peer.ops),
             cause: peer.event,
-            location: *location,
+            location,
         };
         let needs = !matches!(
             act,

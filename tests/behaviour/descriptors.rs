@@ -16,8 +16,8 @@ fn without_descriptors<R>(body: impl FnOnce() -> R) -> R {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: it writes one limit.
     assert_eq!(
+        // SAFETY: `limit` outlives the call.
         unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) },
         0
     );

@@ -93,7 +93,7 @@ fn one_at_a_time(sim: &Sim, waits: bool) {
     let proactor = sim.proactor();
     let listener = TcpListener::bind(proactor, ADDR).expect("the address is free");
     let (serving, handle) = (listener.clone(), proactor.handle());
-    let spawner = handle.clone();
+    let spawner = handle;
     drop(proactor.spawn(async move {
         while let Some(stream) = next(&serving).await {
             let echo = async move {
@@ -131,7 +131,7 @@ fn limited(sim: &Sim, gives_back: bool) {
     let places: Seen<u32> = seen(1);
     let (serving, left) = (listener.clone(), places.clone());
     let handle = proactor.handle();
-    let spawner = handle.clone();
+    let spawner = handle;
     drop(proactor.spawn(async move {
         while let Some(stream) = next(&serving).await {
             if !with(&left, |it| std::mem::replace(it, 0) == 1) {

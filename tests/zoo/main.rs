@@ -13,14 +13,16 @@ mod transfers;
 
 use animals::{Animal, animals};
 use proactor::check::Checker;
+use proactor::sim::Config;
 
 /// What a check of this animal is made with: the usual, and what its world needs.
 fn checker(animal: &Animal, name: &str) -> Checker {
-    let mut config = proactor::sim::Config::default();
-    config.max_steps = 20_000;
-    if let Some(bytes) = animal.stream_buffer {
-        config.stream_buffer = bytes;
-    }
+    let usual = Config::default();
+    let config = Config {
+        max_steps: 20_000,
+        stream_buffer: animal.stream_buffer.unwrap_or(usual.stream_buffer),
+        ..usual
+    };
     Checker::new()
         .name(name)
         .config(config)

@@ -212,7 +212,7 @@ fn pipeline(sim: &Sim, in_order: bool) {
                 return;
             };
             for request in requests {
-                let (handle, stream) = (handle.clone(), stream.clone());
+                let (handle, stream) = (handle, stream.clone());
                 let work = handle.clone().spawn(async move {
                     pause(&handle, 1).await;
                     if !in_order {

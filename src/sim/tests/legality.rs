@@ -42,7 +42,7 @@ impl Tour {
     }
 
     fn submit(&mut self, verb: Verb, handle: i32, flags: u32, offset: u64, bytes: &[u8]) -> u32 {
-        let ready = self.dice.next() % 4 == 0;
+        let ready = self.dice.next().is_multiple_of(4);
         let (id, result) = self
             .hand
             .try_submit(verb, handle, flags, offset, bytes.to_vec(), ready);
@@ -70,7 +70,7 @@ impl Tour {
     /// Some steps; now and then something is cancelled.
     fn go(&mut self, until: impl Fn(u64) -> Until) {
         loop {
-            if self.dice.next() % 4 == 0
+            if self.dice.next().is_multiple_of(4)
                 && let Some(&id) = self.under_way.first()
             {
                 self.hand.cancel(id);
@@ -93,7 +93,7 @@ impl Tour {
     }
 
     fn end(mut self) -> Coverage {
-        if self.dice.next() % 2 == 0 {
+        if self.dice.next().is_multiple_of(2) {
             self.go(|now| Until::Time(now + 200_000_000_000));
         }
         for id in self.under_way.clone() {
@@ -300,12 +300,12 @@ fn power(personality: Personality, seed: u64) -> Coverage {
         tour.submit(Verb::CreateDir, -1, 0, 0, format!("/d/{life}").as_bytes());
         if let [Some(file), other, dir] = opens.map(|open| tour.handle(open)) {
             tour.submit(Verb::WriteAt, file, 0, 0, &[life + 1; 2_600]);
-            if tour.dice.next() % 2 == 0 {
+            if tour.dice.next().is_multiple_of(2) {
                 tour.submit(Verb::Append, file, 0, 0, &[life + 1; 700]);
             }
             tour.go(|_| Until::Now);
             for synced in [Some(file), other, dir].into_iter().flatten() {
-                if tour.dice.next() % 3 == 0 {
+                if tour.dice.next().is_multiple_of(3) {
                     tour.submit(Verb::Sync, synced, 0, 0, &[]);
                 }
             }
@@ -365,7 +365,7 @@ fn resets(personality: Personality, seed: u64) -> Coverage {
     tour.go(|_| Until::Now);
     if let Some(server) = tour.handle(accept) {
         tour.submit(Verb::Send, client, 0, 0, b"more than fits");
-        if tour.dice.next() % 2 == 0 {
+        if tour.dice.next().is_multiple_of(2) {
             tour.submit(Verb::Send, server, 0, 0, b"unread");
             tour.go(|_| Until::Now);
         } else {
