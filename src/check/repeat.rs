@@ -335,12 +335,12 @@ mod tests {
         let order = |turn| {
             let _held = stir(turn);
             let boxes: Vec<Box<[u64; 4]>> = (0..4).map(|_| Box::new([0; 4])).collect();
-            let addresses: Vec<usize> = boxes
-                .iter()
-                .map(|it| std::ptr::from_ref(&**it).addr())
-                .collect();
-            addresses.is_sorted()
+            let address = |at: &usize| std::ptr::from_ref(&*boxes[*at]).addr();
+            let mut order = [0, 1, 2, 3];
+            order.sort_by_key(address);
+            order
         };
-        assert_ne!(order(0), order(1));
+        // Other tests allocate at the same time, and a heap keeps what they give back where it likes.
+        assert!((0..16).any(|_| order(0) != order(1)));
     }
 }
