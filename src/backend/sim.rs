@@ -314,7 +314,7 @@ impl Lane for SimLane {
         let step = |kernel: &mut Kernel| match kernel.in_flight_of_the_model() {
             0 => Stepped::Nothing,
             // If it brings nothing, nor will the one that a wait makes.
-            _ => kernel.step(until),
+            _ => kernel.step_in_line(until),
         };
         match self.world.enter(step) {
             Ok(Stepped::Completion(token, result)) => Some(Completion {

@@ -49,6 +49,7 @@ impl Kernel {
     pub(super) fn effect_or_wait(&mut self, id: u32) {
         self.m.ops[id as usize].state = State::Wait;
         if self.possible(id) {
+            self.check_before_effect(id);
             self.effect(id);
         } else {
             self.wait_in_line(id);
@@ -78,6 +79,7 @@ impl Kernel {
         }
     }
 
+    #[inline(always)]
     pub(super) fn wait_in_line(&mut self, id: u32) {
         match self.m.ops[id as usize].verb {
             Verb::Recv | Verb::Send => self.wait_on_stream(id),

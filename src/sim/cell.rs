@@ -7,16 +7,15 @@ use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+thread_local!(static NUMBER: Cell<u64> = const { Cell::new(0) });
+
 /// A number for each thread that is never used twice (the address of a thread local would be).
 fn thread_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    thread_local!(static NUMBER: Cell<u64> = const { Cell::new(0) });
-    NUMBER.with(|number| {
-        if number.get() == 0 {
-            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        number.get()
-    })
+    if NUMBER.get() == 0 {
+        NUMBER.set(NEXT.fetch_add(1, Ordering::Relaxed));
+    }
+    NUMBER.get()
 }
 
 /// Somebody else's thread tried to enter.
@@ -68,17 +67,24 @@ impl<T> ThreadBound<T> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn wrong_thread(&self) -> WrongThread {
+        WrongThread {
+            owner: self.owner_name.clone(),
+        }
+    }
+
     /// Runs `body` on the value.
     ///
     /// # Panics
     ///
     /// When called inside another `with` of the same cell.
-    #[inline]
+    #[inline(always)]
     pub(super) fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> Result<R, WrongThread> {
-        if self.owner != thread_number() {
-            return Err(WrongThread {
-                owner: self.owner_name.clone(),
-            });
+        // A thread without a number made no cell.
+        if self.owner != NUMBER.get() {
+            return Err(self.wrong_thread());
         }
         assert!(
             !self.entered.replace(true),

@@ -84,6 +84,7 @@ impl Side {
 
     /// Whoever sends it bytes gets a RST: it is closed, or shut down both ways, where Linux resets what
     /// comes in FIN_WAIT (`tcp_rcv_state_process`; RFC 1122, 4.2.2.13).
+    #[inline]
     pub(super) fn refuses_bytes(&self) -> bool {
         !self.open || self.read_shut && self.write_shut
     }
@@ -206,6 +207,14 @@ impl Conn {
         self.sides[side].linger == Some(0) && !self.has_ended(side)
     }
 
+    /// Nobody waits on it: most often so.
+    #[inline(always)]
+    pub(super) fn nobody_waits(&self) -> bool {
+        let [there, back] = &self.directions;
+        List::are_empty([&there.recvs, &there.sends, &back.recvs, &back.sends])
+    }
+
+    #[inline]
     pub(super) fn take_error(&mut self, side: usize) -> i32 {
         std::mem::take(&mut self.sides[side].error)
     }

@@ -84,6 +84,17 @@ pub(super) struct Menu {
     of: u32,
 }
 
+/// How many bits are set in each byte.
+static ONES: [u8; 256] = {
+    let mut ones = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        ones[byte] = byte.count_ones() as u8;
+        byte += 1;
+    }
+    ones
+};
+
 impl Menu {
     pub(super) fn new(transition: &'static Transition, mask: u16, of: u32) -> Menu {
         Menu {
@@ -95,10 +106,19 @@ impl Menu {
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.mask.count_ones() as usize
+        // By a table: the oldest x86-64 has no instruction for it.
+        let [low, high] = self.mask.to_le_bytes();
+        usize::from(ONES[usize::from(low)] + ONES[usize::from(high)])
+    }
+
+    /// Whether there is more than one.
+    #[inline]
+    pub(super) fn is_choice(&self) -> bool {
+        self.mask & self.mask.wrapping_sub(1) != 0
     }
 
     /// The place of an alternative among all outcomes of the transition.
+    #[inline]
     pub(super) fn place(&self, index: usize) -> usize {
         let mut mask = self.mask;
         for _ in 0..index {
@@ -160,11 +180,13 @@ pub(super) enum Step {
 }
 
 impl Steps<'_> {
+    #[inline]
     pub(super) fn len(&self) -> usize {
         let machine = self.machine;
         machine.done.len() + machine.armed.len() + machine.cancels.len() + usize::from(self.clock)
     }
 
+    #[inline]
     pub(super) fn step(&self, index: usize) -> Step {
         let (done, armed) = (self.machine.done.len(), self.machine.armed.len());
         if index < done {
@@ -189,6 +211,7 @@ impl Steps<'_> {
     }
 
     /// The operation that a step is about.
+    #[inline]
     pub(super) fn target(&self, step: Step) -> Option<u32> {
         match step {
             Step::Complete(at) => self.machine.done.get(at),

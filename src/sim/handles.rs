@@ -36,6 +36,8 @@ pub(super) struct Handle {
     pub(super) zero_at: u64,
     /// Goes up each time the number is given again.
     generation: u16,
+    /// What the caller of the kernel has of it, while it is open: one comparison tells whether a value is good.
+    value: i64,
     /// Who opened it.
     pub(super) event: EventId,
     pub(super) location: Option<&'static Location<'static>>,
@@ -54,6 +56,8 @@ pub(super) struct Handles {
     open: usize,
 }
 
+/// The value of no handle, whatever somebody asks for.
+const CLOSED: i64 = i64::MAX;
 const INDEX_BITS: u32 = 20;
 const GENERATIONS: u16 = 1 << 11;
 /// 0, 1 and 2 are never given: they are taken in every process.
@@ -112,6 +116,7 @@ impl Handles {
                 zeros: 0,
                 zero_at: 0,
                 generation: 0,
+                value: CLOSED,
                 event: EventId::ROOT,
                 location: None,
             };
@@ -125,7 +130,9 @@ impl Handles {
         handle.event = event;
         handle.location = location;
         self.open += 1;
-        Some(i32::from(handle.generation) << INDEX_BITS | index as i32)
+        let value = i32::from(handle.generation) << INDEX_BITS | index as i32;
+        handle.value = value.into();
+        Some(value)
     }
 
     #[inline]
@@ -137,20 +144,14 @@ impl Handles {
     #[inline]
     pub(super) fn get(&self, raw: i32) -> Option<&Handle> {
         let handle = self.table.get(Self::index(raw))?;
-        (raw >= 0
-            && i32::from(handle.generation) == raw >> INDEX_BITS
-            && handle.object != Object::Closed)
-            .then_some(handle)
+        (handle.value == i64::from(raw)).then_some(handle)
     }
 
     /// The open handle of this value.
     #[inline]
     pub(super) fn get_mut(&mut self, raw: i32) -> Option<&mut Handle> {
         let handle = self.table.get_mut(Self::index(raw))?;
-        (raw >= 0
-            && i32::from(handle.generation) == raw >> INDEX_BITS
-            && handle.object != Object::Closed)
-            .then_some(handle)
+        (handle.value == i64::from(raw)).then_some(handle)
     }
 
     /// What an open handle stands for.
@@ -164,6 +165,7 @@ impl Handles {
             return;
         };
         handle.object = Object::Closed;
+        handle.value = CLOSED;
         handle.generation = (handle.generation + 1) % GENERATIONS;
         let index = Self::index(raw);
         self.used[index / 64] &= !(1 << (index % 64));

@@ -1,6 +1,5 @@
 //! The kernel: how operations start, wait, have their effect and end.
 
-use std::mem::MaybeUninit;
 use std::panic::Location;
 
 use super::busy::Declared;
@@ -11,12 +10,12 @@ use super::events::Events;
 use super::files::Files;
 use super::handles::{Handles, Object};
 use super::hosts::Net;
-use super::lent::Lent;
-use super::op::{NONBLOCK, Op, Request, State, Verb};
+use super::lent::{Copies, Lent};
+use super::op::{Guard, NONBLOCK, Op, Request, State, Verb};
 use super::oracle::Oracle;
 use super::peers::Peers;
 use super::power::Power;
-use super::queue::Queue;
+use super::queue::{NIL, Queue};
 use super::smells::{CROWDED, Hole, direction};
 use super::steps::Waits;
 use super::tcp::Tcp;
@@ -100,8 +99,7 @@ pub(crate) struct Kernel {
     pub(super) power: Power,
     /// The operations that were under way at the verdict have been ended.
     pub(super) drained: bool,
-    /// What stood in poisoned buffers, by operation.
-    pub(super) saved: Vec<Vec<MaybeUninit<u8>>>,
+    pub(super) copies: Copies,
     pub(super) in_flight: usize,
     /// What the running handler says that it takes.
     pub(super) declared: Declared,
@@ -119,8 +117,6 @@ pub(crate) struct Kernel {
     /// The slot of an operation whose result, which is discarded next, nobody waits for.
     pub(crate) unwanted: Option<u32>,
     submissions: u64,
-    /// The operation whose submission is under way.
-    pub(super) submitting: Option<u32>,
     pub(super) steps: u64,
     pub(super) completions: u64,
     pub(super) digest: u64,
@@ -173,7 +169,7 @@ impl Kernel {
             verdict: None,
             power,
             drained: false,
-            saved: Vec::new(),
+            copies: Copies::default(),
             in_flight: 0,
             declared: Declared::default(),
             busy: 0,
@@ -184,7 +180,6 @@ impl Kernel {
             holes: Vec::new(),
             unwanted: None,
             submissions: 0,
-            submitting: None,
             steps: 0,
             completions: 0,
             digest: 0,
@@ -228,7 +223,6 @@ impl Kernel {
         self.holes.clear();
         self.unwanted = None;
         self.submissions = 0;
-        self.submitting = None;
         self.steps = 0;
         self.completions = 0;
         self.digest = 0;
@@ -268,7 +262,7 @@ impl Kernel {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn mix(&mut self, event: EventId, what: u64, outcome: u64) {
         let word = event.0 ^ (outcome << 3 | what).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.digest = (self.digest.rotate_left(23) ^ word).wrapping_mul(0xd6e8_feb8_6659_fd93);
@@ -285,20 +279,7 @@ impl Kernel {
     pub(crate) unsafe fn submit(&mut self, id: u32, request: &Request) -> Option<i32> {
         let index = id as usize;
         if self.m.ops.len() <= index {
-            self.m.ops.resize(index + 1, Op::free());
-        }
-        if self.m.ops[index].state != State::Free {
-            let message = format!(
-                "{} was submitted again while it is in flight",
-                self.m.describe(id)
-            );
-            self.fail(
-                Oracle::OneCompletion,
-                message,
-                request.event,
-                Some(request.location),
-            );
-            return None;
+            self.more_ops(index);
         }
         let lent = if request.vectored {
             // SAFETY: the caller lends `len` pieces at `ptr`.
@@ -307,6 +288,10 @@ impl Kernel {
             Lent::plain(request.ptr, request.len)
         };
         let op = &mut self.m.ops[index];
+        if op.state != State::Free {
+            self.submitted_again(id, request);
+            return None;
+        }
         op.token = request.token;
         op.event = request.event;
         op.cause = request.cause;
@@ -316,66 +301,140 @@ impl Kernel {
         op.order = self.submissions;
         op.handle = request.handle;
         op.flags = request.flags;
+        op.conn = NIL;
         op.verb = request.verb;
         op.state = State::Wait;
         op.faults = self.config.faults_per_operation;
         op.moved = 0;
-        op.poison = None;
-        op.printed = false;
+        op.guard = Guard::None;
         op.cancel_pending = false;
         op.seen = [0; Site::ALL.len()];
+        let handle = self.m.handles.get_mut(request.handle);
+        let mut is_crowded = false;
+        if let Some(handle) = handle {
+            handle.in_flight += 1;
+            handle.busy += direction(request.verb);
+            is_crowded = handle.busy & CROWDED != 0;
+            if let Object::Stream { conn, side } = handle.object {
+                op.conn = conn;
+                op.side = side;
+            }
+        } else if request.verb.is_on_handle() {
+            self.begins(id, request);
+            self.submitted_to_closed(id, request);
+            return None;
+        }
+        self.begins(id, request);
+        if is_crowded {
+            self.crowded(id);
+        }
+        if self.is_over() && self.too_late(id) {
+            return None;
+        }
+        self.puts(request.handle);
+        if self.config.poison && matches!(request.verb, Verb::Send | Verb::WriteAt | Verb::Append) {
+            // SAFETY: lent by the caller, and initialised.
+            unsafe { self.look_at_content(id) };
+        }
+        match request.verb {
+            Verb::Recv | Verb::Send if !self.decider.kind => self.start_transfer::<true>(id),
+            Verb::Recv | Verb::Send => self.start_kind_transfer(id),
+            _ => self.start(id),
+        }
+        if request.may_be_ready
+            && let Some(result) = self.ready_at_once(id)
+        {
+            return Some(result);
+        }
+        // Last: only from here on anybody but the kernel runs.
+        if self.config.poison && lent.len() > 0 {
+            // SAFETY: lent by the caller until the completion, which was not handed out.
+            unsafe { self.guard(id, request.writable) };
+        }
+        None
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn more_ops(&mut self, index: usize) {
+        self.m.ops.resize(index + 1, Op::free());
+    }
+
+    /// A submission is counted, hashed, recorded.
+    #[inline(always)]
+    fn begins(&mut self, id: u32, request: &Request) {
         self.submissions += 1;
         self.in_flight += 1;
         self.idle_polls = 0;
         self.mix(request.event, SUBMIT, request.verb as u64);
         if self.recorder.on {
-            let nth = self.recorder.nth(request.event, request.cause);
-            let text = self.m.describe(id);
-            self.record(id, What::Submit { nth }, text);
+            self.record_submit(id);
         }
-        self.look_at_submission(id, request.verb, lent.len());
-        if let Some(handle) = self.m.handles.get_mut(request.handle) {
-            handle.in_flight += 1;
-            handle.busy += direction(request.verb);
-            if handle.busy & CROWDED != 0 {
-                self.crowded(id);
-            }
-        } else if request.verb.is_on_handle() {
-            let message = format!(
-                "{} was submitted after the handle was closed",
-                self.m.describe(id)
-            );
-            self.fail(
-                Oracle::UseAfterClose,
-                message,
-                request.event,
-                Some(request.location),
-            );
-            self.finish(id, -errno::EBADF);
-            return None;
-        }
-        if self.too_late(id) {
-            return None;
-        }
-        self.puts(request.handle);
-        if self.config.poison && lent.len() > 0 {
-            // SAFETY: just lent by the caller.
-            unsafe { self.lend(id, request.writable) };
-        }
-        self.submitting = Some(id);
-        self.start(id);
-        self.submitting = None;
-        if request.may_be_ready
-            && self.m.ops[index].state == State::Done
-            && self.ready_at_first_poll(id)
-        {
-            // Not always the newest: its effect may have let others have theirs.
-            self.m.done.remove_newest(|&done| done == id);
-            return Some(self.hand_out(id).1);
-        }
-        None
+        self.look_at_submission(id, request.verb, self.m.ops[id as usize].lent.len());
     }
 
+    #[cold]
+    #[inline(never)]
+    fn record_submit(&mut self, id: u32) {
+        let op = &self.m.ops[id as usize];
+        let nth = self.recorder.nth(op.event, op.cause);
+        let text = self.m.describe(id);
+        self.record(id, What::Submit { nth }, text);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn submitted_again(&mut self, id: u32, request: &Request) {
+        let message = format!(
+            "{} was submitted again while it is in flight",
+            self.m.describe(id)
+        );
+        let location = Some(request.location);
+        self.fail(Oracle::OneCompletion, message, request.event, location);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn submitted_to_closed(&mut self, id: u32, request: &Request) {
+        let message = format!(
+            "{} was submitted after the handle was closed",
+            self.m.describe(id)
+        );
+        let location = Some(request.location);
+        self.fail(Oracle::UseAfterClose, message, request.event, location);
+        self.finish(id, -errno::EBADF);
+    }
+
+    /// What was just submitted is complete already, if it is decided so.
+    fn ready_at_once(&mut self, id: u32) -> Option<i32> {
+        if self.m.ops[id as usize].state != State::Done || !self.ready_at_first_poll(id) {
+            return None;
+        }
+        // Not always the newest: its effect may have let others have theirs.
+        self.m.done.remove_newest(|&done| done == id);
+        Some(self.hand_out(id).1)
+    }
+
+    // ---- starting
+
+    /// Starts a receive or a send where nothing is chosen: the most frequent of all, so it is in line, and
+    /// the chosen one is not.
+    #[inline(always)]
+    fn start_kind_transfer(&mut self, id: u32) {
+        if self.transfer_is_due(id) {
+            self.transfer::<false>(id);
+        }
+    }
+
+    #[inline(never)]
+    fn start_transfer<const CHOOSES: bool>(&mut self, id: u32) {
+        // Nobody but the kernel ran since the buffer was lent: there is nothing to be checked.
+        if self.offer_reset(id) || self.transfer_is_due(id) && !self.is_late(id) {
+            self.transfer::<CHOOSES>(id);
+        }
+    }
+
+    #[inline(never)]
     fn start(&mut self, id: u32) {
         match self.m.ops[id as usize].verb {
             Verb::Nop => self.finish(id, 0),
@@ -388,33 +447,62 @@ impl Kernel {
                 }
             }
             _ => {
-                if self.offer_reset(id) {
+                if self.is_due(id) {
                     self.effect(id);
-                } else {
-                    self.advance(id);
                 }
             }
         }
     }
 
     /// Lets an operation that is in no list have its effect, now or late, or wait for it to be possible.
+    #[inline]
     pub(super) fn advance(&mut self, id: u32) {
-        if !self.possible(id) {
-            self.wait_in_line(id);
-        } else if !self.decider.kind && self.late(id) {
-            self.m.ops[id as usize].state = State::Armed;
-            self.m.armed.push(id);
-        } else {
+        if self.is_due(id) {
+            self.check_before_effect(id);
             self.effect(id);
         }
     }
 
+    /// Whether an operation that is in no list has its effect now. If not it waits, or is late.
+    #[inline(always)]
+    fn is_due(&mut self, id: u32) -> bool {
+        if !self.possible(id) {
+            self.wait_in_line(id);
+            return false;
+        }
+        !self.is_late(id)
+    }
+
+    /// Whether an operation, whose effect is possible, is to have it later.
+    #[inline(always)]
+    pub(super) fn is_late(&mut self, id: u32) -> bool {
+        !self.decider.kind && self.may_be_late(id)
+    }
+
+    #[inline(never)]
+    fn may_be_late(&mut self, id: u32) -> bool {
+        let late = self.late(id);
+        if late {
+            self.m.ops[id as usize].state = State::Armed;
+            self.m.armed.push(id);
+        }
+        late
+    }
+
     /// Whether the effect, be it an error, could happen now.
+    #[inline(always)]
     pub(super) fn possible(&self, id: u32) -> bool {
         let op = &self.m.ops[id as usize];
         match op.verb {
             Verb::Recv => self.recv_possible(op),
             Verb::Send => self.send_possible(op),
+            _ => self.possible_beside_transfers(op),
+        }
+    }
+
+    #[inline(never)]
+    fn possible_beside_transfers(&self, op: &Op) -> bool {
+        match op.verb {
             Verb::Accept => self.accept_possible(op),
             Verb::Connect => self.connect_possible(op),
             Verb::Wait => self.wait_possible(op),
@@ -425,15 +513,28 @@ impl Kernel {
 
     /// The effect of an operation whose effect is possible, and what follows from it for others.
     pub(super) fn effect(&mut self, id: u32) {
-        let op = &self.m.ops[id as usize];
-        let (verb, handle) = (op.verb, op.handle);
-        self.check_at_effect(id);
+        match self.m.ops[id as usize].verb {
+            Verb::Recv | Verb::Send => self.transfer::<true>(id),
+            verb => self.effect_beside_transfers(id, verb),
+        }
+    }
+
+    /// The effect of a receive or a send. `CHOOSES`: unless it is known that all is kind.
+    #[inline(always)]
+    pub(super) fn transfer<const CHOOSES: bool>(&mut self, id: u32) {
+        let result = match self.m.ops[id as usize].verb {
+            Verb::Recv => Some(self.recv::<CHOOSES>(id)),
+            _ => self.send::<CHOOSES>(id),
+        };
+        if let Some(result) = result {
+            self.has_had_effect(id, result);
+        }
+        self.settle_stream_of::<CHOOSES>(id);
+    }
+
+    #[inline(never)]
+    fn effect_beside_transfers(&mut self, id: u32, verb: Verb) {
         let result = match verb {
-            Verb::Recv => self.recv(id),
-            Verb::Send => match self.send(id) {
-                Some(result) => result,
-                None => return self.settle_handle(handle),
-            },
             Verb::Accept => self.accept(id),
             Verb::Connect => match self.connect(id) {
                 Some(result) => result,
@@ -456,14 +557,13 @@ impl Kernel {
             Verb::Sync => self.sync(id),
             Verb::Length => self.length(id),
             Verb::Wait => self.wait(id),
-            Verb::Nop | Verb::Timer | Verb::Job => 0,
+            Verb::Recv | Verb::Send | Verb::Nop | Verb::Timer | Verb::Job => 0,
         };
-        self.gets(id);
-        self.finish(id, result);
-        if matches!(verb, Verb::Recv | Verb::Send | Verb::Shutdown) {
-            self.settle_handle(handle);
+        self.has_had_effect(id, result);
+        if verb == Verb::Shutdown {
+            self.settle_stream_of::<true>(id);
         } else if verb == Verb::Accept {
-            self.settle_listener_of(handle);
+            self.settle_listener_of(self.m.ops[id as usize].handle);
         }
     }
 
@@ -472,6 +572,7 @@ impl Kernel {
         let op = &mut self.m.ops[id as usize];
         op.moved += n;
         let (event, moved) = (op.event, op.moved);
+        self.copy_received(id, moved);
         self.steps += 1;
         self.progress = self.steps;
         self.mix(event, EFFECT, u64::from(moved));
@@ -481,8 +582,20 @@ impl Kernel {
         }
     }
 
+    #[inline(always)]
+    fn has_had_effect(&mut self, id: u32, result: i32) {
+        self.gets(id);
+        self.finish_in_line(id, result);
+    }
+
     /// The operation has its result: queues the completion. It is in no list any more.
     pub(super) fn finish(&mut self, id: u32, result: i32) {
+        self.finish_in_line(id, result);
+    }
+
+    /// The same, where it is frequent.
+    #[inline(always)]
+    fn finish_in_line(&mut self, id: u32, result: i32) {
         let op = &mut self.m.ops[id as usize];
         if op.state == State::Done || op.state == State::Free {
             return self.ended_twice(id);
@@ -490,37 +603,45 @@ impl Kernel {
         op.state = State::Done;
         op.result = result;
         op.ready = self.busy;
-        let event = op.event;
+        let (event, cancel_pending) = (op.event, op.cancel_pending);
         if result > 0 {
             self.progress = self.steps;
         }
         if cfg!(debug_assertions) {
             self.witness(id);
         }
-        let op = &mut self.m.ops[id as usize];
-        if op.cancel_pending {
-            // It would find nothing.
-            op.cancel_pending = false;
-            self.m.cancels.remove(|&other| other == id);
-        }
+        self.copy_received(id, result.max(0) as u32);
         self.m.done.push(id);
         self.steps += 1;
         self.mix(event, EFFECT, result as u32 as u64);
-        if self.recorder.on {
-            let text = self.outcome(id);
-            self.record(id, What::Effect, text);
+        if cancel_pending {
+            self.cancel_finds_nothing(id);
         }
-        if self.m.ops[id as usize].poison.is_some() {
-            self.print_received(id);
+        if self.recorder.on {
+            self.record_effect(id);
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn cancel_finds_nothing(&mut self, id: u32) {
+        self.m.ops[id as usize].cancel_pending = false;
+        self.m.cancels.remove(|&other| other == id);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_effect(&mut self, id: u32) {
+        let text = self.outcome(id);
+        self.record(id, What::Effect, text);
+    }
+
     /// Hands the completion out: the buffer goes back, the slot is free.
+    #[inline(always)]
     pub(super) fn hand_out(&mut self, id: u32) -> (u64, i32) {
         self.check_at_completion(id);
         if self.recorder.on {
-            let (text, result) = (self.outcome(id), self.m.ops[id as usize].result);
-            self.record(id, What::Complete { result }, text);
+            self.record_complete(id);
         }
         self.look_at_completion(id);
         let op = &mut self.m.ops[id as usize];
@@ -531,6 +652,13 @@ impl Kernel {
         self.completions += 1;
         self.mix(event, COMPLETE, result as u32 as u64);
         (token, result)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_complete(&mut self, id: u32) {
+        let (text, result) = (self.outcome(id), self.m.ops[id as usize].result);
+        self.record(id, What::Complete { result }, text);
     }
 
     /// `= 12`, `= c2 server`, `= ECONNRESET`
@@ -548,6 +676,7 @@ impl Kernel {
     // ---- choices
 
     /// The key of the next choice of `site` for an operation.
+    #[inline]
     pub(super) fn key(&mut self, site: Site, id: u32) -> Key {
         let op = &mut self.m.ops[id as usize];
         let occurrence = op.seen[site as usize];
@@ -568,13 +697,18 @@ impl Kernel {
     }
 
     /// How much of `of` bytes a transfer moves, or the error that it ends with.
-    #[inline]
-    pub(super) fn pick_size(&mut self, rule: Rule, id: u32, of: u32) -> Result<Share, i32> {
+    #[inline(always)]
+    pub(super) fn pick_size<const CHOOSES: bool>(
+        &mut self,
+        rule: Rule,
+        id: u32,
+        of: u32,
+    ) -> Result<Share, i32> {
         let all = Share {
             bytes: of,
             rest: false,
         };
-        if self.decider.kind {
+        if !CHOOSES || self.decider.kind {
             return Ok(all);
         }
         // Once in two parts, and not a third.
@@ -588,9 +722,10 @@ impl Kernel {
         }
     }
 
+    // In line, because then what the transition is made of is known.
+    #[inline(always)]
     fn pick_among(&mut self, rule: Rule, id: u32, possible: u16, of: u32) -> Does {
         let transition = rule.transition();
-        let outcomes = transition.outcomes;
         let faults = self.m.ops[id as usize].faults > 0;
         let mask = transition.mask(self.config.personality, faults) & possible;
         if mask == 0 {
@@ -598,24 +733,32 @@ impl Kernel {
             return transition.kind(self.config.personality);
         }
         let menu = Menu::new(transition, mask, of);
-        let site = transition.site.filter(|_| menu.len() > 1);
-        let picked = match site {
-            Some(site) => {
+        let picked = match transition.site {
+            Some(site) if menu.is_choice() => {
                 let key = self.key(site, id);
                 let picked = self.decider.choose(site, key, menu.len(), &menu);
                 if self.recorder.on {
-                    let text = crate::choice::Alternatives::label(&menu, picked);
-                    let deviation = picked != 0;
-                    self.record(id, What::Decision { site, deviation }, text);
+                    self.record_decision(id, site, picked, &menu);
                 }
                 picked
             }
-            None => 0,
+            _ => 0,
         };
         let place = menu.place(picked);
         self.decider.coverage.takes(rule, place);
-        self.m.ops[id as usize].faults -= u32::from(outcomes[place].fault);
-        outcomes[place].does
+        let outcome = &transition.outcomes[place];
+        if outcome.fault {
+            self.m.ops[id as usize].faults -= 1;
+        }
+        outcome.does
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_decision(&mut self, id: u32, site: Site, picked: usize, menu: &Menu) {
+        let text = crate::choice::Alternatives::label(menu, picked);
+        let deviation = picked != 0;
+        self.record(id, What::Decision { site, deviation }, text);
     }
 
     /// Whether an operation that has to wait comes before those that wait already.

@@ -1,14 +1,19 @@
 //! Lent buffers: the only place that touches user memory, and the oracle over it (I2).
 //!
-//! From submit to completion a lent buffer is the kernel's. What may be written is *poisoned* at submit: its
-//! bytes are saved, and a pattern stands there until the kernel writes. A pattern that changed, or that
+//! From submit to completion a lent buffer is the kernel's. What may be written is *poisoned* at submit (what
+//! is not written by then already: until the submitter goes on nobody can look): its bytes are saved, and a pattern stands there until the kernel writes. A pattern that changed, or that
 //! somebody computed with, gives a premature reader or writer away. At completion everything beyond
 //! what the kernel wrote is put back, because a real kernel leaves it alone and programs may rely on
-//! that. What is sent is *fingerprinted* at submit; it is checked when the kernel takes the bytes and
-//! again at completion (io_uring_enter(2): the memory must stay stable until the completion).
+//! that. What is sent is *copied* at submit; the copy is compared with it when the kernel takes the bytes
+//! and again at completion (io_uring_enter(2): the memory must stay stable until the completion). What
+//! was received is copied as well, over what was saved of it, and compared at completion.
 //!
-//! The saved bytes may be uninitialised (the spare capacity of a `Vec`): they are only ever copied,
-//! as `MaybeUninit`, never looked at.
+//! Copies, not fingerprints: for messages of ordinary size copying and comparing takes a quarter of the
+//! instructions of hashing twice, it misses nothing, and it knows which byte it was. It costs as much
+//! memory as is lent.
+//!
+//! What is saved may be uninitialised (the spare capacity of a `Vec`): it is only ever copied,
+//! as `MaybeUninit`; what is compared the kernel or the submitter has written.
 
 use std::mem::MaybeUninit;
 
@@ -92,16 +97,28 @@ impl Lent {
     /// # Safety
     ///
     /// The buffer is lent at this moment.
-    #[inline]
+    #[inline(always)]
     unsafe fn ranges(self, from: u32, to: u32, mut body: impl FnMut(*mut u8, usize)) {
         let (from, to) = (from as usize, to as usize);
         if from >= to {
             return;
         }
-        if self.pieces == PLAIN {
-            // SAFETY: `from < to <= len` of a buffer that is lent.
-            return body(unsafe { self.ptr.add(from) }, to - from);
+        // SAFETY: `from < to <= len` of a buffer that is lent.
+        unsafe {
+            if self.pieces == PLAIN {
+                body(self.ptr.add(from), to - from);
+            } else {
+                self.ranges_of_pieces(from, to, &mut body);
+            }
         }
+    }
+
+    /// # Safety
+    ///
+    /// As [`Lent::ranges`], and there are pieces.
+    #[cold]
+    #[inline(never)]
+    unsafe fn ranges_of_pieces(self, from: usize, to: usize, body: &mut dyn FnMut(*mut u8, usize)) {
         let mut start = 0;
         for at in 0..self.pieces as usize {
             // SAFETY: the pieces are lent with the buffer.
@@ -121,12 +138,15 @@ impl Lent {
     /// # Safety
     ///
     /// The buffer is lent, writable, and at least `at + bytes.len()` long.
-    pub(super) unsafe fn write(self, at: u32, mut bytes: &[u8]) {
-        // SAFETY: the caller's promise; kernel memory and lent memory never overlap.
+    #[inline(always)]
+    pub(super) unsafe fn write(self, at: u32, bytes: &[u8]) {
+        let mut from = bytes.as_ptr();
+        // SAFETY: the caller's promise; kernel memory and lent memory never overlap. The ranges are together
+        // as long as `bytes`.
         unsafe {
             self.ranges(at, at + bytes.len() as u32, |ptr, len| {
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), ptr, len);
-                bytes = &bytes[len..];
+                copy(from, ptr, len);
+                from = from.add(len);
             });
         }
     }
@@ -136,33 +156,62 @@ impl Lent {
     /// # Safety
     ///
     /// The buffer is lent, initialised, and at least `at + bytes.len()` long.
+    #[inline(always)]
     pub(super) unsafe fn read(self, at: u32, bytes: &mut [u8]) {
-        let mut done = 0;
-        // SAFETY: the caller's promise; kernel memory and lent memory never overlap.
+        let mut to = bytes.as_mut_ptr();
+        // SAFETY: as in `write`.
         unsafe {
             self.ranges(at, at + bytes.len() as u32, |ptr, len| {
-                std::ptr::copy_nonoverlapping(ptr, bytes[done..].as_mut_ptr(), len);
+                copy(ptr, to, len);
+                to = to.add(len);
+            });
+        }
+    }
+
+    /// Copies the first `into.len()` bytes.
+    ///
+    /// # Safety
+    ///
+    /// The buffer is lent and at least that long.
+    #[inline]
+    pub(super) unsafe fn copy(self, into: &mut [MaybeUninit<u8>]) {
+        let mut done = 0;
+        // SAFETY: the caller's promise. The copy is untyped: what was uninitialised stays so.
+        unsafe {
+            self.ranges(0, into.len() as u32, |ptr, len| {
+                let to = into[done..done + len].as_mut_ptr();
+                std::ptr::copy_nonoverlapping(ptr.cast::<MaybeUninit<u8>>(), to, len);
                 done += len;
             });
         }
     }
 
-    /// Saves the whole buffer and fills it with the pattern.
+    /// Fills the buffer with the pattern, from `from` on.
     ///
     /// # Safety
     ///
     /// The buffer is lent and writable.
-    pub(super) unsafe fn poison(self, pattern: u8, saved: &mut Vec<MaybeUninit<u8>>) {
-        saved.clear();
-        // SAFETY: the caller's promise. The copy is untyped: what was uninitialised stays so.
+    #[inline(always)]
+    pub(super) unsafe fn poison(self, from: u32, pattern: u8) {
+        // SAFETY: the caller's promise.
+        unsafe { self.ranges(from, self.len, |ptr, len| fill(ptr, pattern, len)) };
+    }
+
+    /// Whether a short buffer holds the pattern from `from` on.
+    ///
+    /// # Safety
+    ///
+    /// The buffer is lent, [fits](Short::fits) and was poisoned; `from` is not behind its end.
+    #[inline(always)]
+    pub(super) unsafe fn is_poisoned(self, from: u32, pattern: u8) -> bool {
+        debug_assert!(Short::fits(self) && from <= self.len);
+        // SAFETY: the caller's promise; the pattern initialised every byte.
         unsafe {
-            self.ranges(0, self.len, |ptr, len| {
-                saved.extend_from_slice(std::slice::from_raw_parts(
-                    ptr.cast::<MaybeUninit<u8>>(),
-                    len,
-                ));
-                std::ptr::write_bytes(ptr, pattern, len);
-            });
+            let rest = self.ptr.add(from as usize);
+            all_are(
+                std::slice::from_raw_parts(rest, (self.len - from) as usize),
+                pattern,
+            )
         }
     }
 
@@ -171,6 +220,7 @@ impl Lent {
     /// # Safety
     ///
     /// The buffer is lent and was poisoned.
+    #[inline]
     pub(super) unsafe fn spoiled(self, from: u32, pattern: u8) -> Option<u32> {
         let mut at = from;
         let mut found = None;
@@ -188,14 +238,56 @@ impl Lent {
         found
     }
 
+    /// The place of the first byte that differs from its copy.
+    ///
+    /// # Safety
+    ///
+    /// The buffer is lent; as many bytes of it as there are in `copy`, and those, are initialised.
+    #[inline]
+    pub(super) unsafe fn changed(self, copy: &[MaybeUninit<u8>]) -> Option<u32> {
+        let mut at = 0;
+        let mut found = None;
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.ranges(0, copy.len() as u32, |ptr, len| {
+                let bytes = std::slice::from_raw_parts(ptr, len);
+                let copy = std::slice::from_raw_parts(copy[at..at + len].as_ptr().cast(), len);
+                if found.is_none() && bytes != copy {
+                    let inside = bytes.iter().zip(copy).position(|(byte, was)| byte != was);
+                    found = inside.map(|inside| (at + inside) as u32);
+                }
+                at += len;
+            });
+        }
+        found
+    }
+
+    /// A hash of the buffer.
+    ///
+    /// # Safety
+    ///
+    /// The buffer is lent and initialised.
+    #[inline(always)]
+    pub(super) unsafe fn fingerprint(self) -> u64 {
+        let mut hash = u64::from(self.len);
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.ranges(0, self.len, |ptr, len| {
+                hash = fingerprint(hash, std::slice::from_raw_parts(ptr, len));
+            });
+        }
+        hash
+    }
+
     /// Puts back what was saved, from `from` on.
     ///
     /// # Safety
     ///
-    /// The buffer is lent and was poisoned with this `saved`.
+    /// The buffer is lent, writable, and was copied to `saved`.
+    #[inline]
     pub(super) unsafe fn restore(self, from: u32, saved: &[MaybeUninit<u8>]) {
         let mut at = from as usize;
-        // SAFETY: the caller's promise; an untyped copy, as in `poison`.
+        // SAFETY: the caller's promise; an untyped copy, as in `copy`.
         unsafe {
             self.ranges(from, self.len, |ptr, len| {
                 std::ptr::copy_nonoverlapping(saved[at..at + len].as_ptr(), ptr.cast(), len);
@@ -203,24 +295,174 @@ impl Lent {
             });
         }
     }
+}
 
-    /// A hash of the first `len` bytes.
+/// Room for the copy of a short buffer: one cache line, in the operation itself.
+#[derive(Clone, Copy)]
+pub(super) struct Short([MaybeUninit<u8>; Short::LEN as usize]);
+
+impl Short {
+    const LEN: u32 = 64;
+
+    pub(super) const EMPTY: Short = Short([MaybeUninit::uninit(); Short::LEN as usize]);
+
+    /// Whether it has room for that.
+    #[inline(always)]
+    pub(super) fn fits(lent: Lent) -> bool {
+        lent.pieces == PLAIN && lent.len <= Short::LEN
+    }
+
+    /// Copies the first `len` bytes.
     ///
     /// # Safety
     ///
-    /// The buffer is lent and its first `len` bytes are initialised.
-    pub(super) unsafe fn fingerprint(self, len: u32) -> u64 {
-        let mut hash = u64::from(len);
+    /// The buffer is lent, fits, and is at least that long.
+    #[inline(always)]
+    pub(super) unsafe fn copy(&mut self, lent: Lent, len: u32) {
+        debug_assert!(Short::fits(lent) && len <= lent.len);
+        // SAFETY: the caller's promise.
+        unsafe { copy_short(lent.ptr, self.0.as_mut_ptr().cast(), len as usize) };
+    }
+
+    /// Whether the first `len` bytes are as they were copied.
+    ///
+    /// # Safety
+    ///
+    /// The buffer is lent, fits, and is at least that long; its first `len` bytes and their copy are initialised.
+    #[inline(always)]
+    pub(super) unsafe fn is_same(&self, lent: Lent, len: u32) -> bool {
+        debug_assert!(Short::fits(lent) && len <= lent.len);
         // SAFETY: the caller's promise.
         unsafe {
-            self.ranges(0, len, |ptr, len| {
-                hash = fingerprint(hash, std::slice::from_raw_parts(ptr, len));
-            });
+            std::slice::from_raw_parts(lent.ptr, len as usize)
+                == std::slice::from_raw_parts(self.0.as_ptr().cast::<u8>(), len as usize)
         }
-        hash
+    }
+
+    /// The whole copy.
+    #[inline]
+    pub(super) fn of(&self, lent: Lent) -> &[MaybeUninit<u8>] {
+        &self.0[..lent.len as usize]
     }
 }
 
+/// Copies up to 64 bytes in line: pieces of 16 from either end, which overlap in the middle. (A call of
+/// `memcpy` costs as much as four such copies, with what has to be kept over it.)
+///
+/// # Safety
+///
+/// Both are `len` long, at most 64, and do not overlap.
+#[inline(always)]
+unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
+    type Sixteen = MaybeUninit<[u8; 16]>;
+    // SAFETY: the caller's promise; each piece lies inside. An untyped copy: what was uninitialised stays so.
+    unsafe {
+        if len < 16 {
+            return std::ptr::copy_nonoverlapping(from, to, len);
+        }
+        let piece = |at: usize| {
+            let piece = from.add(at).cast::<Sixteen>().read_unaligned();
+            to.add(at).cast::<Sixteen>().write_unaligned(piece);
+        };
+        piece(0);
+        piece(len - 16);
+        if len > 32 {
+            piece(16);
+            piece(len - 32);
+        }
+    }
+}
+
+/// Fills a range with a pattern, a short one in the same way.
+///
+/// # Safety
+///
+/// It may be written.
+#[inline(always)]
+unsafe fn fill(to: *mut u8, pattern: u8, len: usize) {
+    // SAFETY: the caller's promise; each piece lies inside.
+    unsafe {
+        if !(16..=64).contains(&len) {
+            return to.write_bytes(pattern, len);
+        }
+        let piece = |at: usize| to.add(at).cast::<[u8; 16]>().write_unaligned([pattern; 16]);
+        piece(0);
+        piece(len - 16);
+        if len > 32 {
+            piece(16);
+            piece(len - 32);
+        }
+    }
+}
+
+/// The same as [`copy_short`], of any length.
+///
+/// # Safety
+///
+/// Both are `len` long, and do not overlap.
+#[inline(always)]
+unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if len <= 64 {
+            copy_short(from, to, len);
+        } else {
+            std::ptr::copy_nonoverlapping(from, to, len);
+        }
+    }
+}
+
+/// Copies of buffers that are not short, by operation. The memory is kept.
+#[derive(Default)]
+pub(super) struct Copies(Vec<Vec<MaybeUninit<u8>>>);
+
+impl Copies {
+    /// Room for a copy of `len` bytes.
+    pub(super) fn room(&mut self, id: u32, len: u32) -> &mut [MaybeUninit<u8>] {
+        let (id, len) = (id as usize, len as usize);
+        if self.0.len() <= id {
+            self.0.resize_with(id + 1, Vec::new);
+        }
+        let copy = &mut self.0[id];
+        if copy.len() < len {
+            copy.resize(len, MaybeUninit::uninit());
+        }
+        &mut copy[..len]
+    }
+
+    /// The copy that was made of `len` bytes.
+    pub(super) fn of(&self, id: u32, len: u32) -> &[MaybeUninit<u8>] {
+        &self.0[id as usize][..len as usize]
+    }
+
+    /// The same, to be written over.
+    pub(super) fn of_mut(&mut self, id: u32, len: u32) -> &mut [MaybeUninit<u8>] {
+        &mut self.0[id as usize][..len as usize]
+    }
+}
+
+/// By one wide multiplication for 16 bytes, both halves of which count.
+#[inline]
+fn fingerprint(seed: u64, bytes: &[u8]) -> u64 {
+    const KEYS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd6e8_feb8_6659_fd93];
+    let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+    let fold = |hash: u64, bytes: &[u8]| {
+        let (low, high) = bytes.split_at(8);
+        let product = u128::from(hash ^ word(low)) * u128::from(KEYS[1] ^ word(high));
+        product as u64 ^ (product >> 64) as u64 ^ KEYS[0].wrapping_add(hash.rotate_left(23))
+    };
+    let blocks = bytes.chunks_exact(16);
+    let rest = blocks.remainder();
+    let hash = blocks.fold(seed ^ KEYS[0], fold);
+    if rest.is_empty() {
+        return fold(hash, &[0; 16]);
+    }
+    let mut last = [0; 16];
+    last[..rest.len()].copy_from_slice(rest);
+    fold(hash, &last)
+}
+
+#[inline(always)]
 fn all_are(bytes: &[u8], pattern: u8) -> bool {
     // In blocks without an early exit, which the compiler turns into vector instructions.
     let blocks = bytes.chunks_exact(64);
@@ -230,32 +472,13 @@ fn all_are(bytes: &[u8], pattern: u8) -> bool {
             return false;
         }
     }
-    rest.iter().fold(0, |all, &byte| all | (byte ^ pattern)) == 0
-}
-
-fn fingerprint(seed: u64, bytes: &[u8]) -> u64 {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    // Four lanes, so that large buffers are not bound by the latency of one multiplication.
-    let mut lanes = [seed, seed ^ ODD, seed.rotate_left(17), seed.rotate_left(41)];
-    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
-    let mut blocks = bytes.chunks_exact(32);
-    for block in &mut blocks {
-        for (lane, bytes) in lanes.iter_mut().zip(block.chunks_exact(8)) {
-            *lane = (*lane ^ word(bytes)).wrapping_mul(ODD).rotate_left(29);
-        }
-    }
-    let mut words = blocks.remainder().chunks_exact(8);
-    for bytes in &mut words {
-        lanes[0] = (lanes[0] ^ word(bytes)).wrapping_mul(ODD).rotate_left(29);
-    }
-    for &byte in words.remainder() {
-        lanes[1] = (lanes[1] ^ u64::from(byte))
-            .wrapping_mul(ODD)
-            .rotate_left(29);
-    }
-    lanes.into_iter().fold(0, |all, lane| {
-        (all ^ lane).wrapping_mul(ODD).rotate_left(29)
-    })
+    let words = rest.chunks_exact(8);
+    let last = words.remainder();
+    let pattern_8 = u64::from_ne_bytes([pattern; 8]);
+    let differs = words.fold(0, |all, word| {
+        all | word.try_into().map_or(0, u64::from_ne_bytes) ^ pattern_8
+    });
+    differs == 0 && last.iter().all(|&byte| byte == pattern)
 }
 
 #[cfg(test)]
@@ -266,17 +489,18 @@ mod tests {
     fn poison_is_seen_through_and_taken_away() {
         let mut bytes: Vec<u8> = (0..200).collect();
         let lent = Lent::plain(bytes.as_mut_ptr(), 200);
-        let mut saved = Vec::new();
+        let mut saved = Copies::default();
         // SAFETY: `bytes` lives on and is reached only through `lent` here.
         unsafe {
-            lent.poison(7, &mut saved);
+            lent.copy(saved.room(3, 200));
+            lent.poison(0, 7);
             assert_eq!(lent.spoiled(0, 7), None);
             lent.write(0, &[1, 2, 3]);
             assert_eq!(lent.spoiled(0, 7), Some(0));
             assert_eq!(lent.spoiled(3, 7), None);
             lent.write(150, &[9]);
             assert_eq!(lent.spoiled(3, 7), Some(150));
-            lent.restore(3, &saved);
+            lent.restore(3, saved.of(3, 200));
         }
         assert_eq!(bytes[..5], [1, 2, 3, 3, 4]);
         assert_eq!(bytes[150], 150);
@@ -300,21 +524,56 @@ mod tests {
             },
         ];
         let mut back = [0; 4];
+        let mut copies = Copies::default();
         // SAFETY: the pieces live on and are reached only through `lent` here.
         unsafe {
             let lent = Lent::vectored(pieces.as_mut_ptr().cast(), 3);
             assert_eq!(lent.len(), 8);
-            let before = lent.fingerprint(8);
+            lent.copy(copies.room(0, 8));
+            assert_eq!(lent.changed(copies.of(0, 8)), None);
+            lent.write(4, &[4]);
+            assert_eq!(lent.changed(copies.of(0, 8)), Some(4));
             lent.write(1, &[1, 2, 3, 4]);
-            assert_ne!(lent.fingerprint(8), before);
+            assert_eq!(lent.changed(copies.of(0, 8)), Some(1));
             lent.read(1, &mut back);
         }
         assert_eq!((a, b, back), ([0, 1, 2], [3, 4, 0, 0, 0], [1, 2, 3, 4]));
     }
 
     #[test]
+    fn a_copy_sees_every_byte() {
+        for len in [1, 7, 8, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 100] {
+            let mut bytes = vec![0u8; len];
+            let lent = Lent::plain(bytes.as_mut_ptr(), len as u32);
+            let mut copies = Copies::default();
+            for at in 0..len {
+                // SAFETY: `bytes` lives on and is reached only through `lent` here.
+                unsafe {
+                    lent.copy(copies.room(2, len as u32));
+                    lent.write(at as u32, &[255 - at as u8]);
+                    assert_eq!(lent.changed(copies.of(2, len as u32)), Some(at as u32));
+                    assert_eq!(lent.changed(&copies.of(2, len as u32)[..at]), None);
+                    if Short::fits(lent) {
+                        let mut short = Short::EMPTY;
+                        short.copy(lent, len as u32);
+                        assert!(short.is_same(lent, len as u32));
+                        lent.write(at as u32, &[77]);
+                        assert!(!short.is_same(lent, len as u32));
+                        assert!(short.is_same(lent, at as u32));
+                        lent.poison(0, 9);
+                        assert!(lent.is_poisoned(0, 9));
+                        lent.write(at as u32, &[77]);
+                        assert!(!lent.is_poisoned(0, 9));
+                        assert!(lent.is_poisoned(at as u32 + 1, 9));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_fingerprint_sees_every_byte() {
-        for len in [1, 7, 8, 31, 32, 33, 64, 100] {
+        for len in [1, 7, 8, 15, 16, 17, 31, 32, 33, 64, 100] {
             let bytes = vec![0u8; len];
             for at in 0..len {
                 let mut other = bytes.clone();

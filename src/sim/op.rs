@@ -10,7 +10,7 @@
 
 use std::panic::Location;
 
-use super::lent::Lent;
+use super::lent::{Lent, Short};
 use super::queue::NIL;
 use crate::choice::{EventId, Site};
 
@@ -141,8 +141,20 @@ pub(super) enum State {
     Done,
 }
 
-/// The slot of an operation.
+/// What an operation's lent buffer is checked against (I2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Guard {
+    None,
+    /// This pattern stands where the kernel may write and has not; a copy of what it wrote, and before
+    /// that of what stood there, is kept.
+    Poison(u8),
+    /// A copy of what is sent is kept.
+    Copy,
+}
+
+/// The slot of an operation: three cache lines.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 pub(super) struct Op {
     pub(super) token: u64,
     pub(super) event: EventId,
@@ -154,8 +166,6 @@ pub(super) struct Op {
     pub(super) order: u64,
     /// What handlers had declared that they take when it had its result.
     pub(super) ready: u64,
-    /// The fingerprint of what is sent, or of what was received.
-    pub(super) print: u64,
     pub(super) handle: i32,
     pub(super) flags: u32,
     pub(super) result: i32,
@@ -168,17 +178,21 @@ pub(super) struct Op {
     pub(super) heap: u32,
     /// [`Verb::Connect`]: the listener whose backlog is full.
     pub(super) listener: u32,
+    /// The connection of its handle, and the side, if it had one at the submission; else [`NIL`]. A handle
+    /// stays with its connection until it is closed, which it is not while operations are in flight.
+    pub(super) conn: u32,
+    pub(super) side: u8,
     pub(super) verb: Verb,
     pub(super) state: State,
     /// Free faults that it may still suffer.
     pub(super) faults: u32,
-    /// The pattern in its buffer, if it is poisoned.
-    pub(super) poison: Option<u8>,
-    pub(super) printed: bool,
+    pub(super) guard: Guard,
     /// A cancel was asked for and waits to be processed.
     pub(super) cancel_pending: bool,
     /// How often each site was chosen for it.
     pub(super) seen: [u8; Site::ALL.len()],
+    /// The copy that it is checked against, if its buffer is short.
+    pub(super) copy: Short,
 }
 
 impl Op {
@@ -192,7 +206,6 @@ impl Op {
             offset: 0,
             order: 0,
             ready: 0,
-            print: 0,
             handle: -1,
             flags: 0,
             result: 0,
@@ -201,13 +214,15 @@ impl Op {
             next: NIL,
             heap: NIL,
             listener: NIL,
+            conn: NIL,
+            side: 0,
             verb: Verb::Nop,
             state: State::Free,
             faults: 0,
-            poison: None,
-            printed: false,
+            guard: Guard::None,
             cancel_pending: false,
             seen: [0; Site::ALL.len()],
+            copy: Short::EMPTY,
         }
     }
 }

@@ -1,108 +1,208 @@
 //! The oracle over lent buffers (I2), the verdict, and how the kernel drains after one.
 
+use std::mem::MaybeUninit;
 use std::panic::Location;
 
 use super::errno;
 use super::kernel::{Kernel, Machine};
-use super::op::{Op, State, Verb};
+use super::lent::Short;
+use super::op::{Guard, Op, State, Verb};
 use super::oracle::{Level, Oracle};
 use super::trace::What;
 use super::violation::Violation;
 use crate::choice::EventId;
 
+/// What somebody did to a lent buffer.
+enum Touched {
+    /// The byte at this place was written, which nobody was to write.
+    Spoiled(u32),
+    /// What is sent, or was received, is not the same any more.
+    Changed,
+}
+
 impl Kernel {
+    /// The submitter of an operation goes on: from now on its buffer is to be left alone.
+    ///
     /// # Safety
     ///
-    /// The buffer of the operation was just lent.
-    pub(super) unsafe fn lend(&mut self, id: u32, writable: bool) {
-        let index = id as usize;
-        let op = &mut self.m.ops[index];
-        match op.verb {
-            Verb::Recv | Verb::ReadAt if writable => {
-                // Any byte will do; one that differs between operations is hit by chance less often.
-                let pattern = (op.event.0 >> 24) as u8 | 1;
-                if self.saved.len() <= index {
-                    self.saved.resize_with(index + 1, Vec::new);
-                }
-                // SAFETY: lent, and writable.
-                unsafe { op.lent.poison(pattern, &mut self.saved[index]) };
-                op.poison = Some(pattern);
+    /// The buffer of the operation is lent.
+    #[inline(always)]
+    pub(super) unsafe fn guard(&mut self, id: u32, writable: bool) {
+        let op = &mut self.m.ops[id as usize];
+        op.guard = match op.verb {
+            // Any byte will do; one that differs between operations is hit by chance less often.
+            Verb::Recv | Verb::ReadAt if writable => Guard::Poison((op.event.0 >> 24) as u8 | 1),
+            Verb::Send | Verb::WriteAt | Verb::Append => Guard::Copy,
+            _ => return,
+        };
+        let lent = op.lent;
+        // What the effect has written already is a part of the copy, and no poison.
+        let written = match op.state {
+            State::Done => op.result.max(0) as u32,
+            _ => op.moved,
+        };
+        // SAFETY: lent; and what is to be poisoned is writable.
+        unsafe {
+            if Short::fits(lent) {
+                op.copy.copy(lent, lent.len());
+            } else {
+                lent.copy(self.copies.room(id, lent.len()));
             }
-            Verb::Send | Verb::WriteAt | Verb::Append => {
-                // SAFETY: lent, and initialised, being sent.
-                op.print = unsafe { op.lent.fingerprint(op.lent.len()) };
-                op.printed = true;
-                let (event, print) = (op.event, op.print);
-                // What is sent is part of what a program does.
-                self.digest ^= print;
-                if self.recorder.on {
-                    self.recorder.content(event, print);
-                }
+            if let Guard::Poison(pattern) = op.guard {
+                lent.poison(written, pattern);
             }
-            _ => {}
         }
     }
 
-    pub(super) fn check_at_effect(&mut self, id: u32) {
+    /// What is sent is part of what a program does.
+    ///
+    /// # Safety
+    ///
+    /// The buffer of the operation is lent and initialised.
+    #[inline(always)]
+    pub(super) unsafe fn look_at_content(&mut self, id: u32) {
         let op = &self.m.ops[id as usize];
-        if self.submitting == Some(id) || op.poison.is_none() && !op.printed {
-            // Nobody but the kernel ran since the buffer was lent, or there is nothing to compare with.
-            return;
+        let event = op.event;
+        // SAFETY: the caller's promise.
+        let print = unsafe { op.lent.fingerprint() };
+        self.digest ^= print;
+        if self.recorder.on {
+            self.recorder.content(event, print);
         }
-        let (printed, moved) = (op.printed, op.moved);
-        self.check_lent(id, moved, printed);
     }
 
+    /// Code of the user's has run since the buffer was lent.
+    #[inline(always)]
+    pub(super) fn check_before_effect(&mut self, id: u32) {
+        let moved = self.m.ops[id as usize].moved;
+        if !self.is_untouched(id, moved) {
+            self.report_touched(id, moved);
+        }
+    }
+
+    #[inline(always)]
     pub(super) fn check_at_completion(&mut self, id: u32) {
         let op = &self.m.ops[id as usize];
-        if op.poison.is_some() {
-            let moved = op.result.max(0) as u32;
-            let lent = op.lent;
-            self.check_lent(id, moved, moved > 0);
-            // SAFETY: lent until this completion is handed out; poisoned at submit.
-            unsafe { lent.restore(moved, &self.saved[id as usize]) };
-        } else if op.printed {
-            self.check_lent(id, 0, true);
+        let (lent, moved) = (op.lent, op.result.max(0) as u32);
+        let whole = match op.guard {
+            Guard::None => return,
+            Guard::Poison(_) => moved == lent.len(),
+            Guard::Copy => true,
+        };
+        // Most are: nothing is to be put back, and one comparison is all.
+        // SAFETY: as in `is_untouched`.
+        if !(whole && Short::fits(lent) && unsafe { op.copy.is_same(lent, lent.len()) }) {
+            self.check_and_restore(id, moved);
         }
     }
 
-    /// Poison from `from` on; and the fingerprint, if there is one to compare with.
-    fn check_lent(&mut self, id: u32, from: u32, printed: bool) {
+    #[inline(never)]
+    fn check_and_restore(&mut self, id: u32, moved: u32) {
+        if !self.is_untouched(id, moved) {
+            self.report_touched(id, moved);
+        }
+        let op = &self.m.ops[id as usize];
+        if moved < op.lent.len() && matches!(op.guard, Guard::Poison(_)) {
+            self.restore(id, moved);
+        }
+    }
+
+    fn restore(&mut self, id: u32, moved: u32) {
+        let op = &self.m.ops[id as usize];
+        // SAFETY: lent until this completion is handed out; copied and poisoned at submit.
+        unsafe { op.lent.restore(moved, self.copy_of(id)) };
+    }
+
+    /// The copy of an operation's buffer.
+    fn copy_of(&self, id: u32) -> &[MaybeUninit<u8>] {
+        let op = &self.m.ops[id as usize];
+        if Short::fits(op.lent) {
+            op.copy.of(op.lent)
+        } else {
+            self.copies.of(id, op.lent.len())
+        }
+    }
+
+    /// Whether a lent buffer, of which the kernel has written the first `moved` bytes if it may write,
+    /// is as the kernel left it.
+    #[inline(always)]
+    fn is_untouched(&self, id: u32, moved: u32) -> bool {
         let op = &self.m.ops[id as usize];
         let lent = op.lent;
+        if op.guard == Guard::None {
+            return true;
+        }
+        if !Short::fits(lent) {
+            return self.is_long_untouched(id, moved);
+        }
         // SAFETY: an operation that is not free has its buffer lent. Poison and the kernel's own writes
-        // initialised what may be written, the submitter what is sent.
-        let spoiled = op
-            .poison
-            .and_then(|pattern| unsafe { lent.spoiled(from, pattern) });
-        let printed_len = if op.poison.is_some() {
-            from
-        } else {
-            lent.len()
-        };
-        // SAFETY: as above.
-        let changed = printed && unsafe { lent.fingerprint(printed_len) } != op.print;
-        if let Some(at) = spoiled {
-            let message = format!(
-                "the buffer lent to {} was written to at byte {at} before its completion",
-                self.m.describe(id)
-            );
-            self.fail_at(Oracle::LentBuffer, message, id);
-        } else if changed {
-            let message = format!(
-                "the bytes lent to {} were changed before its completion",
-                self.m.describe(id)
-            );
-            self.fail_at(Oracle::LentBuffer, message, id);
+        // initialised what may be written, the submitter what is sent, and so their copies.
+        unsafe {
+            match op.guard {
+                Guard::Poison(pattern) => {
+                    (moved == lent.len() || lent.is_poisoned(moved, pattern))
+                        && (moved == 0 || op.copy.is_same(lent, moved))
+                }
+                _ => op.copy.is_same(lent, lent.len()),
+            }
         }
     }
 
-    /// Remembers what was received, so that completion can tell whether it was touched since.
-    pub(super) fn print_received(&mut self, id: u32) {
+    #[inline(never)]
+    fn is_long_untouched(&self, id: u32, moved: u32) -> bool {
+        self.touched(id, moved).is_none()
+    }
+
+    /// What is not as the kernel left it: the first byte of what nobody was to write, if it is that.
+    fn touched(&self, id: u32, moved: u32) -> Option<Touched> {
+        let op = &self.m.ops[id as usize];
+        let mut unchanging = op.lent.len();
+        if let Guard::Poison(pattern) = op.guard {
+            unchanging = moved;
+            // SAFETY: as in `is_untouched`.
+            let spoiled = unsafe { op.lent.spoiled(moved, pattern) };
+            if let Some(at) = spoiled {
+                return Some(Touched::Spoiled(at));
+            }
+        }
+        // SAFETY: as above.
+        let changed = unsafe { op.lent.changed(&self.copy_of(id)[..unchanging as usize]) };
+        changed.map(|_| Touched::Changed)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn report_touched(&mut self, id: u32, moved: u32) {
+        let name = self.m.describe(id);
+        let message = match self.touched(id, moved) {
+            Some(Touched::Spoiled(at)) => {
+                format!(
+                    "the buffer lent to {name} was written to at byte {at} before its completion"
+                )
+            }
+            Some(Touched::Changed) => {
+                format!("the bytes lent to {name} were changed before its completion")
+            }
+            None => return,
+        };
+        self.fail_at(Oracle::LentBuffer, message, id);
+    }
+
+    /// Keeps a copy of the first `moved` bytes, which were received, so that completion can tell whether
+    /// they were touched since.
+    #[inline(always)]
+    pub(super) fn copy_received(&mut self, id: u32, moved: u32) {
         let op = &mut self.m.ops[id as usize];
-        if op.result > 0 {
-            // SAFETY: lent, and the kernel has just written that many bytes.
-            op.print = unsafe { op.lent.fingerprint(op.result as u32) };
+        let lent = op.lent;
+        if moved > 0 && matches!(op.guard, Guard::Poison(_)) {
+            // SAFETY: lent, and the kernel has written that many bytes.
+            unsafe {
+                if Short::fits(lent) {
+                    op.copy.copy(lent, moved);
+                } else {
+                    lent.copy(&mut self.copies.of_mut(id, lent.len())[..moved as usize]);
+                }
+            }
         }
     }
 

@@ -24,9 +24,10 @@ impl Pipe {
     }
 
     /// The part of the ring from the `at`-th byte on, up to `n` bytes or the ring's end.
-    #[inline]
+    #[inline(always)]
     fn span(&mut self, at: usize, n: usize) -> &mut [u8] {
-        let start = (self.head + at) & (self.ring.len() - 1);
+        // (Of an empty ring it is empty.)
+        let start = (self.head + at) & self.ring.len().wrapping_sub(1);
         let end = (start + n).min(self.ring.len());
         &mut self.ring[start..end]
     }
@@ -36,19 +37,34 @@ impl Pipe {
     /// # Safety
     ///
     /// `from` is lent, initialised, and at least `start + n` long.
+    #[inline(always)]
     pub(super) unsafe fn fill(&mut self, from: Lent, start: u32, n: usize) {
         if self.len + n > self.ring.len() {
             self.grow(self.len + n);
         }
-        let mut done = 0;
-        while done < n {
-            let at = self.len + done;
-            let span = self.span(at, n - done);
-            // SAFETY: the caller's promise.
-            unsafe { from.read(start + done as u32, span) };
-            done += span.len();
+        let span = self.span(self.len, n);
+        let done = span.len();
+        // SAFETY: the caller's promise.
+        unsafe {
+            from.read(start, span);
+            if done < n {
+                self.fill_on(from, start, done, n);
+            }
         }
         self.len += n;
+    }
+
+    /// Over the end of the ring: the rest goes to its start.
+    ///
+    /// # Safety
+    ///
+    /// As [`Pipe::fill`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn fill_on(&mut self, from: Lent, start: u32, done: usize, n: usize) {
+        let span = self.span(self.len + done, n - done);
+        // SAFETY: the caller's promise.
+        unsafe { from.read(start + done as u32, span) };
     }
 
     /// Gives the oldest `n` bytes to the start of `to`.
@@ -56,13 +72,16 @@ impl Pipe {
     /// # Safety
     ///
     /// `to` is lent, writable, and at least `n` long.
+    #[inline(always)]
     pub(super) unsafe fn drain(&mut self, to: Lent, n: usize) {
-        let mut done = 0;
-        while done < n {
-            let span = self.span(done, n - done);
-            // SAFETY: the caller's promise.
-            unsafe { to.write(done as u32, span) };
-            done += span.len();
+        let span = self.span(0, n);
+        let done = span.len();
+        // SAFETY: the caller's promise.
+        unsafe {
+            to.write(0, span);
+            if done < n {
+                self.drain_on(to, done, n);
+            }
         }
         self.len -= n;
         // Starting over at the front keeps short messages in the same cache line.
@@ -105,6 +124,19 @@ impl Pipe {
         };
     }
 
+    /// # Safety
+    ///
+    /// As [`Pipe::drain`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn drain_on(&mut self, to: Lent, done: usize, n: usize) {
+        let span = self.span(done, n - done);
+        // SAFETY: the caller's promise.
+        unsafe { to.write(done as u32, span) };
+    }
+
+    #[cold]
+    #[inline(never)]
     fn grow(&mut self, least: usize) {
         let mut ring = vec![0; least.next_power_of_two().max(256)];
         let len = self.len;

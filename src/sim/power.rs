@@ -180,7 +180,6 @@ impl Kernel {
             self.to_send = 0;
             self.holes.clear();
             self.unwanted = None;
-            self.submitting = None;
             self.declared = super::busy::Declared::default();
             self.drained = false;
             self.power.state = Supply::On;

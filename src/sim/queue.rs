@@ -1,7 +1,5 @@
 //! Queues of operations: one from which any element may be taken cheaply, and intrusive FIFO lists.
 
-use std::collections::VecDeque;
-
 use super::op::Op;
 
 /// No operation: the end of a list.
@@ -12,59 +10,111 @@ pub(super) const NIL: u32 = u32::MAX;
 /// Up to `EXACT` the others keep their order. A pick further back puts the oldest at the hole instead of
 /// moving thousands (10,000 queued: 139 ns a completion instead of 685): a freedom of the random
 /// schedules, which pick at random anyway. Element 0 is always what the kind schedule takes.
+///
+/// A ring of its own and not a `VecDeque`, which has no way to move a few elements by one but to swap them
+/// pairwise: that was a sixth of a random run.
 #[derive(Default)]
-pub(super) struct Queue<T>(VecDeque<T>);
+pub(super) struct Queue<T> {
+    /// Empty, or a power of two long.
+    ring: Vec<T>,
+    head: usize,
+    len: usize,
+}
 
 const EXACT: usize = 64;
 
-impl<T: Copy> Queue<T> {
+impl<T: Copy + Default> Queue<T> {
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.len
+    }
+
+    /// The place in the ring of the i-th.
+    #[inline]
+    fn place(&self, index: usize) -> usize {
+        (self.head + index) & self.ring.len().wrapping_sub(1)
     }
 
     #[inline]
     pub(super) fn push(&mut self, item: T) {
-        self.0.push_back(item);
+        if self.len == self.ring.len() {
+            self.grow();
+        }
+        let place = self.place(self.len);
+        self.ring[place] = item;
+        self.len += 1;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.ring.rotate_left(self.head);
+        self.head = 0;
+        self.ring
+            .resize((2 * self.ring.len()).max(16), T::default());
     }
 
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
-        self.0.pop_front()
+        let item = *self.ring.get(self.head).filter(|_| self.len > 0)?;
+        self.head = self.place(1);
+        self.len -= 1;
+        Some(item)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, index: usize) -> Option<T> {
+        (index < self.len).then(|| self.ring[self.place(index)])
+    }
+
+    /// Takes the i-th.
+    #[inline]
+    pub(super) fn take(&mut self, index: usize) -> Option<T> {
+        let item = self.get(index)?;
+        if index >= EXACT {
+            let (first, hole) = (self.head, self.place(index));
+            self.ring[hole] = self.ring[first];
+        } else if self.head + index < self.ring.len() {
+            self.ring
+                .copy_within(self.head..self.head + index, self.head + 1);
+        } else {
+            // Over the end of the ring.
+            let (hole, last) = (self.place(index), self.ring.len() - 1);
+            self.ring.copy_within(..hole, 1);
+            self.ring[0] = self.ring[last];
+            self.ring.copy_within(self.head..last, self.head + 1);
+        }
+        self.pop();
+        Some(item)
     }
 
     /// Takes back the newest that matches, which is near the end.
     pub(super) fn remove_newest(&mut self, matches: impl Fn(&T) -> bool) -> Option<T> {
-        let index = self.0.iter().rposition(matches)?;
-        self.0.remove(index)
-    }
-
-    pub(super) fn get(&self, index: usize) -> Option<T> {
-        self.0.get(index).copied()
-    }
-
-    /// Takes the i-th.
-    pub(super) fn take(&mut self, index: usize) -> Option<T> {
-        let item = self.get(index)?;
-        if index < EXACT {
-            for at in (0..index).rev() {
-                self.0.swap(at, at + 1);
-            }
-        } else {
-            self.0.swap(0, index);
-        }
-        self.0.pop_front();
-        Some(item)
+        let index = (0..self.len)
+            .rev()
+            .find(|&at| matches(&self.ring[self.place(at)]))?;
+        self.remove_at(index)
     }
 
     /// Takes out the first that matches, the others keep their order. Linear: for rare events.
     pub(super) fn remove(&mut self, matches: impl Fn(&T) -> bool) -> Option<T> {
-        let index = self.0.iter().position(matches)?;
-        self.0.remove(index)
+        let index = (0..self.len).find(|&at| matches(&self.ring[self.place(at)]))?;
+        self.remove_at(index)
+    }
+
+    fn remove_at(&mut self, index: usize) -> Option<T> {
+        let item = self.get(index)?;
+        for at in index + 1..self.len {
+            let (from, to) = (self.place(at), self.place(at - 1));
+            self.ring[to] = self.ring[from];
+        }
+        self.len -= 1;
+        Some(item)
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.head = 0;
+        self.len = 0;
     }
 }
 
@@ -91,6 +141,14 @@ impl List {
         (self.head != NIL).then_some(self.head)
     }
 
+    /// Whether nobody waits in any of them.
+    #[inline]
+    pub(super) fn are_empty(lists: [&List; 4]) -> bool {
+        // NIL is all ones: no head may have a zero.
+        lists.iter().fold(NIL, |all, list| all & list.head) == NIL
+    }
+
+    #[inline(always)]
     pub(super) fn push(&mut self, ops: &mut [Op], id: u32) {
         ops[id as usize].prev = self.tail;
         ops[id as usize].next = NIL;
@@ -114,6 +172,7 @@ impl List {
         self.head = id;
     }
 
+    #[inline]
     pub(super) fn unlink(&mut self, ops: &mut [Op], id: u32) {
         let (prev, next) = (ops[id as usize].prev, ops[id as usize].next);
         if prev == NIL {
@@ -154,5 +213,32 @@ mod tests {
                 .filter(|n| ![0, 3, 152].contains(n))
                 .collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn it_is_a_list_from_which_the_i_th_is_taken_wherever_the_ring_begins() {
+        let mut queue = Queue::default();
+        let mut list = Vec::new();
+        for round in 0..2_000_u32 {
+            if round % 7 < 4 {
+                queue.push(round);
+                list.push(round);
+            } else if !list.is_empty() {
+                let at = round as usize * 31 % list.len().min(EXACT);
+                assert_eq!(queue.take(at), Some(list.remove(at)));
+            }
+            if round % 50 == 49 {
+                let gone = list[list.len() / 3];
+                assert_eq!(queue.remove(|&item| item == gone), Some(gone));
+                list.retain(|&item| item != gone);
+            }
+            if round % 400 == 399 {
+                while list.len() > 1 {
+                    assert_eq!(queue.pop(), Some(list.remove(0)));
+                }
+            }
+            let all: Vec<_> = (0..queue.len()).filter_map(|at| queue.get(at)).collect();
+            assert_eq!(all, list);
+        }
     }
 }

@@ -14,15 +14,18 @@ impl Kernel {
 
     /// Offers that the connection under a recv or send is reset: a router forgot it, or the other host
     /// did (RFC 9293, 3.5.2). What was on its way is lost, both ways. True if it was.
+    #[inline(always)]
     pub(super) fn offer_reset(&mut self, id: u32) -> bool {
-        if self.decider.kind {
-            return false;
-        }
+        !self.decider.kind && self.may_reset(id)
+    }
+
+    #[inline(never)]
+    fn may_reset(&mut self, id: u32) -> bool {
         let op = &self.m.ops[id as usize];
         if !matches!(op.verb, Verb::Recv | Verb::Send) || op.lent.len() == 0 {
             return false;
         }
-        let Some((conn, side)) = self.stream_of(op.handle) else {
+        let Some((conn, side)) = self.stream_of(op) else {
             return false;
         };
         let stream = &self.m.tcp.conns[conn];
@@ -124,7 +127,7 @@ impl Kernel {
         if self.decider.kind || !stream.sides.iter().any(|side| side.dead) {
             return id;
         }
-        let Some((_, side)) = self.stream_of(self.m.ops[id as usize].handle) else {
+        let Some((_, side)) = self.stream_of(&self.m.ops[id as usize]) else {
             return id;
         };
         let from = &stream.directions[side ^ 1];

@@ -74,24 +74,18 @@ const POLL: u64 = 1_000_000;
 impl Kernel {
     /// Makes steps until there is a completion to hand out.
     pub(crate) fn step(&mut self, until: Until) -> Stepped {
+        self.step_in_line(until)
+    }
+
+    /// The same, where it is frequent.
+    #[inline(always)]
+    pub(crate) fn step_in_line(&mut self, until: Until) -> Stepped {
         loop {
             if self.is_off() {
                 return self.step_without_power();
             }
             if self.verdict.is_some() {
-                // The story is over. No handler hears of anything more (one that tries again after
-                // every error would never end); a teardown, which waits with an end, drains.
-                if until == Until::Event {
-                    return Stepped::Stuck;
-                }
-                // Nor does one that keeps something ready for itself go on for ever.
-                self.late_polls = self
-                    .late_polls
-                    .saturating_add(u32::from(until == Until::Now));
-                if until == Until::Now && self.late_polls > PATIENCE {
-                    return Stepped::Over;
-                }
-                return self.drained_completion();
+                return self.step_after_verdict(until);
             }
             if self.is_out_of_patience() {
                 self.report_endless();
@@ -103,57 +97,19 @@ impl Kernel {
                 return self.completion(id);
             }
             let deadline = self.next_deadline();
-            let others = Steps {
-                machine: &self.m,
-                clock: false,
-            }
-            .len()
-                > 0;
+            let others = self.m.done.len() + self.m.armed.len() + self.m.cancels.len();
             // Ahead of what is enabled the clock may go, but not past what the caller waits for.
             let clock = deadline.is_some_and(|deadline| match until {
                 Until::Time(time) => deadline <= time,
                 Until::Event => true,
                 // What arrives now needs no time.
-                Until::Now => others || deadline <= self.m.now,
+                Until::Now => others > 0 || deadline <= self.m.now,
             });
-            let count = Steps {
-                machine: &self.m,
-                clock,
-            }
-            .len();
+            let count = others + usize::from(clock);
             if count == 0 {
-                match until {
-                    Until::Time(time) => {
-                        self.set_time(time);
-                        return Stepped::Nothing;
-                    }
-                    Until::Now => {
-                        self.idle_polls = self.idle_polls.saturating_add(1);
-                        if self.idle_polls < PATIENCE {
-                            return Stepped::Nothing;
-                        }
-                        let next = self.m.now.saturating_add(POLL);
-                        match deadline {
-                            Some(deadline) if deadline <= next => self.clock(),
-                            _ => {
-                                let progress = self.progress;
-                                self.set_time(next);
-                                if deadline.is_none() {
-                                    // Polling alone is none.
-                                    self.progress = progress;
-                                }
-                                return Stepped::Nothing;
-                            }
-                        }
-                        continue;
-                    }
-                    Until::Event => {
-                        // What only scripted peers wait for may come when the model goes on.
-                        if self.in_flight_of_the_model() > 0 {
-                            self.report_stuck();
-                        }
-                        return Stepped::Stuck;
-                    }
+                match self.nothing_enabled(until, deadline) {
+                    Some(stepped) => return stepped,
+                    None => continue,
                 }
             }
             if self.may_lose_power() && self.power_fails_before(clock) {
@@ -188,6 +144,24 @@ impl Kernel {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn step_after_verdict(&mut self, until: Until) -> Stepped {
+        // The story is over. No handler hears of anything more (one that tries again after
+        // every error would never end); a teardown, which waits with an end, drains.
+        if until == Until::Event {
+            return Stepped::Stuck;
+        }
+        // Nor does one that keeps something ready for itself go on for ever.
+        self.late_polls = self
+            .late_polls
+            .saturating_add(u32::from(until == Until::Now));
+        if until == Until::Now && self.late_polls > PATIENCE {
+            return Stepped::Over;
+        }
+        self.drained_completion()
+    }
+
     /// The next of what was under way at the end of the story, or when the power was lost.
     pub(super) fn drained_completion(&mut self) -> Stepped {
         self.drain();
@@ -200,6 +174,44 @@ impl Kernel {
         Stepped::Nothing
     }
 
+    /// No step is enabled: perhaps time runs, and one is then (`None`).
+    #[cold]
+    #[inline(never)]
+    fn nothing_enabled(&mut self, until: Until, deadline: Option<u64>) -> Option<Stepped> {
+        match until {
+            Until::Time(time) => {
+                self.set_time(time);
+                Some(Stepped::Nothing)
+            }
+            Until::Now => {
+                self.idle_polls = self.idle_polls.saturating_add(1);
+                if self.idle_polls < PATIENCE {
+                    return Some(Stepped::Nothing);
+                }
+                let next = self.m.now.saturating_add(POLL);
+                if deadline.is_some_and(|deadline| deadline <= next) {
+                    self.clock();
+                    return None;
+                }
+                let progress = self.progress;
+                self.set_time(next);
+                if deadline.is_none() {
+                    // Polling alone is none.
+                    self.progress = progress;
+                }
+                Some(Stepped::Nothing)
+            }
+            Until::Event => {
+                // What only scripted peers wait for may come when the model goes on.
+                if self.in_flight_of_the_model() > 0 {
+                    self.report_stuck();
+                }
+                Some(Stepped::Stuck)
+            }
+        }
+    }
+
+    #[inline(always)]
     fn completion(&mut self, id: u32) -> Stepped {
         self.idle_polls = 0;
         let (token, result) = self.hand_out(id);
@@ -220,6 +232,7 @@ impl Kernel {
     }
 
     /// Which of the enabled steps: the oldest completion, unless the chooser deviates.
+    #[inline]
     fn next_step(&mut self, count: usize, clock: bool) -> usize {
         if self.decider.kind {
             return 0;
@@ -248,20 +261,22 @@ impl Kernel {
         let picked = self.decider.choose(Site::NextStep, key, count, &steps);
         self.waits.picked(lines, picked);
         if self.recorder.on {
-            let (text, target) = (
-                steps.label(picked),
-                steps.target(steps.step(picked)).unwrap_or(first),
-            );
-            self.record(
-                target,
-                What::Decision {
-                    site: Site::NextStep,
-                    deviation: picked != 0,
-                },
-                text,
-            );
+            self.record_next_step(picked, first, clock);
         }
         picked
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_next_step(&mut self, picked: usize, first: u32, clock: bool) {
+        let steps = Steps {
+            machine: &self.m,
+            clock,
+        };
+        let text = steps.label(picked);
+        let target = steps.target(steps.step(picked)).unwrap_or(first);
+        let (site, deviation) = (Site::NextStep, picked != 0);
+        self.record(target, What::Decision { site, deviation }, text);
     }
 
     /// Time moves to the next deadline; everything that is due then is queued.

@@ -21,19 +21,55 @@ impl Kernel {
         stream.readiness(side, queued, buffer)
     }
 
-    #[inline]
-    pub(super) fn stream_of(&self, handle: i32) -> Option<(usize, usize)> {
+    /// The connection, and the side, that an operation in flight is on.
+    #[inline(always)]
+    pub(super) fn stream_of(&self, op: &Op) -> Option<(usize, usize)> {
+        if op.conn != NIL {
+            return Some((op.conn as usize, usize::from(op.side & 1)));
+        }
+        self.stream_by_now(op.handle)
+    }
+
+    /// The same, of a handle that had no connection when the operation was submitted.
+    #[cold]
+    #[inline(never)]
+    fn stream_by_now(&self, handle: i32) -> Option<(usize, usize)> {
         match self.m.handles.object(handle) {
             Object::Stream { conn, side } => Some((conn as usize, usize::from(side))),
             _ => None,
         }
     }
 
+    /// Why nothing is received from or sent to a handle that is no connection.
+    #[cold]
+    #[inline(never)]
+    fn no_stream(&self, handle: i32, unconnected: i32) -> i32 {
+        match self.m.handles.object(handle) {
+            Object::File { .. } | Object::Event(_) => -errno::ENOTSOCK,
+            Object::Closed => -errno::EBADF,
+            _ => -unconnected,
+        }
+    }
+
+    /// Whether a receive or a send that is in no list may have its effect. If not it waits.
+    #[inline(always)]
+    pub(super) fn transfer_is_due(&mut self, id: u32) -> bool {
+        let op = &self.m.ops[id as usize];
+        let possible = match op.verb {
+            Verb::Recv => self.recv_possible(op),
+            _ => self.send_possible(op),
+        };
+        if !possible {
+            self.wait_on_stream(id);
+        }
+        possible
+    }
+
     // ---- recv
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn recv_possible(&self, op: &Op) -> bool {
-        let Some((conn, side)) = self.stream_of(op.handle) else {
+        let Some((conn, side)) = self.stream_of(op) else {
             return true;
         };
         let conn = &self.m.tcp.conns[conn];
@@ -42,15 +78,12 @@ impl Kernel {
     }
 
     /// In the order of `tcp_recvmsg_locked`: what is queued, the end, an error once, then the end.
-    pub(super) fn recv(&mut self, id: u32) -> i32 {
+    #[inline(always)]
+    pub(super) fn recv<const CHOOSES: bool>(&mut self, id: u32) -> i32 {
         let op = &self.m.ops[id as usize];
         let lent = op.lent;
-        let Some((conn, side)) = self.stream_of(op.handle) else {
-            return match self.m.handles.object(op.handle) {
-                Object::File { .. } | Object::Event(_) => -errno::ENOTSOCK,
-                Object::Closed => -errno::EBADF,
-                _ => -errno::ENOTCONN,
-            };
+        let Some((conn, side)) = self.stream_of(op) else {
+            return self.no_stream(op.handle, errno::ENOTCONN);
         };
         if lent.len() == 0 {
             return 0;
@@ -64,7 +97,7 @@ impl Kernel {
                 -self.m.tcp.conns[conn].take_error(side)
             };
         }
-        let n = match self.pick_size(Rule::Recv, id, lent.len().min(queued as u32)) {
+        let n = match self.pick_size::<CHOOSES>(Rule::Recv, id, lent.len().min(queued as u32)) {
             Ok(share) => share.bytes,
             Err(error) => return error,
         };
@@ -83,6 +116,7 @@ impl Kernel {
 
     /// What was sent is neither queued nor received.
     #[cold]
+    #[inline(never)]
     fn lost_bytes(&mut self, id: u32, conn: usize, side: usize) {
         let from = &self.m.tcp.conns[conn].directions[side ^ 1];
         let (sent, taken, queued) = (from.sent, from.taken, from.pipe.len() as u64);
@@ -99,7 +133,7 @@ impl Kernel {
     /// A planted bug: a byte that is on its way to this side disappears.
     #[cfg(test)]
     pub(super) fn lose_a_byte(&mut self, handle: i32) {
-        if let Some((conn, side)) = self.stream_of(handle) {
+        if let Some((conn, side)) = self.stream_by_now(handle) {
             let mut byte = 0u8;
             let lent = super::lent::Lent::plain(&raw mut byte, 1);
             // SAFETY: `byte` outlives the call.
@@ -113,9 +147,9 @@ impl Kernel {
 
     // ---- send
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn send_possible(&self, op: &Op) -> bool {
-        let Some((conn, side)) = self.stream_of(op.handle) else {
+        let Some((conn, side)) = self.stream_of(op) else {
             return true;
         };
         let stream = &self.m.tcp.conns[conn];
@@ -134,16 +168,13 @@ impl Kernel {
 
     /// In the order of `tcp_sendmsg_locked`: an error once, EPIPE, then what fits. `None`: it waits to send
     /// the rest.
-    pub(super) fn send(&mut self, id: u32) -> Option<i32> {
+    #[inline(always)]
+    pub(super) fn send<const CHOOSES: bool>(&mut self, id: u32) -> Option<i32> {
         let op = &self.m.ops[id as usize];
         let (lent, moved) = (op.lent, op.moved);
-        let Some((conn, side)) = self.stream_of(op.handle) else {
-            return Some(match self.m.handles.object(op.handle) {
-                Object::File { .. } | Object::Event(_) => -errno::ENOTSOCK,
-                Object::Closed => -errno::EBADF,
-                // `sk_stream_wait_connect`
-                _ => -errno::EPIPE,
-            });
+        let Some((conn, side)) = self.stream_of(op) else {
+            // `sk_stream_wait_connect`
+            return Some(self.no_stream(op.handle, errno::EPIPE));
         };
         let stream = &mut self.m.tcp.conns[conn];
         let over = stream.sides[side].dead || stream.sides[side].write_shut;
@@ -174,7 +205,7 @@ impl Kernel {
         } else {
             space
         };
-        let n = match self.share_of_send(id, most) {
+        let n = match self.share_of_send::<CHOOSES>(id, most) {
             Ok(n) => n,
             Err(error) => return Some(error),
         };
@@ -195,10 +226,11 @@ impl Kernel {
     }
 
     #[cold]
+    #[inline(never)]
     fn send_by_wire(&mut self, id: u32, conn: usize, side: usize) -> Option<i32> {
         let Op { lent, moved, .. } = self.m.ops[id as usize];
         let most = self.room_to_send(conn, side);
-        let n = match self.share_of_send(id, most) {
+        let n = match self.share_of_send::<true>(id, most) {
             Ok(n) => n,
             Err(error) => return Some(error),
         };
@@ -211,15 +243,15 @@ impl Kernel {
     }
 
     /// How much of what is left of a send leaves now, where there is room for `most`.
-    #[inline]
-    fn share_of_send(&mut self, id: u32, most: usize) -> Result<u32, i32> {
+    #[inline(always)]
+    fn share_of_send<const CHOOSES: bool>(&mut self, id: u32, most: usize) -> Result<u32, i32> {
         let op = &self.m.ops[id as usize];
         let fits = (op.lent.len() - op.moved).min(most.min(u32::MAX as usize) as u32);
         // Who has waited to send the rest (a port) is never short.
         if op.moved > 0 {
             return Ok(fits);
         }
-        let share = self.pick_size(Rule::Send, id, fits)?;
+        let share = self.pick_size::<CHOOSES>(Rule::Send, id, fits)?;
         Ok(share.bytes)
     }
 
@@ -282,10 +314,11 @@ impl Kernel {
 
     // ---- waiting
 
+    #[inline(always)]
     fn line(&mut self, id: u32) -> Option<(&mut List, &mut Vec<Op>)> {
         let op = &self.m.ops[id as usize];
         let verb = op.verb;
-        let (conn, side) = self.stream_of(op.handle)?;
+        let (conn, side) = self.stream_of(op)?;
         let directions = &mut self.m.tcp.conns[conn].directions;
         let list = if verb == Verb::Recv {
             &mut directions[side ^ 1].recvs
@@ -295,7 +328,17 @@ impl Kernel {
         Some((list, &mut self.m.ops))
     }
 
+    #[inline(always)]
     pub(super) fn wait_on_stream(&mut self, id: u32) {
+        match self.line(id) {
+            Some((line, ops)) if line.first().is_none() => line.push(ops, id),
+            Some(_) => self.wait_among_others(id),
+            None => {}
+        }
+    }
+
+    #[inline(never)]
+    fn wait_among_others(&mut self, id: u32) {
         let first = self.line(id).and_then(|(line, _)| line.first());
         // Nobody gets between the two parts of a send.
         let open = first.is_some_and(|first| self.m.ops[first as usize].moved == 0);
@@ -309,41 +352,54 @@ impl Kernel {
         }
     }
 
+    #[inline(always)]
     pub(super) fn leave_stream(&mut self, id: u32) {
         if let Some((list, ops)) = self.line(id) {
             list.unlink(ops, id);
         }
     }
 
-    #[inline]
-    pub(super) fn settle_handle(&mut self, handle: i32) {
-        if let Some((conn, _)) = self.stream_of(handle) {
-            self.settle(conn);
+    /// Lets everything that waits on the connection of an operation and has become possible have its
+    /// effect, first come, first served in each direction.
+    #[inline(always)]
+    pub(super) fn settle_stream_of<const CHOOSES: bool>(&mut self, id: u32) {
+        if let Some((conn, _)) = self.stream_of(&self.m.ops[id as usize])
+            && !self.m.tcp.conns[conn].nobody_waits()
+        {
+            self.wake::<CHOOSES>(conn);
         }
     }
 
-    /// Lets everything that waits on a connection and has become possible have its effect, first come,
-    /// first served in each direction.
+    /// The same, of a connection.
     pub(super) fn settle(&mut self, conn: usize) {
+        self.wake::<true>(conn);
+    }
+
+    #[inline(never)]
+    fn wake<const CHOOSES: bool>(&mut self, conn: usize) {
         // An effect settles the connection again: the outermost call does it, without recursion.
         if std::mem::replace(&mut self.m.tcp.conns[conn].settling, true) {
             return;
         }
-        while let Some(id) = self.woken(conn) {
-            let id = self.who_takes_the_error(conn, id);
+        while let Some(mut id) = self.woken(conn) {
+            if CHOOSES {
+                id = self.who_takes_the_error(conn, id);
+            }
             self.leave_stream(id);
-            if self.offer_reset(id) {
-                self.effect(id);
-            } else {
-                self.advance(id);
+            if !CHOOSES || self.offer_reset(id) || self.transfer_is_due(id) && !self.is_late(id) {
+                self.check_before_effect(id);
+                self.transfer::<CHOOSES>(id);
             }
         }
         self.m.tcp.conns[conn].settling = false;
     }
 
     /// An operation that waits on a connection without need.
-    #[inline]
+    #[inline(always)]
     fn woken(&self, conn: usize) -> Option<u32> {
+        if self.m.tcp.conns[conn].nobody_waits() {
+            return None;
+        }
         let directions = &self.m.tcp.conns[conn].directions;
         // Receives first: the error of a reset is theirs unless somebody decides otherwise.
         for direction in directions {

@@ -69,23 +69,37 @@ impl Kernel {
     }
 
     /// A handler puts something into the object: what it has done so far is before what comes of that.
+    #[inline]
     pub(super) fn puts(&self, raw: i32) {
-        if switch::is_simulated()
-            && let Some(channel) = self.channel(raw)
-        {
+        if switch::is_simulated() {
+            self.tell_puts(raw);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_puts(&self, raw: i32) {
+        if let Some(channel) = self.channel(raw) {
             switch::released(channel);
         }
     }
 
     /// An operation has had its effect: its handler is after those who put into the object what it got.
+    #[inline]
     pub(super) fn gets(&self, id: u32) {
+        if switch::is_simulated() {
+            self.tell_gets(id);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_gets(&self, id: u32) {
         let op = &self.m.ops[id as usize];
-        if switch::is_simulated()
-            && matches!(
-                op.verb,
-                Verb::Recv | Verb::Accept | Verb::ReadAt | Verb::Length | Verb::Wait
-            )
-            && let Some(channel) = self.channel(op.handle)
+        if matches!(
+            op.verb,
+            Verb::Recv | Verb::Accept | Verb::ReadAt | Verb::Length | Verb::Wait
+        ) && let Some(channel) = self.channel(op.handle)
         {
             switch::passes(channel, op.event);
         }

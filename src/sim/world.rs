@@ -32,7 +32,7 @@ pub struct Config {
     /// Bytes that one direction of a stream takes before a send has to wait; over a [link](super::Link) that takes
     /// time or may be lost so many at either end. Default 64 KiB.
     pub stream_buffer: usize,
-    /// Check lent buffers: poison what is writable, fingerprint what is sent. Default true.
+    /// Check lent buffers: poison what is writable, compare what is sent with a copy. Default true.
     pub poison: bool,
     /// After so many steps (effects, completions, moves of the clock) a run counts as
     /// [endless](super::Oracle::Endless): a violation of I7. Default a million.

@@ -140,7 +140,7 @@ impl Kernel {
         }
         let left = self.m.files.nodes[node].data.len().saturating_sub(offset);
         let most = left.min(u64::from(lent.len() - moved)) as u32;
-        let share = match self.pick_size(Rule::Read, id, most) {
+        let share = match self.pick_size::<true>(Rule::Read, id, most) {
             Ok(share) => share,
             Err(error) => return Some(self.ended(id, error)),
         };
@@ -196,7 +196,7 @@ impl Kernel {
         if most == 0 {
             return Some(self.ended(id, -errno::ENOSPC));
         }
-        let share = match self.pick_size(Rule::Write, id, most) {
+        let share = match self.pick_size::<true>(Rule::Write, id, most) {
             Ok(share) => share,
             Err(error) => return Some(self.ended(id, error)),
         };

@@ -215,6 +215,9 @@ impl Does {
     }
 }
 
+/// From so many bytes less one on every class of sizes is one of its own.
+const SIZES: usize = 5;
+
 /// A guarded transition: from where, under which condition, with what outcomes.
 #[derive(Debug)]
 pub struct Transition {
@@ -235,6 +238,9 @@ pub struct Transition {
     faultless: u16,
     /// What the kind kernel of each personality does.
     kind: [Does; Personality::ALL.len()],
+    /// Those that make a difference in a transfer of so many bytes, the last: or of more; not in two parts,
+    /// and in two as well.
+    sizes: [[u16; SIZES]; 2],
 }
 
 impl Transition {
@@ -268,6 +274,13 @@ impl Transition {
             }
             at += 1;
         }
+        let mut sizes = [[0; SIZES]; 2];
+        let mut of = 0;
+        while of < SIZES {
+            sizes[0][of] = Transition::sizes_of(outcomes, of as u32, false);
+            sizes[1][of] = Transition::sizes_of(outcomes, of as u32, true);
+            of += 1;
+        }
         Transition {
             name,
             step,
@@ -278,6 +291,7 @@ impl Transition {
             masks,
             faultless,
             kind,
+            sizes,
         }
     }
 
@@ -295,11 +309,18 @@ impl Transition {
     }
 
     /// The outcomes that make a difference in a transfer of `of` bytes, as bits.
+    #[inline]
     pub(super) const fn sizes(&self, of: u32, parts: bool) -> u16 {
+        let of = of as usize;
+        self.sizes[parts as usize][if of < SIZES { of } else { SIZES - 1 }]
+    }
+
+    /// The same, found out.
+    const fn sizes_of(outcomes: &[OutcomeClass], of: u32, parts: bool) -> u16 {
         let mut mask = 0;
         let mut at = 0;
-        while at < self.outcomes.len() {
-            let does = self.outcomes[at].does;
+        while at < outcomes.len() {
+            let does = outcomes[at].does;
             let part = matches!(does, Does::Part) && !parts;
             if !part && (!does.is_size() || does.size(of).is_some()) {
                 mask |= 1 << at;
