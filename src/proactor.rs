@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::backend::{Began, Until};
+use crate::op::crew::Crew;
 use crate::op::home::{STOPPED, lock};
 use crate::task::Task;
 use crate::watchdog::Watchdog;
@@ -60,6 +61,8 @@ use team::{Others, Team, end_of, mine_or_free, serve_once};
 /// ```
 pub struct Proactor {
     handle: Handle,
+    /// All workers, if there are several. Kept here, since one that ends with its thread forgets them.
+    crew: Option<Arc<Crew>>,
     /// The threads of the other workers, once they have been run.
     team: Mutex<Option<Arc<Team>>>,
     /// Ends with it.
@@ -69,6 +72,7 @@ pub struct Proactor {
 impl Proactor {
     fn with(handle: Handle) -> Proactor {
         Proactor {
+            crew: handle.home.crew(),
             handle,
             team: Mutex::new(None),
             _watchdog: None,
@@ -126,7 +130,8 @@ impl Proactor {
     /// it already, or else the first that belongs to nobody. For threads that people bring, one call
     /// for each of [`workers`](Builder::workers).
     ///
-    /// It comes back when all workers that are run are out of work.
+    /// It comes back when all workers that are run are out of work. A thread that ends takes its worker with
+    /// it, and what is in flight there: let those that you bring live until the last has come back.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -151,14 +156,14 @@ impl Proactor {
     /// [`RunEnd::Stopped`].
     #[track_caller]
     pub fn run_worker(&self) -> Result<RunEnd, RunError> {
-        let Some(crew) = self.handle.home.crew() else {
+        let Some(crew) = &self.crew else {
             return self.run();
         };
         not_nested()?;
-        let (index, home) = mine_or_free(&crew)?;
+        let (index, home) = mine_or_free(crew)?;
         let before = crew.serve([index]);
         let halts = OnPanic(|| crew.halt());
-        let end = serve_once(&crew, index, home, before);
+        let end = serve_once(crew, index, home, before);
         std::mem::forget(halts);
         if end.is_err() {
             crew.halt();

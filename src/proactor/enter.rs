@@ -42,10 +42,7 @@ pub(super) fn enter(home: HomeRef) -> Result<Inside, RunError> {
                 caller: Owner::current().name.to_string(),
             });
         }
-        None => {
-            teardown::remember(home);
-            *owner = Some(Owner::current());
-        }
+        None => claim(home, &mut owner),
     }
     // SAFETY: this thread owns the home, as of now or before.
     let local = unsafe { home.home.local() };
@@ -53,6 +50,12 @@ pub(super) fn enter(home: HomeRef) -> Result<Inside, RunError> {
         _entered: Entered::new(local),
         local,
     })
+}
+
+/// The worker, whose `owner` is locked, belongs to this thread from now on.
+pub(super) fn claim(home: HomeRef, owner: &mut Option<Owner>) {
+    teardown::remember(home);
+    *owner = Some(Owner::current());
 }
 
 /// No proactor runs on this thread; those that others have dropped and this thread owns are gone.

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::enter::{Inside, enter};
+use super::enter::{Inside, claim, enter};
 use super::teardown;
 use crate::backend::Until;
 use crate::op::crew::Crew;
@@ -246,15 +246,21 @@ pub(super) fn end_of(
 /// The worker that belongs to this thread, or else the first that belongs to nobody.
 pub(super) fn mine_or_free(crew: &Crew) -> Result<(usize, HomeRef), RunError> {
     let here = std::thread::current().id();
-    let mut free = None;
-    for (index, home) in crew.members().iter().enumerate() {
-        match &*lock(&home.home.owner) {
-            Some(owner) if owner.id == here => return Ok((index, *home)),
-            Some(_) => {}
-            None => free = free.or(Some((index, *home))),
+    let members = crew.members().iter().copied().enumerate();
+    for (index, home) in members.clone() {
+        if matches!(&*lock(&home.home.owner), Some(owner) if owner.id == here) {
+            return Ok((index, home));
         }
     }
-    free.ok_or(RunError::NoWorkerLeft {
+    for (index, home) in members {
+        let mut owner = lock(&home.home.owner);
+        // One whose thread has ended is nobody's any more, and never will be somebody's again.
+        if owner.is_none() && home.is_alive() {
+            claim(home, &mut owner);
+            return Ok((index, home));
+        }
+    }
+    Err(RunError::NoWorkerLeft {
         workers: crew.members().len(),
     })
 }

@@ -268,6 +268,24 @@ fn people_bring_threads_and_all_come_back_together() {
 }
 
 #[test]
+fn a_thread_that_comes_when_another_has_ended_gets_a_worker_that_lives() {
+    with_workers(2, |kernel| {
+        let proactor = kernel.proactor();
+        proactor.worker(0).unwrap().post(|| {});
+        thread::scope(|scope| {
+            let first = scope.spawn(|| proactor.run_worker().unwrap());
+            assert_eq!(first.join().unwrap(), RunEnd::OutOfWork);
+        });
+        assert_eq!(proactor.run_worker().unwrap(), RunEnd::OutOfWork);
+        thread::scope(|scope| {
+            let third = scope.spawn(|| proactor.run_worker().unwrap_err());
+            let error = third.join().unwrap();
+            assert!(matches!(error, RunError::NoWorkerLeft { workers: 2 }));
+        });
+    });
+}
+
+#[test]
 fn work_for_a_worker_that_nobody_runs_is_reported_by_name() {
     with_workers(2, |kernel| {
         let proactor = kernel.proactor();
