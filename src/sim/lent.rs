@@ -1,10 +1,10 @@
 //! Lent buffers: the only place that touches user memory, and the oracle over it (I2).
 //!
-//! From submit to completion a lent buffer is the kernel's. What may be written is *poisoned* at submit (what
-//! is not written by then already: until the submitter goes on nobody can look): its bytes are saved, and a pattern stands there until the kernel writes. A pattern that changed, or that
-//! somebody computed with, gives a premature reader or writer away. At completion everything beyond
-//! what the kernel wrote is put back, because a real kernel leaves it alone and programs may rely on
-//! that. What is sent is *copied* at submit; the copy is compared with it when the kernel takes the bytes
+//! From submit to completion a lent buffer is the kernel's. What may be written is *poisoned* at submit (but
+//! for what is written by then already: until the submitter goes on nobody can look): its bytes are saved,
+//! and a pattern stands there until the kernel writes. A pattern that changed, or that somebody computed
+//! with, gives a premature reader or writer away. At completion everything beyond what the kernel wrote is
+//! put back, because a real kernel leaves it alone and programs may rely on that. What is sent is *copied* at submit; the copy is compared with it when the kernel takes the bytes
 //! and again at completion (io_uring_enter(2): the memory must stay stable until the completion). What
 //! was received is copied as well, over what was saved of it, and compared at completion.
 //!
