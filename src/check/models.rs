@@ -15,30 +15,33 @@ use crate::sim::Invariant;
 /// Frames of four bytes, sent back.
 fn serve(stream: TcpStream, read_whole: bool) {
     if read_whole {
-        read_exact(&stream, Vec::with_capacity(4)).then(move |(read, frame)| {
-            if read.is_ok() {
-                answer(stream, frame);
-            }
+        read_exact(&stream, Vec::with_capacity(4)).then(move |(read, frame)| match read {
+            Ok(_) => answer(stream, frame),
+            Err(_) => cut_off(&stream),
         });
     } else {
         // The mistake: one read need not bring a whole frame.
         stream
             .read(Vec::with_capacity(4))
-            .then(move |(read, frame)| {
-                if read.is_ok_and(|n| n > 0) {
-                    answer(stream, frame);
-                }
+            .then(move |(read, frame)| match read {
+                Ok(n) if n > 0 => answer(stream, frame),
+                _ => cut_off(&stream),
             });
     }
 }
 
-/// Sends a frame and closes; an answer that was cut off must not end like a whole one.
+/// Sends a frame and closes.
 fn answer(stream: TcpStream, frame: Vec<u8>) {
     write_all(&stream, frame).then(move |(sent, _)| {
         if sent.is_err() {
-            let _ = stream.set_linger(Some(Duration::ZERO));
+            cut_off(&stream);
         }
     });
+}
+
+/// A conversation that was cut off must not end like a whole one.
+fn cut_off(stream: &TcpStream) {
+    let _ = stream.set_linger(Some(Duration::ZERO));
 }
 
 /// Serves who comes first; an accept that fails is followed by another while somebody holds the listener.

@@ -27,8 +27,8 @@ use crate::time::nanos;
 /// connection is closed, if the script has not done so.
 ///
 /// An expectation that is not met fails the check ([`Oracle::Always`]), at the line of the test
-/// that expects it, with what came instead. A connection that the *kernel* has reset, as it may, is no such failure:
-/// then the script just ends. See also [`Peer::lenient`].
+/// that expects it, with what came instead. A connection that the *kernel* has reset, or on which it has failed a receive
+/// or a send for want of memory, as it may, is no such failure: then the script just ends. See also [`Peer::lenient`].
 ///
 /// What a peer does itself suffers none of the kernel's free faults (its sends are whole, its connects are not refused
 /// at random); the model's operations on the same connection do.

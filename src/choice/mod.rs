@@ -59,7 +59,7 @@ pub enum Site {
     Cancel,
     /// Whether a connection attempt is refused.
     Connect,
-    /// Whether a connection is reset under an operation.
+    /// Whether a connection is reset under a receive or a send, or the operation alone fails.
     Reset,
     /// Whether an operation on a file or a name fails.
     FileError,

@@ -58,7 +58,7 @@ pub(super) struct Conn {
     pub(super) established: bool,
     /// The connect that made it.
     pub(super) event: EventId,
-    /// The kernel has reset it, and neither side.
+    /// The kernel has reset it, and neither side; or it has failed a transfer.
     pub(super) forced: bool,
 }
 

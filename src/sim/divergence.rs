@@ -89,9 +89,8 @@ pub(super) static DIVERGENCES: &[Divergence] = &[
     ),
     Divergence::kinder(
         "memory",
-        "No operation but connecting and accepting runs out of memory: no transfer ends with ENOBUFS (WSASend, and \
-         send(2) on other systems than Linux), nor with io_uring's ENOMEM (`io_msg_alloc_async`, io_uring/net.c).",
-        "no_transfer_ends_for_want_of_memory",
+        "Only receiving, sending, connecting and accepting run out of memory: nothing else ends with ENOMEM.",
+        "no_operation_but_on_a_socket_ends_for_want_of_memory",
     ),
     Divergence::other(
         "interruptions",

@@ -429,7 +429,7 @@ impl Kernel {
     #[inline(never)]
     fn start_transfer<const CHOOSES: bool>(&mut self, id: u32) {
         // Nobody but the kernel ran since the buffer was lent: there is nothing to be checked.
-        if self.offer_reset(id) || self.transfer_is_due(id) && !self.is_late(id) {
+        if self.transfer_comes(id) {
             self.transfer::<CHOOSES>(id);
         }
     }

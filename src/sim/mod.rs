@@ -81,6 +81,8 @@
 //!   lost, and an end of stream behind it too; an end that was seen stays one. As in *net/ipv4/tcp_input.c*
 //!   (`tcp_reset`) and *tcp.c* the error is reported once, ECONNRESET, or EPIPE after the peer's end; then
 //!   receives are at the end, sends give EPIPE, shutdown ENOTCONN.
+//! - **No memory** (`reset`). A receive or a send fails, and its stream is as it was: ENOBUFS (WSASend; *send(2)* and
+//!   *recv(2)* elsewhere than on Linux), or io_uring's ENOMEM (`io_msg_alloc_async`, *io_uring/net.c*).
 //! - **Who takes the error** (`error`). When a connection dies under a receive and a send of one side, one has the error and
 //!   the other finds the stream at its end, or broken: whichever wakes first.
 //! - **What a reset leaves** (`abort`). A side that closes with unread data, or a linger time of zero, resets. What the

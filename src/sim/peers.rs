@@ -6,7 +6,8 @@
 //! model's side of its connection it sees like any other host.
 //!
 //! An expectation that is not met is a violation, at the place in the test that expects it: unless the
-//! kernel itself has reset the connection, or the peer is lenient. Then the script ends.
+//! kernel itself has reset the connection or failed one of its transfers, or the peer is lenient. Then the
+//! script ends.
 
 use std::collections::VecDeque;
 use std::fmt::Write;

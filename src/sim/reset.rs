@@ -10,23 +10,34 @@ use super::transitions::{Does, Rule};
 const RESETS: u32 = u32::MAX;
 
 impl Kernel {
-    // ---- reset
+    // ---- trouble
 
-    /// Offers that the connection under a recv or send is reset: a router forgot it, or the other host
-    /// did (RFC 9293, 3.5.2). What was on its way is lost, both ways. True if it was.
+    /// Whether a receive or a send that is in no list has its effect now. If not it fails, waits, or is late.
     #[inline(always)]
-    pub(super) fn offer_reset(&mut self, id: u32) -> bool {
-        !self.decider.kind && self.may_reset(id)
+    pub(super) fn transfer_comes(&mut self, id: u32) -> bool {
+        if !self.decider.kind {
+            match self.trouble(id) {
+                Does::Reset => return true,
+                Does::Error(error) => {
+                    self.fails(id, error);
+                    return false;
+                }
+                _ => {}
+            }
+        }
+        self.transfer_is_due(id) && !self.is_late(id)
     }
 
+    /// Offers that something goes wrong under a recv or send: the connection is reset, and is by then, or the
+    /// operation alone fails.
     #[inline(never)]
-    fn may_reset(&mut self, id: u32) -> bool {
+    fn trouble(&mut self, id: u32) -> Does {
         let op = &self.m.ops[id as usize];
         if !matches!(op.verb, Verb::Recv | Verb::Send) || op.lent.len() == 0 {
-            return false;
+            return Does::Go;
         }
         let Some((conn, side)) = self.stream_of(op) else {
-            return false;
+            return Does::Go;
         };
         let stream = &self.m.tcp.conns[conn];
         let over = stream
@@ -34,11 +45,19 @@ impl Kernel {
             .iter()
             .all(|direction| direction.fin && direction.pipe.len() == 0);
         if stream.sides[side].dead || over {
-            return false;
+            return Does::Go;
         }
-        if self.pick(Rule::Reset, id) != Does::Reset {
-            return false;
+        let trouble = self.pick(Rule::Reset, id);
+        if trouble == Does::Reset {
+            self.force_reset(conn);
         }
+        trouble
+    }
+
+    /// A router forgot the connection, or the other host did (RFC 9293, 3.5.2). What was on its way is lost,
+    /// both ways.
+    #[cold]
+    fn force_reset(&mut self, conn: usize) {
         let stream = &mut self.m.tcp.conns[conn];
         for direction in &mut stream.directions {
             if direction.pipe.len() > 0 {
@@ -53,7 +72,20 @@ impl Kernel {
         if stream.wire != NIL {
             self.silence(conn);
         }
-        true
+    }
+
+    /// A transfer fails, and its stream is as it was. What a send has moved before is its result.
+    #[cold]
+    #[inline(never)]
+    fn fails(&mut self, id: u32, error: i32) {
+        self.check_before_effect(id);
+        let op = &self.m.ops[id as usize];
+        let moved = op.moved;
+        if let Some((conn, _)) = self.stream_of(op) {
+            self.m.tcp.conns[conn].forced = true;
+        }
+        self.gets(id);
+        self.finish(id, if moved > 0 { moved as i32 } else { -error });
     }
 
     // ---- close

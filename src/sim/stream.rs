@@ -386,7 +386,7 @@ impl Kernel {
                 id = self.who_takes_the_error(conn, id);
             }
             self.leave_stream(id);
-            if !CHOOSES || self.offer_reset(id) || self.transfer_is_due(id) && !self.is_late(id) {
+            if !CHOOSES || self.transfer_comes(id) {
                 self.check_before_effect(id);
                 self.transfer::<CHOOSES>(id);
             }

@@ -250,8 +250,9 @@ impl Machine {
         if host != HERE || !self.net.any_host() || self.is_always_here(ip) {
             return Route::To(host);
         }
-        // A listener from before there were hosts still has its address.
-        if self.tcp.find(to, true).is_some() {
+        // A listener from before there were hosts still has its address. One at the unspecified address has
+        // only those of its host.
+        if self.listener_at(to).is_some() {
             return Route::To(HERE);
         }
         match ip {
@@ -262,7 +263,9 @@ impl Machine {
 
     /// Who listens there.
     pub(super) fn listener_at(&self, addr: SocketAddr) -> Option<u32> {
-        self.tcp.find(addr, self.net.host_of(addr.ip()) == HERE)
+        let ip = addr.ip();
+        let here = !self.net.any_host() || self.is_always_here(ip);
+        self.tcp.find(addr, here)
     }
 }
 

@@ -175,7 +175,8 @@ fn the_buffer_always_comes_back() {
                     return;
                 };
                 let shared: Arc<[u8]> = Arc::from(&b"shared"[..]);
-                assert_eq!(client.write(String::from("string")).await.1, "string");
+                let (string, text) = client.write(String::from("string")).await;
+                assert_eq!(text, "string");
                 assert_eq!(&*client.write(shared).await.1, b"shared");
                 assert_eq!(client.write(b"static".as_slice()).await.1, b"static");
                 assert_eq!(client.write(b"vec".to_vec()).await.1, b"vec");
@@ -187,6 +188,10 @@ fn the_buffer_always_comes_back() {
                         .into_inner(),
                     b"slice"
                 );
+                if string.is_err() {
+                    // Perhaps nothing was sent at all.
+                    return;
+                }
                 let boxed = server.read(vec![0; 8].into_boxed_slice()).await.1;
                 assert_eq!(boxed.len(), 8);
                 // All of it may have been short: what is left, or the end.

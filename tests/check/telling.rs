@@ -55,7 +55,7 @@ fn a_report_of_a_stuck_run() {
 
 #[test]
 fn a_summary() {
-    let checker = Checker::new().name("frames").executions(2_000);
+    let checker = Checker::new().name("frames").executions(3_000);
     let summary = checker.run(|sim| frame(sim, whole_frame));
     let summary = summary.unwrap_or_else(|failure| panic!("{failure}"));
     insta::assert_snapshot!(summary.to_string());

@@ -119,15 +119,15 @@ async fn ping(stream: TcpStream) {
 
 async fn one_read(stream: TcpStream) {
     let (read, frame) = stream.read(Vec::with_capacity(4)).await;
-    if read.is_ok_and(|n| n > 0) {
-        let _ = write_all(&stream, frame).await;
+    if read.is_ok_and(|n| n > 0) && write_all(&stream, frame).await.0.is_err() {
+        fail(&stream);
     }
 }
 
 async fn whole_frame(stream: TcpStream) {
     let (read, frame) = read_exact(&stream, Vec::with_capacity(4)).await;
-    if read.is_ok() {
-        let _ = write_all(&stream, frame).await;
+    if read.is_ok() && write_all(&stream, frame).await.0.is_err() {
+        fail(&stream);
     }
 }
 
@@ -410,9 +410,19 @@ async fn writes_then_reads(stream: TcpStream) {
 }
 
 async fn writes_and_reads(stream: TcpStream) {
-    let writing = write_all(&stream, vec![7; 64]).into_future();
-    let reading = read_exact(&stream, Vec::with_capacity(64)).into_future();
-    let _ = both(writing, reading).await;
+    // Who can't go on one way lets nobody wait the other way.
+    let writing = async {
+        if write_all(&stream, vec![7; 64]).await.0.is_err() {
+            stream.close();
+        }
+    };
+    let reading = async {
+        let (read, _) = read_exact(&stream, Vec::with_capacity(64)).await;
+        if read.is_err() {
+            stream.close();
+        }
+    };
+    both(writing, reading).await;
 }
 
 /// A frame that comes in two halves, the second after a pause that is longer than the timeout.

@@ -106,6 +106,64 @@ fn a_send_that_is_cut_by_a_reset_reports_its_part_and_the_next_operation_the_err
     hand.end(&[client, listener]);
 }
 
+/// Each with the place of its word on the menu of every kernel, and on its own.
+const NO_MEMORY: [(&str, Personality, usize, i32); 5] = [
+    ("enobufs", Personality::Any, 2, ENOBUFS),
+    ("enobufs", Personality::Port, 2, ENOBUFS),
+    ("enobufs", Personality::Readiness, 2, ENOBUFS),
+    ("enomem", Personality::Any, 3, ENOMEM),
+    ("enomem", Personality::Ring, 2, ENOMEM),
+];
+
+#[test]
+fn a_transfer_may_find_no_memory_and_its_stream_is_as_it_was() {
+    for (word, personality, pick, error) in NO_MEMORY {
+        let hand = |offer| small(personality, Script(vec![(Site::Reset, offer, pick)]));
+
+        let mut sending = hand(0);
+        let (listener, client, server) = sending.pair();
+        let (send, recv) = (sending.send(client, b"abc"), sending.recv(server, 8));
+        assert_eq!(sending.result(send), -error, "{word}");
+        assert_eq!(sending.step(Until::Now), Stepped::Nothing);
+        let again = sending.send(client, b"xyz");
+        assert_eq!((sending.result(again), sending.result(recv)), (3, 3));
+        assert_eq!(&sending.buffer(recv)[..3], b"xyz");
+        sending.end(&[client, server, listener]);
+
+        let mut receiving = hand(1);
+        let (listener, client, server) = receiving.pair();
+        let (send, recv) = (receiving.send(client, b"abc"), receiving.recv(server, 8));
+        assert_eq!(
+            (receiving.result(send), receiving.result(recv)),
+            (3, -error)
+        );
+        let again = receiving.recv(server, 8);
+        assert_eq!(receiving.result(again), 3);
+        receiving.end(&[client, server, listener]);
+
+        let mut woken = hand(3);
+        let (listener, client, server) = woken.pair();
+        let (first, behind) = (woken.recv(server, 8), woken.recv(server, 8));
+        let send = woken.send(client, b"abc");
+        let mut results = [woken.next(), woken.next(), woken.next()];
+        results.sort_unstable();
+        assert_eq!(results, [(first, -error), (behind, 3), (send, 3)]);
+        woken.end(&[client, server, listener]);
+    }
+}
+
+/// A port's send that has moved a part: the part is its result.
+#[test]
+fn a_send_that_finds_no_memory_for_its_rest_reports_its_part() {
+    let mut hand = small(Personality::Port, Script(vec![(Site::Reset, 2, 2)]));
+    let (listener, client, server) = hand.pair();
+    let send = hand.send(client, b"0123456789");
+    // Which makes room for the rest.
+    let recv = hand.recv(server, 8);
+    assert_eq!((hand.result(recv), hand.result(send)), (4, 4));
+    hand.end(&[client, server, listener]);
+}
+
 #[test]
 fn who_waits_longer_need_not_be_served_first() {
     let mut hand = Hand::script(&[(Site::Line, 1, 1)]);

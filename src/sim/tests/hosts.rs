@@ -318,7 +318,17 @@ fn a_wildcard_hears_its_own_host_only() {
         .with(|kernel| kernel.local_addr(to_server))
         .unwrap();
     assert_eq!(local.ip(), far.hand.world.here().ip());
-    far.end(&[any, refused, here, to_server]);
+    // Nor has its host the addresses that nobody has.
+    let mut sockets = vec![any, refused, here, to_server];
+    for (addr, error) in [
+        ("10.0.0.77:90", EHOSTUNREACH),
+        ("192.168.1.1:90", ENETUNREACH),
+    ] {
+        let (socket, connect) = far.hand.connect(addr);
+        assert_eq!(far.hand.result(connect), -error, "{addr}");
+        sockets.push(socket);
+    }
+    far.end(&sockets);
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use super::*;
 use crate::sim::errno::*;
 
+/// After these a stream is as it was.
+const NO_MEMORY: [i32; 2] = [-ENOBUFS, -ENOMEM];
+
 /// A client that sends a message and a server that reads it, both by hand: each completion starts what
 /// follows. Returns what the server got, and how the stream ended for it.
 fn conversation(hand: &mut Hand, message: &[u8]) -> (Vec<u8>, i32) {
@@ -56,6 +59,8 @@ fn converse(
                 } else {
                     hand.shutdown(client, 1);
                 }
+            } else if NO_MEMORY.contains(&result) {
+                send = Some(hand.send(client, &message[sent..]));
             } else {
                 assert!([-ECONNRESET, -EPIPE].contains(&result), "{result}");
                 hand.shutdown(client, 1);
@@ -67,7 +72,9 @@ fn converse(
             }
             match result {
                 0 => end = Some(0),
-                error if error < 0 && error != -ECANCELED => end = Some(error),
+                error if error < 0 && error != -ECANCELED && !NO_MEMORY.contains(&error) => {
+                    end = Some(error);
+                }
                 _ => recv = server.map(|server| hand.recv(server, 7)),
             }
         } else if Some(id) == timer {

@@ -1,8 +1,9 @@
-//! Transfers of connected streams, and the resets under them.
+//! Transfers of connected streams, and what goes wrong under them.
 
-use super::Evidence::{Linux, Man, Microsoft, Standard, Test};
+use super::Evidence::{Linux, Man, Microsoft, Other, Standard, Test};
 use super::{Does, Evidence, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
+use crate::sim::errno;
 
 const SHORT_RECV: &[Evidence] = &[
     Man("recv(2)"),
@@ -74,7 +75,7 @@ pub(super) const RESET: Transition = Transition::new(
     &[
         OutcomeClass::new(
             "none",
-            "no reset",
+            "no trouble",
             Does::Go,
             Personalities::EVERY,
             &[Standard("RFC 9293, 3.5.2")],
@@ -87,6 +88,33 @@ pub(super) const RESET: Transition = Transition::new(
             &[
                 Standard("RFC 9293, 3.5.2"),
                 Linux("net/ipv4/tcp_input.c", "tcp_reset"),
+            ],
+        ),
+        OutcomeClass::fault(
+            "enobufs",
+            "no buffer space, and the stream is as it was",
+            Does::Error(errno::ENOBUFS),
+            Personalities::PORT.and(Personalities::READINESS),
+            &[
+                // "Insufficient resources were available in the system to perform the operation."
+                Standard("POSIX.1-2024, recv() and send()"),
+                // "The operation may succeed when buffers become available."
+                Other("FreeBSD's send(2), ERRORS"),
+                Microsoft("WSASend function"),
+                // WSAENOBUFS: "An operation on a socket could not be performed because the system lacked
+                // sufficient buffer space".
+                Microsoft("Windows Sockets Error Codes"),
+            ],
+        ),
+        OutcomeClass::fault(
+            "enomem",
+            "out of memory, and the stream is as it was",
+            Does::Error(errno::ENOMEM),
+            Personalities::RING,
+            &[
+                Man("recv(2)"),
+                Man("send(2)"),
+                Linux("io_uring/net.c", "io_msg_alloc_async"),
             ],
         ),
     ],
