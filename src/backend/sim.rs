@@ -199,6 +199,7 @@ fn place(token: Token) -> u32 {
     peers::MOST + (token.index() << 1 | u32::from(token.has_tag(Tag::Deadline)))
 }
 
+#[inline(always)]
 fn request(token: Token, op: &Op, origin: &Origin) -> Request {
     let verb = match op.code {
         Code::Nop => Verb::Nop,
@@ -254,7 +255,7 @@ impl Lane for SimLane {
         let request = request(token, op, origin);
         let submitted = self.world.with(|kernel| {
             // SAFETY: the seam's contract is the kernel's.
-            unsafe { kernel.submit(place(token), &request) }
+            unsafe { kernel.submit_in_line(place(token), &request) }
         });
         submitted.map_or(Submitted::Pending, Submitted::Ready)
     }

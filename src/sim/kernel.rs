@@ -141,9 +141,16 @@ pub(super) struct Share {
 
 /// What a step adds to the digest beside its event.
 const SUBMIT: u64 = 1;
-const EFFECT: u64 = 2;
+pub(super) const EFFECT: u64 = 2;
 const COMPLETE: u64 = 3;
 pub(super) const CLOCK: u64 = 4;
+
+/// The digest after one more step.
+#[inline]
+pub(super) fn mixed(digest: u64, event: u64, what: u64, outcome: u64) -> u64 {
+    let word = event ^ (outcome << 3 | what).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (digest.rotate_left(23) ^ word).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
 
 impl Kernel {
     pub(super) fn new(config: Config, chooser: Box<dyn Chooser>) -> Kernel {
@@ -264,8 +271,7 @@ impl Kernel {
 
     #[inline(always)]
     pub(super) fn mix(&mut self, event: EventId, what: u64, outcome: u64) {
-        let word = event.0 ^ (outcome << 3 | what).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.digest = (self.digest.rotate_left(23) ^ word).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        self.digest = mixed(self.digest, event.0, what, outcome);
     }
 
     /// Starts an operation in the slot `id`, which the caller gives and may reuse once the completion was
@@ -277,6 +283,17 @@ impl Kernel {
     /// was handed out or taken from here, or this kernel is never entered again. For a sending operation
     /// it is initialised.
     pub(crate) unsafe fn submit(&mut self, id: u32, request: &Request) -> Option<i32> {
+        // SAFETY: the caller's promise.
+        unsafe { self.submit_in_line(id, request) }
+    }
+
+    /// The same, where it is frequent.
+    ///
+    /// # Safety
+    ///
+    /// As [`Kernel::submit`].
+    #[inline(always)]
+    pub(crate) unsafe fn submit_in_line(&mut self, id: u32, request: &Request) -> Option<i32> {
         let index = id as usize;
         if self.m.ops.len() <= index {
             self.more_ops(index);
@@ -421,6 +438,13 @@ impl Kernel {
     /// the chosen one is not.
     #[inline(always)]
     fn start_kind_transfer(&mut self, id: u32) {
+        if !self.transfers_plainly(id) {
+            self.start_odd_transfer(id);
+        }
+    }
+
+    #[inline(never)]
+    fn start_odd_transfer(&mut self, id: u32) {
         if self.transfer_is_due(id) {
             self.transfer::<false>(id);
         }
@@ -639,7 +663,9 @@ impl Kernel {
     /// Hands the completion out: the buffer goes back, the slot is free.
     #[inline(always)]
     pub(super) fn hand_out(&mut self, id: u32) -> (u64, i32) {
-        self.check_at_completion(id);
+        if !self.m.ops[id as usize].is_surely_as_left() {
+            self.check_and_restore(id);
+        }
         if self.recorder.on {
             self.record_complete(id);
         }

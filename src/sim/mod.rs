@@ -207,6 +207,7 @@ pub(crate) mod oracle;
 mod oracles;
 pub(crate) mod peers;
 mod pipe;
+mod plain;
 mod power;
 mod queue;
 mod ready;

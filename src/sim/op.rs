@@ -51,6 +51,9 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// How many there are.
+    pub(super) const COUNT: usize = Verb::Job as usize + 1;
+
     /// Whether threads do it where the kernel only says what is ready, and no cancel reaches a disk.
     pub(super) const fn is_of_files(self) -> bool {
         matches!(
@@ -196,6 +199,52 @@ pub(super) struct Op {
 }
 
 impl Op {
+    /// A transfer is over, and has moved so many bytes. `busy`: what handlers have declared by now.
+    #[inline(always)]
+    pub(super) fn has_plainly_had_effect(&mut self, moved: u32, busy: u64) {
+        self.state = State::Done;
+        self.result = moved as i32;
+        self.ready = busy;
+    }
+
+    /// Whether nobody has touched its buffer, of which nothing is written yet. False: it isn't easily told.
+    #[inline(always)]
+    pub(super) fn is_surely_untouched(&self) -> bool {
+        match self.guard {
+            Guard::None => true,
+            Guard::Poison(pattern) if Short::fits(self.lent) => {
+                // SAFETY: an operation that is not free has its buffer lent; it was poisoned.
+                unsafe { self.lent.is_poisoned(0, pattern) }
+            }
+            Guard::Poison(_) => false,
+            Guard::Copy => false,
+        }
+    }
+
+    /// Whether its buffer is as the kernel left it at the effect, and nothing is to be put back. False: it
+    /// isn't easily told.
+    #[inline(always)]
+    pub(super) fn is_surely_as_left(&self) -> bool {
+        // Most are written throughout: one comparison is all.
+        let whole = match self.guard {
+            Guard::None => return true,
+            Guard::Poison(_) => self.result == self.lent.len() as i32,
+            Guard::Copy => true,
+        };
+        // SAFETY: an operation that is not free has its buffer lent. The kernel's own writes initialised what
+        // may be written, the submitter what is sent, and so their copies.
+        whole && Short::fits(self.lent) && unsafe { self.copy.is_same(self.lent, self.lent.len()) }
+    }
+
+    /// Keeps a copy of what was received, if its buffer [was untouched](Op::is_surely_untouched).
+    #[inline(always)]
+    pub(super) fn keeps_received(&mut self, moved: u32) {
+        if let Guard::Poison(_) = self.guard {
+            // SAFETY: lent, it fits, and the kernel has written that many bytes.
+            unsafe { self.copy.copy(self.lent, moved) };
+        }
+    }
+
     pub(super) fn free() -> Op {
         Op {
             token: 0,

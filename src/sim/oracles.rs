@@ -80,24 +80,10 @@ impl Kernel {
         }
     }
 
-    #[inline(always)]
-    pub(super) fn check_at_completion(&mut self, id: u32) {
-        let op = &self.m.ops[id as usize];
-        let (lent, moved) = (op.lent, op.result.max(0) as u32);
-        let whole = match op.guard {
-            Guard::None => return,
-            Guard::Poison(_) => moved == lent.len(),
-            Guard::Copy => true,
-        };
-        // Most are: nothing is to be put back, and one comparison is all.
-        // SAFETY: as in `is_untouched`.
-        if !(whole && Short::fits(lent) && unsafe { op.copy.is_same(lent, lent.len()) }) {
-            self.check_and_restore(id, moved);
-        }
-    }
-
+    /// A buffer [may](Op::is_surely_as_left) have been touched, or is not written throughout.
     #[inline(never)]
-    fn check_and_restore(&mut self, id: u32, moved: u32) {
+    pub(super) fn check_and_restore(&mut self, id: u32) {
+        let moved = self.m.ops[id as usize].result.max(0) as u32;
         if !self.is_untouched(id, moved) {
             self.report_touched(id, moved);
         }

@@ -25,8 +25,14 @@ pub(super) const CROWDED: u64 = 0xffff_fffe_ffff_fffe;
 /// What an operation counts as on its handle: a receive below, a send above.
 #[inline]
 pub(super) const fn direction(verb: Verb) -> u64 {
-    // Without a branch: which it is changes with every operation.
-    (matches!(verb, Verb::Recv) as u64) | (matches!(verb, Verb::Send) as u64) << 32
+    // A table: which it is changes with every operation.
+    const OF: [u64; Verb::COUNT] = {
+        let mut of = [0; Verb::COUNT];
+        of[Verb::Recv as usize] = 1;
+        of[Verb::Send as usize] = 1 << 32;
+        of
+    };
+    OF[verb as usize]
 }
 
 impl Kernel {
@@ -48,7 +54,7 @@ impl Kernel {
     }
 
     /// A completion is handed out.
-    #[inline]
+    #[inline(always)]
     pub(super) fn look_at_completion(&mut self, id: u32) {
         let op = &self.m.ops[id as usize];
         let (result, verb) = (op.result, op.verb);

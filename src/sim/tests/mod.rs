@@ -7,6 +7,7 @@ mod hosts;
 mod legality;
 mod memory;
 mod oracles;
+mod plain;
 mod resets;
 mod smells;
 mod soak;
