@@ -1,9 +1,9 @@
 //! The list of animals.
 
 use proactor::check::Sim;
-use proactor::sim::Invariant;
+use proactor::sim::{Config, Invariant};
 
-use crate::{ending, listening, sharing, transfers};
+use crate::{cancelling, crowds, ending, listening, protocol, sharing, storage, transfers};
 
 /// A mistake and its mended twin.
 pub(crate) struct Animal {
@@ -15,12 +15,12 @@ pub(crate) struct Animal {
     /// By what it is noticed.
     pub(crate) breaks: Invariant,
     pub(crate) workers: usize,
-    /// A smaller buffer of streams than the usual one.
-    pub(crate) stream_buffer: Option<usize>,
+    /// What its world needs.
+    pub(crate) config: Config,
 }
 
 impl Animal {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         name: &'static str,
         shape: &'static str,
         breaks: Invariant,
@@ -34,17 +34,25 @@ impl Animal {
             mended,
             breaks,
             workers: 1,
-            stream_buffer: None,
+            config: Config {
+                max_steps: 20_000,
+                ..Config::default()
+            },
         }
     }
 
-    pub(crate) const fn workers(mut self, workers: usize) -> Animal {
+    pub(crate) fn workers(mut self, workers: usize) -> Animal {
         self.workers = workers;
         self
     }
 
-    pub(crate) const fn stream_buffer(mut self, bytes: usize) -> Animal {
-        self.stream_buffer = Some(bytes);
+    /// A smaller buffer of streams than the usual one.
+    pub(crate) fn stream_buffer(self, bytes: usize) -> Animal {
+        self.config(|config| config.stream_buffer = bytes)
+    }
+
+    pub(crate) fn config(mut self, change: impl FnOnce(&mut Config)) -> Animal {
+        change(&mut self.config);
         self
     }
 }
@@ -53,9 +61,13 @@ impl Animal {
 pub(crate) fn animals() -> Vec<Animal> {
     [
         transfers::ANIMALS,
+        protocol::ANIMALS,
         ending::ANIMALS,
+        cancelling::ANIMALS,
         sharing::ANIMALS,
+        crowds::ANIMALS,
         listening::ANIMALS,
+        storage::ANIMALS,
     ]
     .into_iter()
     .flat_map(|room| room())

@@ -1,13 +1,14 @@
-//! Mistakes at the door: accepting, connecting, trying again.
+//! Mistakes at the door: accepting, connecting, trying again, taking more than can be served.
 
 use std::time::Duration;
 
 use proactor::check::Sim;
+use proactor::compose::{read_exact, write_all};
 use proactor::net::{TcpListener, TcpStream};
-use proactor::sim::Invariant;
+use proactor::sim::{Invariant, Level, Oracle};
 
 use crate::animals::Animal;
-use crate::tools::{ADDR, Seen, next, pause, seen, with};
+use crate::tools::{ADDR, Seen, both, connection, next, pause, seen, with};
 
 pub(crate) const ANIMALS: fn() -> Vec<Animal> = || {
     vec![
@@ -38,6 +39,25 @@ pub(crate) const ANIMALS: fn() -> Vec<Animal> = || {
             Invariant::Panic,
             |sim| limited(sim, false),
             |sim| limited(sim, true),
+        ),
+        Animal::new(
+            "backpressure ignored",
+            "answers pile up for a client that does not read them",
+            Invariant::I5,
+            |sim| echo(sim, false),
+            |sim| echo(sim, true),
+        )
+        .stream_buffer(16)
+        .config(|config| {
+            config.most_bytes = 24;
+            config.levels.set(Oracle::QueuedBytes, Level::Deny);
+        }),
+        Animal::new(
+            "winner overwritten",
+            "of two connects that race the second one takes the place of the first",
+            Invariant::I7,
+            |sim| race(sim, false),
+            |sim| race(sim, true),
         ),
     ]
 };
@@ -156,4 +176,81 @@ fn limited(sim: &Sim, gives_back: bool) {
     }));
     proactor.run().expect("it runs");
     assert_eq!(with(&places, |it| *it), 1, "its place is lost");
+}
+
+/// An echo for a client that reads less fast than it writes.
+fn echo(sim: &Sim, waits: bool) {
+    connection(
+        sim,
+        move |stream: TcpStream| async move {
+            while let (Ok(1..), bytes) = stream.read(Vec::with_capacity(8)).await {
+                let write = write_all(&stream, bytes);
+                if waits {
+                    if write.await.0.is_err() {
+                        return;
+                    }
+                } else {
+                    write.then(|_| ());
+                }
+            }
+        },
+        |stream: TcpStream| async move {
+            let writing = async {
+                for _ in 0..8 {
+                    if write_all(&stream, vec![7; 8]).await.0.is_err() {
+                        return stream.close();
+                    }
+                }
+            };
+            let reading = async {
+                for _ in 0..8 {
+                    pause(&stream.handle(), 1).await;
+                    let read = read_exact(&stream, Vec::with_capacity(8)).await.0;
+                    if read.is_err() {
+                        return stream.close();
+                    }
+                }
+            };
+            both(writing, reading).await;
+        },
+    );
+}
+
+/// Two servers that can answer; who can be reached first is asked.
+fn race(sim: &Sim, first_one_stays: bool) {
+    let proactor = sim.proactor();
+    let slot: Seen<Option<TcpStream>> = seen(None);
+    for addr in ["10.0.0.1:7", "10.0.0.1:8"] {
+        let listener = TcpListener::bind(proactor, addr).expect("the address is free");
+        let (handle, slot) = (proactor.handle(), slot.clone());
+        let accept = listener.clone();
+        drop(proactor.spawn(async move {
+            let accepted = accept.accept().await;
+            accept.close();
+            if let Ok((stream, _)) = accepted
+                && let (Ok(1), _) = stream.read(Vec::with_capacity(1)).await
+            {
+                let _ = stream.write(b"!".to_vec()).await;
+            }
+        }));
+        drop(proactor.spawn(async move {
+            let Ok(stream) = TcpStream::connect(&handle, addr).await else {
+                return listener.close();
+            };
+            let is_first = with(&slot, |it| {
+                let is_first = it.is_none();
+                if is_first || !first_one_stays {
+                    *it = Some(stream.clone());
+                }
+                is_first
+            });
+            if is_first && stream.write(b"?".to_vec()).await.0.is_ok() {
+                drop(stream);
+                let server = with(&slot, |it| it.clone()).expect("somebody was first");
+                let _ = server.read(Vec::with_capacity(1)).await;
+                with(&slot, Option::take);
+            }
+        }));
+    }
+    proactor.run().expect("it runs");
 }

@@ -67,6 +67,11 @@ pub(crate) async fn next(listener: &TcpListener) -> Option<TcpStream> {
     }
 }
 
+/// Leaves in a way that the peer can't take for an end: it has not been served.
+pub(crate) fn fail(stream: &TcpStream) {
+    let _ = stream.set_linger(Some(std::time::Duration::ZERO));
+}
+
 /// Which of two futures is ready first. The other one goes on: it is only borrowed.
 pub(crate) enum Either<A, B> {
     First(A),

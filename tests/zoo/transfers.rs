@@ -9,7 +9,7 @@ use proactor::net::TcpStream;
 use proactor::sim::Invariant;
 
 use crate::animals::Animal;
-use crate::tools::{both, connection, pause, seen, with};
+use crate::tools::{both, connection, fail, pause, seen, with};
 
 pub(crate) const ANIMALS: fn() -> Vec<Animal> = || {
     vec![
@@ -143,11 +143,6 @@ async fn write_once(stream: TcpStream) {
     if stream.write(b"ping".to_vec()).await.0.is_err() {
         fail(&stream);
     }
-}
-
-/// Leaves in a way that the peer can't take for an end: it has not been served.
-fn fail(stream: &TcpStream) {
-    let _ = stream.set_linger(Some(Duration::ZERO));
 }
 
 async fn write_all_of_it(stream: TcpStream) {
