@@ -35,7 +35,7 @@ impl Switcher for Workers {
             }
             Some(turn) => {
                 self.next.set(Some(turn));
-                self.leave(local, State::Left, (*point, location));
+                self.leave(local, State::Left, (*point, location), &mut || ());
             }
         }
     }
@@ -61,12 +61,13 @@ impl Switcher for Workers {
             if self.seats[running].gives_up.replace(false) {
                 return false;
             }
-            self.leave(local, State::Blocked, (point, location));
-            while self.probing.get() {
-                let could = ready();
-                self.seats[running].could.set(could);
-                fiber::pause();
-            }
+            self.leave(local, State::Blocked, (point, location), &mut || {
+                while self.probing.get() {
+                    let could = ready();
+                    self.seats[running].could.set(could);
+                    fiber::pause();
+                }
+            });
         }
     }
 
@@ -131,13 +132,15 @@ impl Switcher for Workers {
 }
 
 impl Workers {
-    /// Leaves the running handler, which is at `place`, until its turn comes again.
+    /// Leaves the running handler, which is at `place`, until its turn comes again. Before that it may be
+    /// asked whether it could go on: `answer` is made while the frame is still that of who asks.
     #[inline(never)]
     pub(super) fn leave(
         &self,
         local: &Local,
         state: State,
         place: (Point, &'static Location<'static>),
+        answer: &mut dyn FnMut(),
     ) {
         let index = self.running.get();
         self.rests(local, index, state, place);
@@ -147,6 +150,7 @@ impl Workers {
         }
         let frame = local.take_frame();
         fiber::pause();
+        answer();
         local.set_frame(frame);
     }
 

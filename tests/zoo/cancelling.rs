@@ -10,7 +10,7 @@ use proactor::sim::Invariant;
 use proactor::time::Instant;
 
 use crate::animals::Animal;
-use crate::tools::{ADDR, Either, Seen, connection, first_of, next, pause, seen, with};
+use crate::tools::{ADDR, Either, Seen, connection, fail, first_of, next, pause, seen, with};
 
 pub(crate) const ANIMALS: fn() -> Vec<Animal> = || {
     vec![
@@ -123,6 +123,7 @@ fn sessions(sim: &Sim, once: bool) {
             let (writes, at_end) = (stream.clone(), ended.clone());
             let writer = async move {
                 if write_all(&writes, b"welcome".to_vec()).await.0.is_err() {
+                    writes.close();
                     at_end();
                 }
             };
@@ -207,8 +208,12 @@ fn slots(sim: &Sim, by_generation: bool) {
                     idle.close();
                 }
             });
-            if let (Ok(1..), word) = stream.read(Vec::with_capacity(1)).await {
-                let _ = stream.write(word).await;
+            let served = match stream.read(Vec::with_capacity(1)).await {
+                (Ok(1..), word) => stream.write(word).await.0,
+                (end, _) => end,
+            };
+            if served.is_err() {
+                fail(&stream); // so that it is not taken for a cut
             }
             let _ = with(&slot, |it| it.1.take());
         }

@@ -244,10 +244,13 @@ fn race(sim: &Sim, first_one_stays: bool) {
                 }
                 is_first
             });
-            if is_first && stream.write(b"?".to_vec()).await.0.is_ok() {
+            if is_first {
+                let asked = stream.write(b"?".to_vec()).await.0;
                 drop(stream);
                 let server = with(&slot, |it| it.clone()).expect("somebody was first");
-                let _ = server.read(Vec::with_capacity(1)).await;
+                if asked.is_ok() {
+                    let _ = server.read(Vec::with_capacity(1)).await;
+                }
                 with(&slot, Option::take);
             }
         }));

@@ -72,14 +72,3 @@ fn every_twin_passes() {
     }
     assert!(failing.is_empty(), "these twins are no better: {failing:?}");
 }
-
-#[test]
-fn tmp_only() {
-    for threads in [1, 2] {
-    for animal in animals().into_iter().filter(|it| it.name == "missing strand") {
-        for random in [false, true] {
-        let f = checker(&animal, "x").random(random).threads(threads).executions(40_000).run(animal.mistake);
-        match f { Err(f) => println!("{threads} {random} {f} {}", f.executions()), Ok(s) => println!("{threads} {random} {s}") }
-        }
-    }}
-}

@@ -329,10 +329,30 @@ fn timers_on_strands(proactor: &Proactor) {
     }));
 }
 
+/// Handlers that start timers under a lock, each of which goes on with the next one.
+fn timers_in_a_chain(proactor: &Proactor) {
+    let left = Arc::new(crate::sync::Mutex::new(3));
+    for _ in 0..2 {
+        let (handle, left) = (proactor.handle(), left.clone());
+        proactor.post(move || chain(handle, left));
+    }
+}
+
+fn chain(handle: crate::Handle, left: Arc<crate::sync::Mutex<u32>>) {
+    let mut more = left.lock().expect("no panic");
+    if *more == 0 {
+        return;
+    }
+    *more -= 1;
+    drop(more);
+    let sleep = handle.sleep(std::time::Duration::ZERO);
+    sleep.then(move |_| chain(handle, left));
+}
+
 #[test]
 fn no_two_decisions_have_the_same_name() {
     let twice = Arc::new(AtomicU32::new(0));
-    for seed in 1..=300 {
+    for (seed, model) in (1..=600).zip([timers_on_strands, timers_in_a_chain].into_iter().cycle()) {
         let world = world(Names {
             state: seed,
             seen: HashSet::new(),
@@ -341,7 +361,7 @@ fn no_two_decisions_have_the_same_name() {
         let workers = Workers::new(&world, 2);
         workers.within(true, || {
             let proactor = proactor(&world);
-            timers_on_strands(&proactor);
+            model(&proactor);
             let _ = proactor.run();
         });
     }
