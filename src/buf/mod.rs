@@ -37,6 +37,15 @@ use std::sync::Arc;
 /// let local = String::from("hello");
 /// stream().write(local.as_str()).then(|_| {});
 /// ```
+///
+/// Nor can it be looked at, or used for something else, as long as it is lent:
+///
+/// ```compile_fail,E0382
+/// # fn stream() -> proactor::net::TcpStream { unimplemented!() }
+/// let mut buf = vec![0; 64];
+/// stream().read(buf).then(|_| {});
+/// buf[0] = 1;
+/// ```
 // Not `'static` itself: where the compiler asks whether a task is `Send` it has forgotten which
 // lifetime a borrow had, and `&str` has to be a buffer for any.
 pub unsafe trait IoBuf: Send {

@@ -27,6 +27,21 @@ use crate::time::nanos;
 /// What `.await` polls is [`InFlight`]: where a future is wanted (`join`, `select`, `Box::pin`), say
 /// [`into_future`](IntoFuture::into_future), which starts it.
 ///
+/// It can't be started twice, nor forgotten without a word of the compiler's:
+///
+/// ```compile_fail,E0382
+/// # fn stream() -> proactor::net::TcpStream { unimplemented!() }
+/// let read = stream().read(vec![0; 64]);
+/// read.then(|_| {});
+/// read.then(|_| {});
+/// ```
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// # fn stream() -> proactor::net::TcpStream { unimplemented!() }
+/// stream().write("never sent");
+/// ```
+///
 /// # Cancel safety
 ///
 /// Dropped before that, nothing has happened. Dropped after: see [`InFlight`]. To cancel and *not* lose
@@ -93,6 +108,13 @@ impl<K: Kind + 'static> Operation<K> {
     /// operation has drained.
     ///
     /// May be called from any thread; away from the worker that runs it costs an allocation and a wake.
+    /// The handler may run on another one, so what only one thread may touch does not get into it:
+    ///
+    /// ```compile_fail,E0277
+    /// # fn stream() -> proactor::net::TcpStream { unimplemented!() }
+    /// let count = std::rc::Rc::new(std::cell::Cell::new(0));
+    /// stream().read(vec![0; 64]).then(move |_| count.set(count.get() + 1));
+    /// ```
     #[inline]
     #[track_caller]
     pub fn then<H>(self, handler: H) -> Cancel

@@ -92,6 +92,15 @@ impl<T: Send> StrandCell<T> {
     ///
     /// Outside the strand, on another one, or when it is lent already; the message names this call and
     /// the other place. [`try_with`](StrandCell::try_with) says it with an error.
+    ///
+    /// What it lends does not get out of the closure, where the strand would no longer guard it:
+    ///
+    /// ```compile_fail
+    /// # fn look(cell: &proactor::StrandCell<String>) {
+    /// let escaped: &mut String = cell.with(|value| value);
+    /// escaped.push('!');
+    /// # }
+    /// ```
     #[inline]
     #[track_caller]
     pub fn with<R>(&self, look: impl FnOnce(&mut T) -> R) -> R {

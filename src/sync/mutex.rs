@@ -113,6 +113,19 @@ impl<T: ?Sized> Mutex<T> {
     /// mutex.lock().unwrap().push_str("hello");
     /// assert_eq!(*mutex.lock().unwrap(), "hello");
     /// ```
+    ///
+    /// A task can't hold it while it waits: the guard is not `Send`.
+    ///
+    /// ```compile_fail
+    /// # fn on(proactor: &proactor::Handle, handle: proactor::Handle) {
+    /// let mutex = proactor::sync::Mutex::new(0);
+    /// drop(proactor.spawn(async move {
+    ///     let guard = mutex.lock().unwrap();
+    ///     let _ = handle.sleep(std::time::Duration::from_secs(1)).await;
+    ///     drop(guard);
+    /// }));
+    /// # }
+    /// ```
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
