@@ -8,9 +8,8 @@ use std::panic::Location;
 
 use super::kernel::Kernel;
 use super::oracle::Oracle;
-use super::words::duration;
+use super::words::{duration, nanos};
 use crate::choice::EventId;
-use crate::time::nanos;
 
 /// One run of a handler, or one poll of a task: what a budget is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,12 +1,12 @@
 //! [`Host`] and [`Link`]: several machines in one simulation, as a test sees them.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::hosts::{HERE, HERE_ADDR};
+use super::hosts::address;
+use super::words::nanos;
 use super::world::World;
-use crate::time::nanos;
 
 /// A named machine with an address of its own. Clones are the same one.
 ///
@@ -55,10 +55,7 @@ impl Host {
     /// Its address: 10.0.0.1 of the first that was named in a world, 10.0.0.2 of the second, and so on.
     #[must_use]
     pub fn ip(&self) -> IpAddr {
-        IpAddr::V4(match self.host {
-            HERE => HERE_ADDR,
-            host => Ipv4Addr::new(10, 0, 0, host as u8),
-        })
+        IpAddr::V4(address(self.host))
     }
 
     /// That address with a port.

@@ -19,9 +19,17 @@ pub(super) const HERE: u16 = 0;
 /// Where a connection from [`HERE`] to a named host comes from.
 pub(super) const HERE_ADDR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 /// More named hosts than that have no address.
-const HOSTS: usize = 250;
+pub(super) const HOSTS: usize = 250;
 /// The places of parcels among the children of the event that they belong to.
 const PARCEL: u32 = 0x8000_0000;
+
+/// The address of a host.
+pub(super) fn address(host: u16) -> Ipv4Addr {
+    match host {
+        HERE => HERE_ADDR,
+        host => Ipv4Addr::new(10, 0, 0, host as u8),
+    }
+}
 
 /// A link between two hosts.
 pub(super) struct Link {
@@ -112,6 +120,10 @@ impl Net {
             self.names.push(name.to_owned());
         }
         Some(at as u16 + 1)
+    }
+
+    pub(super) fn has_host(&self, host: u16) -> bool {
+        usize::from(host) <= self.names.len()
     }
 
     pub(super) fn any_host(&self) -> bool {

@@ -62,7 +62,7 @@ impl Machine {
             Verb::Shutdown => {
                 format!(
                     "shutdown({object}, {})",
-                    ["read", "write", "both"][op.flags.min(2) as usize]
+                    ["read", "write", "both"][(op.flags & !NONBLOCK).min(2) as usize]
                 )
             }
             Verb::Recv | Verb::Send | Verb::Append => {

@@ -1,5 +1,7 @@
 //! The readiness face of the kernel: calls that don't wait, and what poll(2) would say.
 
+use std::net::SocketAddr;
+
 use super::errno;
 use super::handles::Object;
 use super::kernel::Kernel;
@@ -68,6 +70,28 @@ impl Kernel {
             is.readable = self.pick(Rule::Spurious, id) == Does::Ready;
         }
         is
+    }
+
+    /// Whose connection was accepted: accept(2) tells it even if that is over by now.
+    pub(crate) fn called_by(&self, raw: i32) -> Result<SocketAddr, i32> {
+        match self.m.handles.object(raw) {
+            Object::Stream { conn, side } => {
+                Ok(self.m.tcp.conns[conn as usize].sides[usize::from(side ^ 1)].addr)
+            }
+            _ => Err(errno::ENOTCONN),
+        }
+    }
+
+    /// SO_ERROR: what the next operation would report, taken (socket(7)).
+    pub(crate) fn take_error(&mut self, raw: i32) -> Result<i32, i32> {
+        match self.m.handles.object(raw) {
+            Object::Closed => Err(errno::EBADF),
+            Object::Socket { .. } | Object::Listener(_) => Ok(0),
+            Object::Stream { conn, side } => {
+                Ok(self.m.tcp.conns[conn as usize].take_error(usize::from(side)))
+            }
+            Object::File { .. } | Object::Event(_) => Err(errno::ENOTSOCK),
+        }
     }
 
     /// What poll(2) would say.

@@ -6,9 +6,8 @@ use std::panic::Location;
 use super::kernel::Kernel;
 use super::op::Verb;
 use super::oracle::Oracle;
-use super::words::{duration, place, plural};
+use super::words::{duration, nanos, place, plural};
 use crate::choice::EventId;
-use crate::time::nanos;
 
 /// Bytes of a stream that were received for nobody.
 #[derive(Clone, Copy, Debug)]

@@ -277,7 +277,7 @@ impl Kernel {
 
     pub(super) fn shutdown(&mut self, id: u32) -> i32 {
         let op = &self.m.ops[id as usize];
-        let (handle, how) = (op.handle, op.flags);
+        let (handle, how) = (op.handle, op.flags & !NONBLOCK);
         let (conn, side) = match self.m.handles.object(handle) {
             Object::Stream { conn, side } => (conn as usize, usize::from(side)),
             Object::Listener(listener) => return self.shutdown_listener(handle, listener, how),

@@ -6,6 +6,8 @@ pub(crate) mod timers;
 
 pub use sleep::Sleep;
 
+pub(crate) use crate::sim::words::nanos;
+
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -41,11 +43,6 @@ impl Instant {
     pub const fn since_start(self) -> Duration {
         Duration::from_nanos(self.0)
     }
-}
-
-/// A duration in nanoseconds; what does not fit is as good as for ever (584 years).
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Add<Duration> for Instant {

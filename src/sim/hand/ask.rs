@@ -5,6 +5,7 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use super::super::kernel::Kernel;
+use super::Hand;
 use super::error::HandError;
 use super::request::OpId;
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
@@ -85,7 +86,7 @@ impl fmt::Display for Decision {
 }
 
 /// `recv: half`
-pub(super) fn parse(plan: &str) -> Result<(Site, String), HandError> {
+fn parse(plan: &str) -> Result<(Site, String), HandError> {
     let parts = plan.split_once(':').and_then(|(site, word)| {
         let word = word.trim();
         Some((Site::from_name(site.trim())?, word.to_owned())).filter(|_| !word.is_empty())
@@ -118,11 +119,7 @@ struct Asker(NonNull<Ask<'static>>);
 unsafe impl Send for Asker {}
 
 /// Runs `body` on the kernel; meanwhile `ask` is asked what was not planned.
-pub(super) fn asking<R>(
-    kernel: &mut Kernel,
-    ask: &mut Ask<'_>,
-    body: impl FnOnce(&mut Kernel) -> R,
-) -> R {
+fn asking<R>(kernel: &mut Kernel, ask: &mut Ask<'_>, body: impl FnOnce(&mut Kernel) -> R) -> R {
     /// Forgets whom to ask, also when the body panics.
     struct Asking<'a>(&'a mut Kernel);
 
@@ -184,5 +181,70 @@ impl Chooser for Asks {
         let picked = decision.picked;
         self.made.push(decision);
         picked
+    }
+}
+
+impl Hand {
+    /// Plans a decision: `recv: half` takes the alternative `half` the next time that the kernel decides at
+    /// `recv`. Several are taken in their order. See [`Site`](crate::choice::Site) for the names of all sites and
+    /// [`Decision::alternatives`] for the words of one.
+    ///
+    /// # Errors
+    ///
+    /// There is no such site. Whether the alternative is legal shows when it is decided.
+    pub fn decide(&mut self, plan: &str) -> Result<(), HandError> {
+        let planned = parse(plan)?;
+        self.asks().plan.push(planned);
+        Ok(())
+    }
+
+    /// What was planned and has not come up yet.
+    #[must_use]
+    pub fn undecided(&mut self) -> Vec<String> {
+        let plan = self.asks().plan.iter();
+        plan.map(|(site, word)| format!("{}: {word}", site.name()))
+            .collect()
+    }
+
+    /// The decisions of the last submission, cancel, step or try: what could have been, and what
+    /// was picked.
+    #[must_use]
+    pub fn decisions(&mut self) -> &[Decision] {
+        &self.asks().made
+    }
+
+    pub(super) fn asks(&mut self) -> &mut Asks {
+        match self.kernel.decider.chooser_as() {
+            Some(asks) => asks,
+            None => unreachable!("the kernel of a hand has the hand's own chooser"),
+        }
+    }
+
+    /// Does something with the kernel; meanwhile `ask` is asked what was not planned.
+    pub(super) fn asking<R>(
+        &mut self,
+        ask: &mut Ask<'_>,
+        body: impl FnOnce(&mut Kernel) -> R,
+    ) -> R {
+        let result = asking(&mut self.kernel, ask, body);
+        self.come_to_an_end();
+        result
+    }
+
+    /// The same; what was not planned goes the kind way.
+    pub(super) fn planned<R>(&mut self, body: impl FnOnce(&mut Kernel) -> R) -> R {
+        self.asking(&mut Decision::planned, body)
+    }
+
+    /// Whether all decisions of the last call were legal.
+    pub(super) fn legal(&mut self, op: Option<OpId>) -> Result<(), HandError> {
+        match self.asks().refused.take() {
+            None => Ok(()),
+            Some((asked, decision)) => Err(HandError::NotLegal {
+                op,
+                asked,
+                decision,
+            }),
+        }
     }
 }

@@ -56,6 +56,23 @@ pub enum HandError {
         /// How many may be.
         most: usize,
     },
+    /// A path has a NUL byte in it: no kernel can be told of that.
+    NulInPath {
+        /// The path.
+        path: String,
+    },
+    /// No address is left for another host.
+    NoAddress {
+        /// How many hosts there may be.
+        most: usize,
+    },
+    /// There is no such host here: it is one of another kernel.
+    NoSuchHost,
+    /// A host has no link to itself.
+    NoLink {
+        /// Its name.
+        host: String,
+    },
 }
 
 impl fmt::Display for HandError {
@@ -97,6 +114,22 @@ impl fmt::Display for HandError {
             }
             HandError::Full { most } => {
                 write!(f, "{most} operations are in flight: complete some first")
+            }
+            HandError::NulInPath { path } => {
+                write!(
+                    f,
+                    "`{}` has a NUL byte in it: no path can",
+                    path.escape_debug()
+                )
+            }
+            HandError::NoAddress { most } => {
+                write!(f, "there are {most} hosts: no address is left for another")
+            }
+            HandError::NoSuchHost => {
+                f.write_str("there is no such host here: another kernel has it")
+            }
+            HandError::NoLink { host } => {
+                write!(f, "{host} has no link to itself: give two hosts")
             }
         }
     }

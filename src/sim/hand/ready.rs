@@ -1,17 +1,18 @@
 //! The readiness face of a held kernel: tries that don't wait, and waiting for what is worth a try.
 
 use std::io;
+use std::net::SocketAddr;
 use std::ops::BitOr;
 use std::panic::Location;
 use std::time::Duration;
 
 use super::super::errno;
-use super::super::op::{self, Verb};
+use super::super::kernel::Kernel;
+use super::super::op::{self, State, Verb};
+use super::super::words::nanos;
 use super::ask::Decision;
-use super::request::{Listener, Object, Stream};
-use super::{Hand, event_of};
-use crate::choice::EventId;
-use crate::time::nanos;
+use super::request::{Event, Listener, Object, OpId, Request, Stream};
+use super::{Hand, Held};
 
 /// The kernel's place for tries: they are over before another begins.
 const TRIES: u32 = 0;
@@ -53,6 +54,12 @@ pub struct Ready {
     pub failed: bool,
 }
 
+/// An attempt to connect that goes on by itself.
+pub(super) struct Connecting {
+    pub(super) op: OpId,
+    pub(super) socket: i32,
+}
+
 impl Hand {
     /// Reads what is there, into `buf`: 0 is the end. Does not wait.
     ///
@@ -81,7 +88,7 @@ impl Hand {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock): nothing is there. Else as recv(2).
     #[track_caller]
     pub fn try_read(&mut self, stream: Stream, buf: &mut [u8]) -> io::Result<usize> {
-        self.attempt(Verb::Recv, stream.into(), buf.as_mut_ptr(), buf.len())
+        self.attempt(Verb::Recv, 0, stream.into(), buf.as_mut_ptr(), buf.len())
             .map(|count| count as usize)
     }
 
@@ -95,6 +102,7 @@ impl Hand {
         // The kernel only reads what is sent.
         self.attempt(
             Verb::Send,
+            0,
             stream.into(),
             bytes.as_ptr().cast_mut(),
             bytes.len(),
@@ -108,15 +116,130 @@ impl Hand {
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock): nobody has connected. Else as accept(2).
     #[track_caller]
-    pub fn try_accept(&mut self, listener: Listener) -> io::Result<(Stream, std::net::SocketAddr)> {
-        let raw = self.attempt(Verb::Accept, listener.into(), std::ptr::null_mut(), 0)?;
+    pub fn try_accept(&mut self, listener: Listener) -> io::Result<(Stream, SocketAddr)> {
+        let raw = self.call(Verb::Accept, 0, listener.into())?;
         let stream = Stream(raw);
-        Ok((stream, self.peer_addr(stream)?))
+        let peer = self.kernel.called_by(raw);
+        Ok((stream, peer.map_err(errno::error)?))
+    }
+
+    /// Takes what an event [was set](Hand::set) to. Does not wait for that.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): it is not set. Else as read(2) of an eventfd(2).
+    #[track_caller]
+    pub fn try_take(&mut self, event: Event) -> io::Result<()> {
+        self.call(Verb::Wait, 0, event.into()).map(|_| ())
+    }
+
+    /// Ends one direction of a stream, or both.
+    ///
+    /// # Errors
+    ///
+    /// As shutdown(2).
+    #[track_caller]
+    pub fn try_shutdown(&mut self, stream: Stream, how: std::net::Shutdown) -> io::Result<()> {
+        let flags = super::request::how(how);
+        self.call(Verb::Shutdown, flags, stream.into()).map(|_| ())
+    }
+
+    /// Begins to connect a [socket](Hand::socket). What can't be done at once goes on by itself, and is over
+    /// when the socket is writable; whether it has failed [`take_error`](Hand::take_error) tells then (connect(2),
+    /// EINPROGRESS). Closing the socket gives it up.
+    ///
+    /// ```
+    /// use proactor::sim::hand::Interest;
+    /// use proactor::sim::{Config, Hand};
+    /// use std::time::Duration;
+    ///
+    /// let mut hand = Hand::new(Config::default());
+    /// let far = hand.host("far")?;
+    /// hand.set_latency(hand.here(), far, Duration::from_millis(5))?;
+    /// let socket = hand.socket()?;
+    /// let begun = hand.try_connect(socket, far.addr(80)).unwrap_err();
+    /// assert_eq!(begun.kind(), std::io::ErrorKind::WouldBlock);
+    ///
+    /// let ready = hand.wait(&[(socket.into(), Interest::Write)], Duration::from_secs(1));
+    /// assert!(ready[0].writable && ready[0].failed);
+    /// let error = hand.take_error(socket)?.unwrap();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): it has begun. Else as connect(2).
+    #[track_caller]
+    pub fn try_connect(&mut self, socket: Stream, addr: SocketAddr) -> io::Result<()> {
+        let op = self.start(Request::connect(socket, addr), &mut Decision::planned)?;
+        // What is over now fails here, and nowhere else.
+        if let Some(&Held { place, .. }) = self.held.get(&op)
+            && self.kernel.m.ops[place as usize].state == State::Done
+        {
+            self.kernel.m.done.remove(|&id| id == place);
+            self.hand_out(op, place);
+            let over = self.ready.pop_back();
+            self.legal(None)?;
+            return over.map_or(Ok(()), |over| over.result.map(|_| ()));
+        }
+        let socket = socket.0;
+        self.connecting.push(Connecting { op, socket });
+        self.legal(None)?;
+        Err(errno::error(errno::EAGAIN))
+    }
+
+    /// The error that waits to be told on a socket, if there is one: told once (SO_ERROR of socket(7)).
+    ///
+    /// # Errors
+    ///
+    /// As getsockopt(2): it is closed, or no socket.
+    pub fn take_error(&mut self, object: impl Into<Object>) -> io::Result<Option<io::Error>> {
+        let raw = object.into().raw();
+        let error = self.kernel.take_error(raw).map_err(errno::error)?;
+        let error = self.errors.remove(&raw).unwrap_or(error);
+        Ok((error != 0).then(|| errno::error(error)))
+    }
+
+    /// An attempt to connect is over.
+    pub(super) fn connected(&mut self, socket: i32, result: i32) {
+        if result < 0 {
+            self.errors.insert(socket, -result);
+        }
+    }
+
+    /// Gives up what [`Hand::try_connect`] has begun.
+    pub(super) fn stop_connecting(&mut self, socket: i32) {
+        while let Some(at) = self.connecting.iter().position(|it| it.socket == socket) {
+            let op = self.connecting[at].op;
+            let Some(place) = self.held.get(&op).map(|held| held.place) else {
+                self.connecting.swap_remove(at);
+                continue;
+            };
+            // It waits, or is late: else it would be over by now.
+            self.kernel.withdraw(place);
+            self.kernel.finish(place, -errno::ECANCELED);
+            self.come_to_an_end();
+        }
+        self.errors.remove(&socket);
+    }
+
+    /// A call without a buffer on a descriptor with O_NONBLOCK.
+    #[track_caller]
+    fn call(&mut self, verb: Verb, flags: u32, object: Object) -> io::Result<i32> {
+        self.attempt(verb, flags, object, std::ptr::null_mut(), 0)
     }
 
     /// A call on a descriptor with O_NONBLOCK. What is at `ptr` is lent during the call.
     #[track_caller]
-    fn attempt(&mut self, verb: Verb, object: Object, ptr: *mut u8, len: usize) -> io::Result<i32> {
+    fn attempt(
+        &mut self,
+        verb: Verb,
+        flags: u32,
+        object: Object,
+        ptr: *mut u8,
+        len: usize,
+    ) -> io::Result<i32> {
         self.open_handle(object.raw())?;
         let op = self.next_op();
         let request = op::Request {
@@ -127,15 +250,15 @@ impl Hand {
             may_be_ready: false,
             handle: object.raw(),
             len: u32::try_from(len).unwrap_or(u32::MAX),
-            flags: 0,
+            flags,
             ptr,
             offset: 0,
             token: u64::from(op.0),
-            event: event_of(op),
-            cause: EventId::ROOT,
+            event: self.event_of(op),
+            cause: self.kernel.root(),
             location: Location::caller(),
         };
-        let result = self.asking(&mut Decision::planned, |kernel| {
+        let result = self.planned(|kernel| {
             // SAFETY: the buffer is the caller's for the whole call, and the operation is over when it
             // returns; what is sent is initialised.
             unsafe { kernel.at_once(TRIES, &request) }
@@ -155,6 +278,8 @@ impl Hand {
     /// it is accepted): the decision `spurious: ready`. And an operation on the same object may take
     /// what was there.
     ///
+    /// Edge-triggered readiness (EPOLLET) is not offered: a poller that is told of a level each time needs none.
+    ///
     /// A closed object is never ready. An empty answer: nothing was ready, and will not be by itself.
     pub fn wait(&mut self, interests: &[(Object, Interest)], patience: Duration) -> Vec<Ready> {
         let end = self.kernel.m.now.saturating_add(nanos(patience));
@@ -165,8 +290,7 @@ impl Hand {
             }
             match self.kernel.next_deadline() {
                 Some(deadline) if deadline <= end => {
-                    let mut ask = Decision::planned;
-                    self.asking(&mut ask, |kernel| kernel.clock());
+                    self.planned(Kernel::clock);
                 }
                 _ => {
                     self.kernel.set_time(end);
@@ -178,13 +302,13 @@ impl Hand {
 
     fn look(&mut self, interests: &[(Object, Interest)]) -> Vec<Ready> {
         let mut found = Vec::new();
-        let event = event_of(self.next_op());
+        let op = self.next_op();
+        let event = self.event_of(op);
         for (&(object, interest), nth) in interests.iter().zip(0..) {
             let reads = interest != Interest::Write;
-            let mut ask = Decision::planned;
-            let is = self.asking(&mut ask, |kernel| {
-                kernel.poll(TRIES, event.child(nth), object.raw(), reads)
-            });
+            let raw = object.raw();
+            let mut is = self.planned(|kernel| kernel.poll(TRIES, event.child(nth), raw, reads));
+            is.failed |= self.errors.contains_key(&raw);
             let ready = Ready {
                 object,
                 readable: is.readable && reads,

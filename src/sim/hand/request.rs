@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::super::files;
 use super::super::op::Verb;
-use crate::time::nanos;
+use super::super::words::nanos;
+use super::error::HandError;
 
 /// A socket that listens. A copy is the same one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -129,7 +130,7 @@ impl Completion {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Done {
-    /// What it is for: connected, shut down, synced, the time has come.
+    /// What it is for: connected, shut down, synced, renamed, the time has come.
     Nothing,
     /// So many bytes were transferred. 0 of a receive or a read is the end, or nothing was asked for.
     Bytes(usize),
@@ -215,11 +216,7 @@ impl Request {
     #[track_caller]
     pub fn shutdown(stream: Stream, how: std::net::Shutdown) -> Request {
         Request {
-            flags: match how {
-                std::net::Shutdown::Read => 0,
-                std::net::Shutdown::Write => 1,
-                std::net::Shutdown::Both => 2,
-            },
+            flags: self::how(how),
             ..Request::new(Verb::Shutdown, Some(stream.0), Lent::Nothing)
         }
     }
@@ -234,6 +231,73 @@ impl Request {
     #[track_caller]
     pub fn create(path: &str) -> Request {
         Request::opening(path, files::READ | files::WRITE | files::CREATE)
+    }
+
+    /// Makes a file, for reading and writing. It must not be there.
+    #[track_caller]
+    pub fn create_new(path: &str) -> Request {
+        Request::opening(path, files::READ | files::WRITE | files::CREATE_NEW)
+    }
+
+    /// Opens a file for reading and writing, and cuts it to nothing; makes it if there is none.
+    #[track_caller]
+    pub fn truncate(path: &str) -> Request {
+        let flags = files::READ | files::WRITE | files::CREATE | files::TRUNCATE;
+        Request::opening(path, flags)
+    }
+
+    /// Opens a file for reading, and writing at its end; makes it if there is none.
+    #[track_caller]
+    pub fn open_append(path: &str) -> Request {
+        Request::opening(path, files::READ | files::APPEND | files::CREATE)
+    }
+
+    /// Opens a directory, to be [synced](Request::sync).
+    #[track_caller]
+    pub fn open_dir(path: &str) -> Request {
+        Request::opening(path, files::READ | files::DIRECTORY)
+    }
+
+    /// Gives a file or directory another name; what had that name is gone.
+    #[track_caller]
+    pub fn rename(from: &str, to: &str) -> Request {
+        let paths = [from, "\0", to].concat();
+        Request::new(Verb::Rename, None, Lent::Path(paths.into()))
+    }
+
+    /// Takes the name of a file away.
+    #[track_caller]
+    pub fn remove_file(path: &str) -> Request {
+        Request::new(Verb::Remove, None, Lent::Path(path.into()))
+    }
+
+    /// Takes an empty directory away.
+    #[track_caller]
+    pub fn remove_dir(path: &str) -> Request {
+        Request {
+            flags: files::IS_DIRECTORY,
+            ..Request::remove_file(path)
+        }
+    }
+
+    /// Makes a directory.
+    #[track_caller]
+    pub fn create_dir(path: &str) -> Request {
+        Request::new(Verb::CreateDir, None, Lent::Path(path.into()))
+    }
+
+    /// Whether its paths are some.
+    pub(super) fn check_paths(&self) -> Result<(), HandError> {
+        let Lent::Path(bytes) = &self.lent else {
+            return Ok(());
+        };
+        let between = usize::from(self.verb == Verb::Rename);
+        if bytes.iter().filter(|byte| **byte == 0).count() == between {
+            return Ok(());
+        }
+        Err(HandError::NulInPath {
+            path: String::from_utf8_lossy(bytes).into_owned(),
+        })
     }
 
     #[track_caller]
@@ -262,7 +326,22 @@ impl Request {
         }
     }
 
-    /// Brings a file to the disk.
+    /// Writes bytes to the end of a file, wherever that is by then.
+    #[track_caller]
+    pub fn append(file: File, bytes: impl Into<Vec<u8>>) -> Request {
+        Request::new(Verb::Append, Some(file.0), Lent::Bytes(bytes.into()))
+    }
+
+    /// Cuts a file, or makes it longer with zeros.
+    #[track_caller]
+    pub fn set_len(file: File, len: u64) -> Request {
+        Request {
+            offset: len,
+            ..Request::new(Verb::SetLen, Some(file.0), Lent::Nothing)
+        }
+    }
+
+    /// Brings a file to the disk; of a directory, the names in it.
     #[track_caller]
     pub fn sync(file: File) -> Request {
         Request::new(Verb::Sync, Some(file.0), Lent::Nothing)
@@ -275,6 +354,15 @@ impl Request {
     }
 }
 
+/// The number of a direction, as shutdown(2) has it.
+pub(super) fn how(how: std::net::Shutdown) -> u32 {
+    match how {
+        std::net::Shutdown::Read => 0,
+        std::net::Shutdown::Write => 1,
+        std::net::Shutdown::Both => 2,
+    }
+}
+
 /// What a request lends: always on the heap, in a `Vec`, so that it stays where it is while its owner moves.
 #[derive(Debug)]
 pub(super) enum Lent {
@@ -284,6 +372,7 @@ pub(super) enum Lent {
     /// To be read by the kernel.
     Bytes(Vec<u8>),
     Addr(Vec<SocketAddr>),
+    /// One path, or two with a NUL between them.
     Path(Vec<u8>),
     Length(Vec<u8>),
 }
@@ -322,9 +411,9 @@ impl Lent {
                 let length = bytes.try_into().map_or(0, u64::from_ne_bytes);
                 (Done::Length(length), Vec::new())
             }
-            Lent::Path(_) => (Done::Opened(File(result)), Vec::new()),
+            Lent::Path(_) if verb == Verb::Open => (Done::Opened(File(result)), Vec::new()),
             Lent::Nothing if verb == Verb::Accept => (Done::Accepted(Stream(result)), Vec::new()),
-            Lent::Nothing | Lent::Addr(_) => (Done::Nothing, Vec::new()),
+            Lent::Nothing | Lent::Addr(_) | Lent::Path(_) => (Done::Nothing, Vec::new()),
         }
     }
 }

@@ -1,9 +1,14 @@
 //! A held kernel: the same echo in both faces, every outcome by hand, and errors that explain.
 
+mod disk;
+mod hosts;
+mod readiness;
+
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::*;
+use crate::sim::errno;
 
 const ADDR: &str = "10.0.0.1:7";
 
