@@ -253,11 +253,16 @@ impl Lane for SimLane {
     unsafe fn submit(&mut self, token: Token, op: &Op, origin: &Origin) -> Submitted {
         switch::causes(origin.event);
         let request = request(token, op, origin);
-        let submitted = self.world.with(|kernel| {
+        let submitted = self.world.enter_here(|kernel| {
             // SAFETY: the seam's contract is the kernel's.
             unsafe { kernel.submit_in_line(place(token), &request) }
         });
-        submitted.map_or(Submitted::Pending, Submitted::Ready)
+        match submitted {
+            Some(None) => Submitted::Pending,
+            Some(Some(result)) => Submitted::Ready(result),
+            // Which panics with the names of both threads.
+            None => self.world.with(|_| Submitted::Pending),
+        }
     }
 
     fn cancel(&mut self, token: Token) {
@@ -313,17 +318,17 @@ impl Lane for SimLane {
             return None;
         }
         let step = |kernel: &mut Kernel| match kernel.in_flight_of_the_model() {
-            0 => Stepped::Nothing,
+            0 => None,
             // If it brings nothing, nor will the one that a wait makes.
-            _ => kernel.step_in_line(until),
+            _ => match kernel.step_in_line(until) {
+                Stepped::Completion(token, result) => Some(Completion {
+                    token: Token(token),
+                    result,
+                }),
+                _ => None,
+            },
         };
-        match self.world.enter(step) {
-            Ok(Stepped::Completion(token, result)) => Some(Completion {
-                token: Token(token),
-                result,
-            }),
-            _ => None,
-        }
+        self.world.enter_here(step).flatten()
     }
 
     fn close(&mut self, raw: Raw) {

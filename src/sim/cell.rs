@@ -82,9 +82,19 @@ impl<T> ThreadBound<T> {
     /// When called inside another `with` of the same cell.
     #[inline(always)]
     pub(super) fn with<R>(&self, body: impl FnOnce(&mut T) -> R) -> Result<R, WrongThread> {
+        self.here(body).ok_or_else(|| self.wrong_thread())
+    }
+
+    /// The same; None on another thread.
+    ///
+    /// # Panics
+    ///
+    /// As [`ThreadBound::with`].
+    #[inline(always)]
+    pub(super) fn here<R>(&self, body: impl FnOnce(&mut T) -> R) -> Option<R> {
         // A thread without a number made no cell.
         if self.owner != NUMBER.get() {
-            return Err(self.wrong_thread());
+            return None;
         }
         assert!(
             !self.entered.replace(true),
@@ -93,7 +103,7 @@ impl<T> ThreadBound<T> {
         let _leave = Leave(&self.entered);
         // SAFETY: only the owner's thread comes here, and `entered` was false: no other reference
         // to the value lives, and none can be made before `_leave` is dropped.
-        Ok(body(unsafe { &mut *self.value.get() }))
+        Some(body(unsafe { &mut *self.value.get() }))
     }
 }
 

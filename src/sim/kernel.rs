@@ -337,11 +337,11 @@ impl Kernel {
                 op.side = side;
             }
         } else if request.verb.is_on_handle() {
-            self.begins(id, request);
+            self.begins(id, request, lent.len());
             self.submitted_to_closed(id, request);
             return None;
         }
-        self.begins(id, request);
+        self.begins(id, request, lent.len());
         if is_crowded {
             self.crowded(id);
         }
@@ -379,7 +379,7 @@ impl Kernel {
 
     /// A submission is counted, hashed, recorded.
     #[inline(always)]
-    fn begins(&mut self, id: u32, request: &Request) {
+    fn begins(&mut self, id: u32, request: &Request, len: u32) {
         self.submissions += 1;
         self.in_flight += 1;
         self.idle_polls = 0;
@@ -387,7 +387,7 @@ impl Kernel {
         if self.recorder.on {
             self.record_submit(id);
         }
-        self.look_at_submission(id, request.verb, self.m.ops[id as usize].lent.len());
+        self.look_at_submission(id, request.verb, len);
     }
 
     #[cold]

@@ -208,6 +208,16 @@ impl World {
         })
     }
 
+    /// Enters the kernel on its own thread. None: this is another one.
+    #[inline(always)]
+    pub(crate) fn enter_here<R>(&self, body: impl FnOnce(&mut Kernel) -> R) -> Option<R> {
+        self.0.kernel.here(|kernel| {
+            let result = body(kernel);
+            self.0.now.store(kernel.m.now, Ordering::Relaxed);
+            result
+        })
+    }
+
     /// Enters the kernel where there is nobody to give an error to.
     #[inline]
     #[track_caller]

@@ -26,7 +26,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-fn request(id: u32, verb: Verb, handle: i32, ptr: *mut u8, len: u32) -> Request {
+pub(super) fn request(id: u32, verb: Verb, handle: i32, ptr: *mut u8, len: u32) -> Request {
     Request {
         verb,
         vectored: false,
