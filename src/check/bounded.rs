@@ -394,6 +394,7 @@ mod tests {
             random: false,
             strategy: Strategy::Random,
             seed: 0,
+            first: 0,
             threads,
             deadline: None,
             memory: usize::MAX,

@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     /// How they are drawn.
     pub(crate) strategy: Strategy,
     pub(crate) seed: u64,
+    /// The number of the first random execution: others are run elsewhere.
+    pub(crate) first: u64,
     pub(crate) threads: usize,
     pub(crate) deadline: Option<Instant>,
     /// Bytes that the bounded search may keep.
@@ -426,8 +428,9 @@ fn random<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) ->
         || Worker::<S, Portfolio>::new(subject),
         |worker, range| {
             for index in range {
-                let seed = seed_of(plan.seed, index);
-                worker.chooser().begin(plan.strategy, &known, index, seed);
+                let drawn = plan.first.saturating_add(index);
+                let seed = seed_of(plan.seed, drawn);
+                worker.chooser().begin(plan.strategy, &known, drawn, seed);
                 if let Some(ended) = worker.run(subject, plan, seed, (RANDOM, index)) {
                     let deviations = worker.chooser().deviations().to_vec();
                     let hit = Hit::new(ended, Script { seed, deviations });

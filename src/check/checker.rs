@@ -1,9 +1,10 @@
 //! [`Checker`]: a check with other bounds and budgets than the usual ones.
 
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::campaign::{Done, Found, Plan, search};
-use super::env::Wishes;
+use super::env::{self, Wishes};
 use super::execution::{Fault, Script, Subject};
 use super::failure::{Failure, FailureKind, Pages};
 use super::fuzz::Fuzz;
@@ -11,11 +12,13 @@ use super::page::{page, story};
 use super::panics;
 use super::perfetto::perfetto;
 use super::portfolio::Strategy;
+use super::regressions::{Known, Regressions, Use};
 use super::repeat::locate;
 use super::replay::{Fate, Keyed, Named, Naming, Replay};
 use super::report::{Case, report};
 use super::shrink::shrink;
 use super::sim::{Model, Sim};
+use super::stop::stop_at;
 use super::summary::{Summary, Warned, deviations, goals, grouped};
 use crate::op::home::Entered;
 use crate::sim::words::plural;
@@ -49,6 +52,13 @@ pub struct Checker {
     workers: usize,
     races: bool,
     goals: Vec<String>,
+    /// The one execution to repeat.
+    replay: Option<String>,
+    /// Whether failures are kept beside the test.
+    regressions: bool,
+    kept: Option<Regressions>,
+    /// Which part of the random executions, from 0, of how many.
+    part: Option<(u64, u64)>,
     require_goals: bool,
     /// A panic was not to be denied.
     forgives_panics: bool,
@@ -79,6 +89,10 @@ impl Checker {
             workers: 1,
             races: true,
             goals: Vec::new(),
+            replay: None,
+            regressions: false,
+            kept: None,
+            part: None,
             require_goals: false,
             forgives_panics: false,
             config: Config::default(),
@@ -272,6 +286,42 @@ impl Checker {
         self
     }
 
+    /// Of the random executions the `part`th, from 1, of `of` parts, each of the whole budget: for other
+    /// machines, which then run others. See [more machines](super#more-machines).
+    pub fn part(mut self, part: u64, of: u64) -> Checker {
+        self.part = Some((part.wrapping_sub(1), of));
+        self
+    }
+
+    /// Repeats the one execution that this line names, and nothing else: what
+    /// [`Failure::replay`] gives. `PROACTOR_REPLAY` wins over it. A line that can't be read is refused.
+    ///
+    /// ```
+    /// use proactor::check::{Checker, Sim};
+    ///
+    /// let model = |sim: &Sim| assert!(sim.read_file("/etc/motd").is_some());
+    /// let failure = Checker::new().run(model).unwrap_err();
+    /// let line = failure.replay().unwrap();
+    /// let again = Checker::new().replay(line).run(model).unwrap_err();
+    /// assert_eq!(again.executions(), 1);
+    /// ```
+    pub fn replay(mut self, line: &str) -> Checker {
+        self.replay = Some(line.to_owned());
+        self
+    }
+
+    /// Whether failures are kept, to be run first from then on: in `proactor-regressions/NAME.txt` beside
+    /// the source file `NAME.rs` that calls [`run`](Checker::run), a line each, under the check's
+    /// [name](Checker::name) or the test's. Commit it, as the next to find the failure need not search. Not
+    /// unless told so; [`check`](super::check) does.
+    ///
+    /// Only for programs that stand where cargo puts tests, and while their source does. A line whose decisions
+    /// no longer exist is *stale*: it is told in the [`Summary`], and is no failure.
+    pub fn regressions(mut self, keep: bool) -> Checker {
+        self.regressions = keep;
+        self
+    }
+
     /// How many bytes the bounded search may keep. 256 MiB unless told otherwise.
     pub fn memory(mut self, bytes: usize) -> Checker {
         self.memory = bytes;
@@ -326,11 +376,13 @@ impl Checker {
     ///
     /// A [`Failure`] if an execution breaks an invariant or panics, if the model does not do the same
     /// twice, if a replay is stale, or if the check can't be run as asked for.
-    pub fn run<F>(self, model: F) -> Result<Summary, Box<Failure>>
+    #[track_caller]
+    pub fn run<F>(mut self, model: F) -> Result<Summary, Box<Failure>>
     where
         F: Fn(&Sim) + Send + Sync + 'static,
     {
-        let wishes = Wishes::read().map_err(|why| Failure::refused(self.name.as_deref(), &why))?;
+        self.kept = self.keeps(Location::caller());
+        let wishes = self.wishes()?;
         let model = self.model(model);
         self.check(&model, wishes)
     }
@@ -348,6 +400,26 @@ impl Checker {
         Fuzz::new(self, model)
     }
 
+    /// Where its failures are kept.
+    fn keeps(&self, location: &Location<'_>) -> Option<Regressions> {
+        if !self.regressions || super::beside_the_build().is_none() {
+            return None;
+        }
+        let thread = std::thread::current();
+        let test = thread.name().filter(|name| *name != "main");
+        Regressions::beside(location, self.name.as_deref().or(test).unwrap_or("-"))
+    }
+
+    /// What the environment asks for.
+    fn wishes(&self) -> Result<Wishes, Box<Failure>> {
+        let refused = |why: String| Failure::refused(self.name.as_deref(), &why);
+        let mut wishes = Wishes::read().map_err(refused)?;
+        if let (None, Some(line)) = (&wishes.replay, &self.replay) {
+            wishes.replay = Some(env::replay(line, "the replay").map_err(refused)?);
+        }
+        Ok(wishes)
+    }
+
     pub(super) fn seed_of_models(&self) -> u64 {
         self.seed
     }
@@ -357,8 +429,13 @@ impl Checker {
     /// # Errors
     ///
     /// As of [`run`](Checker::run).
-    pub fn run_program(self, program: super::program::Program) -> Result<Summary, Box<Failure>> {
-        let wishes = Wishes::read().map_err(|why| Failure::refused(self.name.as_deref(), &why))?;
+    #[track_caller]
+    pub fn run_program(
+        mut self,
+        program: super::program::Program,
+    ) -> Result<Summary, Box<Failure>> {
+        self.kept = self.keeps(Location::caller());
+        let wishes = self.wishes()?;
         self.check(&program, wishes)
     }
 
@@ -427,7 +504,12 @@ impl Checker {
                      `personality(Personality::{its:?})`, or unset the variable to check anew."
                 ));
             }
-            return self.replay(subject, &replay);
+            if let Some(step) = wishes.stop
+                && let Err(why) = stop_at(subject, &replay, &step)
+            {
+                return refuse(&why);
+            }
+            return self.repeat(subject, &replay);
         }
         self.seed = wishes.seed.unwrap_or(self.seed);
         self.executions = wishes.executions.unwrap_or(self.executions);
@@ -439,6 +521,22 @@ impl Checker {
             self.threads = Some(usize::try_from(threads).unwrap_or(usize::MAX));
         }
         self.time = wishes.seconds.map(Duration::from_secs).or(self.time);
+        self.part = wishes.part.or(self.part);
+        if let Some((part, of)) = self.part.filter(|(part, of)| part >= of) {
+            return refuse(&format!(
+                "there is no part {} of {of}: the first one is 1.",
+                part.wrapping_add(1)
+            ));
+        }
+        match wishes.regressions {
+            None => {}
+            Some(Use::Off) => self.kept = None,
+            Some(Use::Read) => {
+                if let Some(kept) = &mut self.kept {
+                    kept.writes = false;
+                }
+            }
+        }
         if self.executions == 0 {
             return refuse(
                 "a budget of 0 executions checks nothing: `executions` must be at least 1.",
@@ -464,7 +562,72 @@ impl Checker {
                  execution, the kind one: raise `deviations`, or leave `random` on.",
             );
         }
-        self.campaign(subject)
+        let kept = self.kept.take();
+        let known = match &kept {
+            Some(kept) => self.run_known(subject, kept)?,
+            None => Vec::new(),
+        };
+        match self.campaign(subject) {
+            Ok(summary) => Ok(Summary { known, ..summary }),
+            Err(mut failure) => {
+                if let Some(kept) = kept.filter(|kept| kept.writes) {
+                    failure.keep(&kept);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Runs what the check has met before. What there is to say of it, if none of that fails.
+    fn run_known<S: Subject>(
+        &self,
+        subject: &S,
+        kept: &Regressions,
+    ) -> Result<Vec<String>, Box<Failure>> {
+        let mut said = Vec::new();
+        let mut passes = 0;
+        for Known { at, replay } in kept.known() {
+            let replay = match env::replay(&replay, &at) {
+                Ok(replay) => replay,
+                Err(why) => {
+                    said.push(why.lines().next().unwrap_or_default().to_owned());
+                    continue;
+                }
+            };
+            if (replay.workers, replay.personality) != (self.workers, self.config.personality) {
+                said.push(format!(
+                    "{at} is stale: recorded with other workers, or on another kernel"
+                ));
+                continue;
+            }
+            let keyed = Box::new(Keyed::new(&replay.deviations));
+            let (outcome, keyed) = subject.run(&mut subject.bench(), keyed, replay.seed);
+            let stale = stale(&replay, keyed.fates());
+            match (outcome.fault, stale) {
+                (Some(fault), stale) => {
+                    let deviations = replay.deviations.clone();
+                    return Err(match shrink(subject, replay.seed, deviations, &fault) {
+                        Some(shrunk) => {
+                            let found = format!("Found by {at}, where it was met before.");
+                            self.tell(replay.seed, &shrunk, &found, stale.as_deref(), 1)
+                        }
+                        None => self.not_deterministic(&format!(
+                            "{at} failed with {}\nRun again, it did not.",
+                            fault.invariant
+                        )),
+                    });
+                }
+                (None, Some(_)) => said.push(format!(
+                    "{at} is stale: its decisions no longer come up. Take the line out"
+                )),
+                (None, None) => passes += 1,
+            }
+        }
+        if passes > 0 {
+            let failures = plural(passes, "failure");
+            said.insert(0, format!("{failures} of {} no more", kept.shown()));
+        }
+        Ok(said)
     }
 
     fn campaign<S: Subject>(self, subject: &S) -> Result<Summary, Box<Failure>> {
@@ -475,6 +638,7 @@ impl Checker {
             random: self.random,
             strategy: self.strategy,
             seed: self.seed,
+            first: (self.part).map_or(0, |(part, _)| part.saturating_mul(self.executions)),
             threads: self.threads.unwrap_or_else(cores),
             deadline: self.time.map(|time| Instant::now() + time),
             memory: self.memory,
@@ -524,9 +688,11 @@ impl Checker {
             bound: self.deviations,
             seed: self.seed,
             strategy: self.strategy,
+            part: self.part,
             workers: self.workers,
             personality: self.config.personality,
             replayed,
+            known: Vec::new(),
         }
     }
 
@@ -646,7 +812,7 @@ impl Checker {
     }
 
     /// Repeats one execution.
-    fn replay<S: Subject>(self, subject: &S, replay: &Replay) -> Result<Summary, Box<Failure>> {
+    fn repeat<S: Subject>(self, subject: &S, replay: &Replay) -> Result<Summary, Box<Failure>> {
         let keyed = Box::new(Keyed::new(&replay.deviations));
         let mut bench = subject.bench();
         let (outcome, keyed) = subject.run(&mut bench, keyed, replay.seed);

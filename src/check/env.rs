@@ -2,6 +2,7 @@
 //! They are listed in the documentation of [`super`].
 
 use super::portfolio::Strategy;
+use super::regressions::Use;
 use super::replay::Replay;
 
 /// What the variables say.
@@ -14,6 +15,22 @@ pub(crate) struct Wishes {
     pub(crate) threads: Option<u64>,
     pub(crate) seconds: Option<u64>,
     pub(crate) strategy: Option<Strategy>,
+    /// The step to stop at in a debugger, or `fail`.
+    pub(crate) stop: Option<String>,
+    /// Which part, from 0, of how many.
+    pub(crate) part: Option<(u64, u64)>,
+    pub(crate) regressions: Option<Use>,
+}
+
+/// Reads a replay that stands there.
+pub(crate) fn replay(text: &str, there: &str) -> Result<Replay, String> {
+    text.parse::<Replay>().map_err(|malformed| {
+        format!(
+            "{there} can't be read {malformed}\n\
+             Copy the whole line from the failure report, in single quotes; or unset the \
+             variable to check from scratch."
+        )
+    })
 }
 
 impl Wishes {
@@ -41,13 +58,31 @@ impl Wishes {
         };
         let replay = match variable("PROACTOR_REPLAY") {
             None => None,
-            Some(text) => Some(text.parse::<Replay>().map_err(|malformed| {
-                format!(
-                    "PROACTOR_REPLAY can't be read {malformed}\n\
-                     Copy the whole line from the failure report, in single quotes; or unset the \
-                     variable to check from scratch."
-                )
+            Some(text) => Some(self::replay(&text, "PROACTOR_REPLAY")?),
+        };
+        let stop = variable("PROACTOR_BREAK").map(|step| step.trim().to_owned());
+        if stop.is_some() && replay.is_none() {
+            return Err(
+                "PROACTOR_BREAK stops in an execution that is repeated: set PROACTOR_REPLAY as well, \
+                 or unset it"
+                    .to_owned(),
+            );
+        }
+        let part = match variable("PROACTOR_PART") {
+            None => None,
+            Some(text) => Some(part(&text).ok_or_else(|| {
+                format!("PROACTOR_PART={text} is no part: 2/4 is the second of four; or unset it")
             })?),
+        };
+        let regressions = match variable("PROACTOR_REGRESSIONS").as_deref().map(str::trim) {
+            None => None,
+            Some("off") => Some(Use::Off),
+            Some("read") => Some(Use::Read),
+            Some(other) => {
+                return Err(format!(
+                    "PROACTOR_REGRESSIONS={other} means nothing: `off`, `read`, or unset it"
+                ));
+            }
         };
         let strategy = match variable("PROACTOR_STRATEGY") {
             None => None,
@@ -64,8 +99,18 @@ impl Wishes {
             threads: number("PROACTOR_THREADS", 1)?,
             seconds: number("PROACTOR_SECONDS", 1)?,
             strategy,
+            stop,
+            part,
+            regressions,
         })
     }
+}
+
+/// `2/4`: the second of four, as (1, 4).
+fn part(text: &str) -> Option<(u64, u64)> {
+    let (part, of) = text.trim().split_once('/')?;
+    let (part, of) = (whole(part)?, whole(of)?);
+    (1..=of).contains(&part).then(|| (part - 1, of))
 }
 
 fn whole(text: &str) -> Option<u64> {
@@ -100,6 +145,9 @@ mod tests {
             ("PROACTOR_THREADS", "2"),
             ("PROACTOR_SECONDS", ""),
             ("PROACTOR_STRATEGY", "pos"),
+            ("PROACTOR_BREAK", " 0.1^2"),
+            ("PROACTOR_PART", "2/4"),
+            ("PROACTOR_REGRESSIONS", "read"),
         ]);
         let replay = Replay {
             name: None,
@@ -118,6 +166,9 @@ mod tests {
                 threads: Some(2),
                 seconds: None,
                 strategy: Some(Strategy::Pos),
+                stop: Some("0.1^2".to_owned()),
+                part: Some((1, 4)),
+                regressions: Some(Use::Read),
             })
         );
     }
@@ -146,6 +197,18 @@ mod tests {
                 "PROACTOR_STRATEGY",
                 "best",
                 "PROACTOR_STRATEGY=best is no strategy: one of portfolio, random, pct, pos, surw, walk",
+            ),
+            ("PROACTOR_BREAK", "fail", "set PROACTOR_REPLAY as well"),
+            (
+                "PROACTOR_PART",
+                "0/4",
+                "PROACTOR_PART=0/4 is no part: 2/4 is the second of four",
+            ),
+            ("PROACTOR_PART", "5/4", "PROACTOR_PART=5/4 is no part"),
+            (
+                "PROACTOR_REGRESSIONS",
+                "on",
+                "PROACTOR_REGRESSIONS=on means nothing: `off`, `read`, or unset it",
             ),
         ] {
             let error = parse(&[(name, value)]).expect_err(name);

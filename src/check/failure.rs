@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::execution::Fault;
+use super::regressions::Regressions;
 use crate::sim::{Invariant, Oracle};
 
 /// Why a check does not pass. Its [`Display`](fmt::Display) is the whole report.
@@ -74,6 +75,20 @@ impl Failure {
             executions: 0,
             pages: None,
         })
+    }
+
+    /// Writes it down, if it can be repeated, and says so.
+    pub(crate) fn keep(&mut self, kept: &Regressions) {
+        let (Some(replay), Some(fault)) = (&self.replay, &self.fault) else {
+            return;
+        };
+        let what = format!("{}: {}", fault.oracle, fault.message);
+        let said = match kept.add(replay, &what) {
+            Ok(()) => format!("Kept in {}, and run first from now on.", kept.shown()),
+            Err(error) => format!("It could not be kept in {}: {error}", kept.shown()),
+        };
+        self.report.push('\n');
+        self.report.push_str(&said);
     }
 
     /// What sort of failure it is.

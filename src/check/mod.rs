@@ -125,9 +125,34 @@
 //! | `PROACTOR_THREADS` | how many threads run executions, at least 1 |
 //! | `PROACTOR_FAILURES` | the folder for the files of a failing [`check`]: its page, its trace. Without it `target/proactor-failures` |
 //! | `PROACTOR_STRATEGY` | how random executions are drawn: the name of a [`Strategy`] |
+//! | `PROACTOR_BREAK` | with `PROACTOR_REPLAY`, in a [debugger](#debuggers): the step to stop at, `0.1^2` say, or `fail` |
+//! | `PROACTOR_PART` | `2/4`: of the random executions the [second of four parts](#more-machines) |
+//! | `PROACTOR_REGRESSIONS` | failures that were [met before](Checker::regressions): `off`, they are neither run nor written down; `read`, none is written down |
 //! | `PROACTOR_SECONDS` | the budget of time, at least 1; how much is run then depends on the machine |
 //!
 //! They win over what the test says: whoever sets one wants it now, for these tests.
+//!
+//! # Debuggers
+//!
+//! With `PROACTOR_BREAK` a replay calls a function named `proactor_break` on its way. The command that a
+//! report ends with starts a debugger with a breakpoint there: on Linux `rust-gdb`, elsewhere say
+//! `rust-lldb -o 'breakpoint set -n proactor_break' -o run --` instead.
+//!
+//! - `PROACTOR_BREAK=fail`: it is called where the execution fails. In a panic the frames of the handler stand above
+//!   (`up`, `info locals`).
+//! - `PROACTOR_BREAK=0.1^2`: it is called when the completion of that step of the report is handed out, and its
+//!   handler runs next. A breakpoint at the handler's line, set now, stops in this very activation.
+//!
+//! # More machines
+//!
+//! Random executions have numbers, and each draws from a seed of its own. `PROACTOR_PART=2/4` runs the second budget
+//! of them, so that four machines, each with another part, run four times as many, none twice; the bounded search is
+//! the same in all. With [nextest](https://nexte.st), which shares out *tests* by itself:
+//!
+//! ```sh
+//! PROACTOR_PART=2/4 PROACTOR_EXECUTIONS=1_000_000 cargo nextest run                 # this machine's seeds
+//! PROACTOR_EXECUTIONS=1_000_000 cargo nextest run --partition hash:2/4              # this machine's tests
+//! ```
 //!
 //! # How it is built
 //!
@@ -164,6 +189,7 @@ mod portfolio;
 mod pos;
 pub mod program;
 mod random;
+mod regressions;
 mod repeat;
 mod replay;
 mod report;
@@ -172,6 +198,7 @@ mod reused;
 mod scheduled;
 mod shrink;
 mod sim;
+mod stop;
 mod story;
 mod summary;
 mod surw;
@@ -206,7 +233,7 @@ pub fn check<F>(model: F)
 where
     F: Fn(&Sim) + Send + Sync + 'static,
 {
-    match Checker::new().run(model) {
+    match Checker::new().regressions(true).run(model) {
         // Tests that pass are silent unless `--nocapture` is given.
         Ok(summary) => eprintln!("{summary}"),
         Err(failure) => panic!("{failure}{}", saved(&failure)),

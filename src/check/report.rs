@@ -8,6 +8,7 @@ use super::execution::{Line, Place, Story};
 use super::lanes::{lanes, table};
 use super::replay::{Replay, Taken};
 use super::shrink::{Deviant, Shrunk};
+use super::stop::RUNNER;
 use super::summary::deviations;
 use crate::choice::{EventId, Site};
 use crate::sim::Personality;
@@ -313,7 +314,12 @@ pub(crate) fn command(text: &mut String, case: &Case<'_>) -> std::fmt::Result {
         (None, Some(example)) => format!("cargo run --example {example}"),
         (None, None) => "cargo test".to_owned(),
     };
-    write!(text, "Repeat it:\n  PROACTOR_REPLAY='{replay}' {again}")
+    writeln!(text, "Repeat it:\n  PROACTOR_REPLAY='{replay}' {again}")?;
+    let again = again.replacen("cargo", &format!("cargo {RUNNER}"), 1);
+    write!(
+        text,
+        "Stop where it fails, in a debugger:\n  PROACTOR_BREAK=fail PROACTOR_REPLAY='{replay}' {again}"
+    )
 }
 
 /// The name of the example that this program is, if it is one: cargo puts them into a folder of that name.

@@ -23,10 +23,14 @@ pub struct Summary {
     pub(crate) seed: u64,
     /// How the random ones were drawn.
     pub(crate) strategy: Strategy,
+    /// Which part of the random ones, from 0, of how many.
+    pub(crate) part: Option<(u64, u64)>,
     pub(crate) workers: usize,
     pub(crate) personality: Personality,
     /// Instead of a campaign.
     pub(crate) replayed: Option<String>,
+    /// What came of failures that were met before.
+    pub(crate) known: Vec<String>,
     pub(crate) warned: Vec<Warned>,
     pub(crate) more_warnings: u64,
     pub(crate) goals: Vec<Goal>,
@@ -190,6 +194,9 @@ impl fmt::Display for Summary {
             write!(f, "\n  {replayed}")?;
             return self.findings(f);
         }
+        for known in &self.known {
+            write!(f, "\n  known    {known}")?;
+        }
         if let Some(bound) = self.proved() {
             let run: u64 = self.done.levels[..=bound]
                 .iter()
@@ -254,13 +261,17 @@ impl fmt::Display for Summary {
         if self.done.random > 0 {
             write!(
                 f,
-                "\n  sampled  {} ({}seed {:#x}), none fails",
+                "\n  sampled  {} ({}seed {:#x}{}), none fails",
                 plural(self.done.random, "random execution"),
                 match self.strategy {
                     Strategy::Portfolio => String::new(),
                     one => format!("{}, ", one.name()),
                 },
-                self.seed
+                self.seed,
+                match self.part {
+                    None => String::new(),
+                    Some((part, of)) => format!(", part {} of {of}", part + 1),
+                }
             )?;
         }
         self.not_covered(f)?;
@@ -405,6 +416,8 @@ mod tests {
             workers: 1,
             personality: Personality::Any,
             replayed: None,
+            part: None,
+            known: Vec::new(),
             warned: Vec::new(),
             more_warnings: 0,
             goals: Vec::new(),
@@ -419,6 +432,7 @@ mod tests {
             random: true,
             strategy: Strategy::Portfolio,
             seed: 42,
+            first: 0,
             threads: 1,
             deadline: None,
             memory: 1 << 20,

@@ -189,6 +189,7 @@ mod cell;
 mod clock;
 mod conn;
 mod connect;
+pub(crate) mod debugger;
 mod decide;
 mod divergence;
 pub(crate) mod errno;

@@ -238,6 +238,7 @@ impl Kernel {
                     let what = What::Violation;
                     self.recorder.verdict(&violation, what, self.m.now);
                 }
+                super::debugger::fails();
                 self.verdict = Some(violation);
             }
         }

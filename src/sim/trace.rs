@@ -160,6 +160,9 @@ impl Recorder {
         location: Option<&'static Location<'static>>,
         at: u64,
     ) {
+        if matches!(what, What::Complete { .. } | What::Segment) {
+            super::debugger::comes(event);
+        }
         let lane = match what {
             What::Submit { .. } | What::Began { .. } | What::Segment => Lane::User,
             What::CancelAsked | What::Close | What::Note => Lane::User,

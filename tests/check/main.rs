@@ -7,6 +7,7 @@ mod events;
 mod finding;
 mod fuzzing;
 mod hosts;
+mod keeping;
 mod models;
 mod oracles;
 mod pages;
