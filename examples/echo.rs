@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Lets one client in, then the next.
-fn accept(listener: TcpListener) {
+pub(crate) fn accept(listener: TcpListener) {
     listener.accept().then(move |result| match result {
         Ok((stream, _)) => {
             echo(stream, Vec::with_capacity(4096));

@@ -15,10 +15,10 @@ use proactor::net::{TcpListener, TcpStream};
 use proactor::{Handle, IoBuf, Proactor, compose};
 
 /// Serves one connection, in callback style.
-type Serve = fn(TcpStream);
+pub(crate) type Serve = fn(TcpStream);
 
 /// Takes what one read brought for the whole frame. Every test on a quiet machine passes.
-fn forgetful(stream: TcpStream) {
+pub(crate) fn forgetful(stream: TcpStream) {
     stream
         .read(Vec::with_capacity(256))
         .then(move |(read, frame)| {
@@ -29,7 +29,7 @@ fn forgetful(stream: TcpStream) {
 }
 
 /// Reads the length, then exactly so many bytes.
-fn mended(stream: TcpStream) {
+pub(crate) fn mended(stream: TcpStream) {
     compose::read_exact(&stream, vec![0].slice(..1)).then(move |(read, length)| {
         if read.is_err() {
             return; // the client has finished: dropping the stream closes it
@@ -77,7 +77,7 @@ fn frame<'a>(body: impl ExactSizeIterator<Item = &'a u8>) -> Vec<u8> {
 
 /// The world that is checked: this server, one client. A kernel may refuse or reset the connection;
 /// then there is no answer. A wrong answer is never right.
-fn world(sim: &Sim, serve: Serve) {
+pub(crate) fn world(sim: &Sim, serve: Serve) {
     let proactor = sim.proactor();
     let listener =
         TcpListener::bind(proactor, "10.0.0.1:7").expect("a fresh kernel has this address free");

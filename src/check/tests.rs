@@ -83,6 +83,11 @@ fn a_report_tells_the_shortest_story_and_how_to_repeat_it() {
         "Repeat it:",
         "  PROACTOR_REPLAY='1;for=toy;x256pp:0000000000000000;recv@4a04d121#0=1;next@4a04d121#0=29e1ec36' \
          cargo test tests::toy -- --exact",
+        "Stop where it fails, in a debugger:",
+        "  PROACTOR_BREAK=fail \
+         PROACTOR_REPLAY='1;for=toy;x256pp:0000000000000000;recv@4a04d121#0=1;next@4a04d121#0=29e1ec36' \
+         cargo --config 'target.\"cfg(all())\".runner=[\"rust-gdb\",\"-ex\",\"break proactor_break\",\"-ex\",\
+         \"run\",\"--args\"]' test tests::toy -- --exact",
     ];
     assert_eq!(failure.to_string(), report.join("\n"));
 }
