@@ -150,7 +150,10 @@ impl Backend for SimBackend {
     }
 
     fn set_linger(&self, raw: Raw, linger: Option<Duration>) -> io::Result<()> {
-        let seconds = linger.map(|linger| linger.as_secs() + u64::from(linger.subsec_nanos() > 0));
+        let seconds = linger.map(|linger| {
+            let more = u64::from(linger.subsec_nanos() > 0);
+            linger.as_secs().saturating_add(more)
+        });
         self.call(|kernel| kernel.set_linger(raw.0, seconds))
     }
 

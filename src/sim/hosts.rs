@@ -20,6 +20,8 @@ pub(super) const HERE: u16 = 0;
 pub(super) const HERE_ADDR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 /// More named hosts than that have no address.
 pub(super) const HOSTS: usize = 250;
+/// The end of time: what would arrive then, or later, does not arrive.
+const NEVER: u64 = u64::MAX;
 /// The places of parcels among the children of the event that they belong to.
 const PARCEL: u32 = 0x8000_0000;
 
@@ -193,7 +195,8 @@ impl Net {
         if self.parcels.is_empty() {
             return None;
         }
-        self.parcels.first_key_value().map(|(key, _)| key.0)
+        let first = self.parcels.first_key_value().map(|(key, _)| key.0);
+        first.filter(|at| *at < NEVER)
     }
 
     /// The event that the next arrival belongs to.
@@ -219,7 +222,8 @@ impl Net {
 
     pub(super) fn due(&mut self, now: u64) -> Option<(EventId, Parcel)> {
         let first = self.parcels.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        let at = first.key().0;
+        (at <= now && at < NEVER).then(|| first.remove())
     }
 }
 

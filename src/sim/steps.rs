@@ -153,13 +153,25 @@ impl Kernel {
             return Stepped::Stuck;
         }
         // Nor does one that keeps something ready for itself go on for ever.
-        self.late_polls = self
-            .late_polls
-            .saturating_add(u32::from(until == Until::Now));
-        if until == Until::Now && self.late_polls > PATIENCE {
+        let polls = until == Until::Now;
+        if polls && self.is_late_again() {
             return Stepped::Over;
         }
-        self.drained_completion()
+        let stepped = self.drained_completion();
+        if let (Stepped::Nothing, Until::Time(end)) = (stepped, until) {
+            // Whoever waits for that time, be it for nothing, comes to it; not again and again.
+            if self.is_late_again() {
+                return Stepped::Over;
+            }
+            self.set_time(end);
+        }
+        stepped
+    }
+
+    /// Counts the waits since the verdict that found nothing, or that went on at once: are they too many?
+    fn is_late_again(&mut self) -> bool {
+        self.late_polls = self.late_polls.saturating_add(1);
+        self.late_polls > PATIENCE
     }
 
     /// The next of what was under way at the end of the story, or when the power was lost.

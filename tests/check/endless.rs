@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proactor::Handle;
-use proactor::check::{Checker, Failure, Sim};
+use proactor::check::{Checker, Failure, Sim, busy};
 use proactor::sim::{Invariant, Oracle};
 
 fn failure(oracle: Oracle, model: fn(&Sim)) -> Box<Failure> {
@@ -85,4 +85,27 @@ fn a_long_run_that_ends_is_none() {
         assert!(task.is_finished());
     });
     summary.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// After a verdict nothing completes any more; who waits with an end comes to it.
+#[test]
+fn a_run_with_an_end_comes_to_it_after_a_verdict_though_a_guard_holds_it() {
+    for workers in [1, 2] {
+        let failure = Checker::new()
+            .workers(workers)
+            .handler_budget(Duration::from_millis(1))
+            .run(|sim| {
+                let _guard = sim.proactor().work_guard();
+                sim.proactor().post(|| busy(Duration::from_secs(1)));
+                let _ = sim.proactor().run_for(Duration::from_secs(10));
+                // Nor does who asks for it again and again go on for ever.
+                while sim
+                    .proactor()
+                    .run_for(Duration::from_secs(10))
+                    .is_ok()
+                {}
+            })
+            .expect_err("the handler takes too long");
+        assert_eq!(failure.oracle(), Some(Oracle::OverBudget), "{failure}");
+    }
 }

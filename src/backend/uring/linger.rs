@@ -30,7 +30,9 @@ fn lingering() -> MutexGuard<'static, BTreeSet<i32>> {
 /// Sets the option, in whole seconds, rounded up: half a second is not the zero that resets.
 pub(super) fn set(socket: &SockRef<'_>, raw: Raw, linger: Option<Duration>) -> io::Result<()> {
     let seconds = linger.map(|linger| {
-        let up = linger.as_secs() + u64::from(linger.subsec_nanos() > 0);
+        let up = linger
+            .as_secs()
+            .saturating_add(u64::from(linger.subsec_nanos() > 0));
         Duration::from_secs(up.min(i32::MAX as u64))
     });
     socket.set_linger(seconds)?;

@@ -83,7 +83,10 @@ impl Hand {
     /// As setsockopt(2): it is closed.
     pub fn set_linger(&mut self, stream: Stream, linger: Option<Duration>) -> io::Result<()> {
         // SO_LINGER counts seconds.
-        let seconds = linger.map(|linger| linger.as_secs() + u64::from(linger.subsec_nanos() > 0));
+        let seconds = linger.map(|linger| {
+            let more = u64::from(linger.subsec_nanos() > 0);
+            linger.as_secs().saturating_add(more)
+        });
         let set = self.kernel.set_linger(stream.0, seconds);
         set.map_err(errno::error)
     }

@@ -114,7 +114,8 @@ impl Hand {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock): nobody has connected. Else as accept(2).
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): nobody has connected. Else as accept(2). With a plan that was not legal
+    /// the connection is closed.
     #[track_caller]
     pub fn try_accept(&mut self, listener: Listener) -> io::Result<(Stream, SocketAddr)> {
         let raw = self.call(Verb::Accept, 0, listener.into())?;
@@ -263,7 +264,13 @@ impl Hand {
             // returns; what is sent is initialised.
             unsafe { kernel.at_once(TRIES, &request) }
         });
-        self.legal(None)?;
+        if let Err(error) = self.legal(None) {
+            if verb == Verb::Accept && result >= 0 {
+                // Nobody gets it.
+                self.planned(|kernel| kernel.close(result));
+            }
+            return Err(error.into());
+        }
         if result < 0 {
             return Err(errno::error(-result));
         }

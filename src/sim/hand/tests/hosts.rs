@@ -185,3 +185,37 @@ fn a_linger_time_of_zero_resets() {
     let reset = reset.result.unwrap_err();
     assert_eq!(reset.kind(), ErrorKind::ConnectionReset);
 }
+
+#[test]
+fn at_the_end_of_time_nothing_travels_any_more_and_nothing_hangs() {
+    let Far {
+        mut hand,
+        client,
+        server,
+        near,
+        far,
+    } = far();
+    let timer = hand.submit(Request::timer(Duration::MAX)).unwrap();
+    // Something unacknowledged, whose timer would run out after the end.
+    hand.advance(Duration::from_nanos(u64::MAX - 1_000) - hand.now());
+    hand.lose(near, far, None).unwrap();
+    does(&mut hand, Request::send(client, "x"));
+    hand.advance(Duration::MAX);
+    assert_eq!(hand.now(), Duration::from_nanos(u64::MAX));
+    completes(&mut hand, timer).result.unwrap();
+    hand.heal(near, far).unwrap();
+    does(&mut hand, Request::send(client, "y"));
+    let recv = hand
+        .submit(Request::recv(server, Vec::with_capacity(9)))
+        .unwrap();
+    hand.advance(Duration::MAX);
+    assert!(hand.enabled().is_empty());
+    let now = hand.submit(Request::timer(hand.now())).unwrap();
+    completes(&mut hand, now).result.unwrap();
+    hand.cancel(recv).unwrap();
+    completes(&mut hand, recv).result.unwrap_err();
+    for stream in [client, server] {
+        hand.close(stream).unwrap();
+    }
+    assert_eq!(hand.finish(), Ok(()));
+}
