@@ -76,6 +76,8 @@ struct Peer {
     lenient: bool,
     /// It saw the end, or a reset: what the next expectation is told.
     seen: Option<Seen>,
+    /// It has ended its own side.
+    half_closed: bool,
     raw: i32,
     buf: Vec<u8>,
     addr: Vec<SocketAddr>,
@@ -162,6 +164,7 @@ impl Kernel {
             complete: false,
             lenient: false,
             seen: None,
+            half_closed: false,
             raw: -1,
             buf: Vec::new(),
             addr: Vec::new(),
@@ -455,9 +458,15 @@ impl Kernel {
             act,
             Act::Connect(_) | Act::Accept(_) | Act::Stall(_) | Act::Close
         );
-        if needs && peer.raw < 0 {
+        let sends = matches!(act, Act::Send(_) | Act::HalfClose);
+        let after = match peer.raw {
+            ..0 if needs => Some("closed"),
+            0.. if sends && peer.half_closed => Some("half-closed"),
+            _ => None,
+        };
+        if let Some(after) = after {
             return Err(Goes::Fails(format!(
-                "contradicts itself: it is to {} after it has closed",
+                "contradicts itself: it is to {} after it has {after}",
                 words(act)
             )));
         }
@@ -490,6 +499,7 @@ impl Kernel {
                 0
             }
             Act::HalfClose => {
+                peer.half_closed = true;
                 request.verb = Verb::Shutdown;
                 request.flags = 1;
                 0

@@ -99,11 +99,7 @@ fn a_run_with_an_end_comes_to_it_after_a_verdict_though_a_guard_holds_it() {
                 sim.proactor().post(|| busy(Duration::from_secs(1)));
                 let _ = sim.proactor().run_for(Duration::from_secs(10));
                 // Nor does who asks for it again and again go on for ever.
-                while sim
-                    .proactor()
-                    .run_for(Duration::from_secs(10))
-                    .is_ok()
-                {}
+                while sim.proactor().run_for(Duration::from_secs(10)).is_ok() {}
             })
             .expect_err("the handler takes too long");
         assert_eq!(failure.oracle(), Some(Oracle::OverBudget), "{failure}");

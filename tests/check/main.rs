@@ -1,5 +1,6 @@
 //! The checker through its public API alone: what it finds, what it tells, what it refuses.
 
+mod bad_input;
 mod by_hand;
 mod crashes;
 mod determinism;
