@@ -28,9 +28,8 @@ impl Switcher for Workers {
             Some(Turn::Seat(next)) if !self.traced.get() => {
                 self.rests(local, index, State::Left, (*point, location));
                 self.swaps(index, next);
-                self.resumes.set(next);
                 let frame = local.take_frame();
-                fiber::pause();
+                self.hosts(index, next);
                 local.set_frame(frame);
             }
             Some(turn) => {

@@ -29,6 +29,8 @@ pub(super) struct Seat {
     pub(super) waits_for: Cell<Option<Held>>,
     /// The event that decisions were asked for last, and how many.
     pub(super) asked: Cell<Option<(EventId, u32)>>,
+    /// Its handler has given way, and runs others from where it stands ([`Workers::hosts`](super::Workers)).
+    pub(super) hosts: Cell<bool>,
     /// Switch points in a row.
     pub(super) points: Cell<u32>,
     /// It is to give up what it waits for, since that will never come.

@@ -1,5 +1,6 @@
 //! Simulated workers from the inside: what their end looks like, and what a caller can't see.
 
+mod hosting;
 mod speed;
 
 use std::collections::HashSet;
