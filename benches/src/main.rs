@@ -12,6 +12,8 @@ mod child;
 #[cfg(target_os = "linux")]
 mod client;
 #[cfg(target_os = "linux")]
+mod explorers;
+#[cfg(target_os = "linux")]
 mod guards;
 #[cfg(target_os = "linux")]
 mod locks;
@@ -48,6 +50,8 @@ proactor-benches locks [--quick]
     The last of them alone: proactor::sync beside std.
 proactor-benches turmoil [--quick]
     The simulated kernel beside turmoil.
+proactor-benches explorers [--quick]
+    The checker beside shuttle and loom, on the same models.
 proactor-benches workers [--quick]
     Simulated workers alone: a switch, a decision, an execution.
 proactor-benches strands [--quick]
@@ -62,6 +66,7 @@ proactor-benches serve SERVER CONNECTIONS REQUESTS
 proactor-benches client ADDRESS CONNECTIONS REQUESTS
 proactor-benches simulate kind|random|idle|framed|counter CONNECTIONS MESSAGES
 proactor-benches simulate alone|goes-on|gives-way|stack|nothing|connection 1 TIMES
+proactor-benches explore ours|shuttle|loom counter|senders TIMES
 proactor-benches use mutex|std-mutex|read|std-read|add|std-add|nothing TIMES
 proactor-benches post chained|bursts TIMES
     The parts that the others run.";
@@ -118,6 +123,13 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
         }
         ["client", addr, connections, requests] => {
             client::run(addr.parse()?, connections.parse()?, requests.parse()?)?;
+        }
+        ["explorers"] => return Ok(explorers::print(Size::Full)?),
+        ["explorers", "--quick"] => return Ok(explorers::print(Size::Quick)?),
+        ["explore", who, what, times] => {
+            let who = explorers::Explorer::from_name(who).ok_or(USAGE)?;
+            let what = explorers::Model::from_name(what).ok_or(USAGE)?;
+            explorers::run(who, what, times.parse()?)?;
         }
         ["workers"] => return Ok(switches::print(Size::Full, callgrind::installed())?),
         ["workers", "--quick"] => return Ok(switches::print(Size::Quick, callgrind::installed())?),

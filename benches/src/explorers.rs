@@ -1,0 +1,252 @@
+//! The checker beside shuttle and loom, on the same small models: executions a second, on one thread each.
+//!
+//! What differs is said beside the table: shuttle draws at random and looks for nothing by itself, loom
+//! exhausts and models weak memory. Ours draws at random, with the simulated kernel under it and all oracles on.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use proactor::check::{Checker, Sim, Strategy};
+
+use crate::child::{self, How};
+use crate::meter;
+use crate::table::{Size, per};
+
+/// Who explores.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Explorer {
+    Ours,
+    Shuttle,
+    Loom,
+}
+
+impl Explorer {
+    const ALL: [Explorer; 3] = [Explorer::Ours, Explorer::Shuttle, Explorer::Loom];
+
+    fn name(self) -> &'static str {
+        match self {
+            Explorer::Ours => "ours",
+            Explorer::Shuttle => "shuttle",
+            Explorer::Loom => "loom",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Explorer> {
+        Explorer::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
+/// What is explored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Model {
+    /// Two workers add to one counter under a lock.
+    Counter,
+    /// Three senders, one receiver.
+    Senders,
+}
+
+impl Model {
+    const ALL: [Model; 2] = [Model::Counter, Model::Senders];
+
+    fn name(self) -> &'static str {
+        match self {
+            Model::Counter => "counter",
+            Model::Senders => "senders",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Model> {
+        Model::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
+/// Explores so many executions, or a few more, and ends the process.
+pub fn run(explorer: Explorer, model: Model, times: u64) -> Result<(), Box<dyn Error>> {
+    match explorer {
+        Explorer::Ours => {
+            let model = match model {
+                Model::Counter => counter,
+                Model::Senders => senders,
+            };
+            meter::start();
+            let summary = Checker::new()
+                .workers(2)
+                .strategy(Strategy::Random)
+                .deviations(0)
+                .executions(times)
+                .threads(1)
+                .run(model)
+                .map_err(|failure| failure.to_string())?;
+            meter::done(summary.executions())
+        }
+        Explorer::Shuttle => {
+            let model = match model {
+                Model::Counter => shuttle_counter,
+                Model::Senders => shuttle_senders,
+            };
+            meter::start();
+            shuttle::check_random(model, usize::try_from(times)?);
+            meter::done(times)
+        }
+        Explorer::Loom => {
+            let model = match model {
+                Model::Counter => loom_counter,
+                Model::Senders => loom_senders,
+            };
+            let explored = Arc::new(std::sync::atomic::AtomicU64::new(0));
+            meter::start();
+            // It is soon at its end: again, then.
+            while explored.load(SeqCst) < times {
+                let explored = explored.clone();
+                let mut builder = loom::model::Builder::new();
+                builder.max_branches = 100_000;
+                builder.max_permutations = Some(usize::try_from(times)?);
+                builder.check(move || {
+                    explored.fetch_add(1, SeqCst);
+                    model();
+                });
+            }
+            meter::done(explored.load(SeqCst))
+        }
+    }
+}
+
+fn counter(sim: &Sim) {
+    let counter = Arc::new(proactor::sync::Mutex::new(0));
+    for _ in 0..2 {
+        let counter = counter.clone();
+        sim.proactor()
+            .post(move || *counter.lock().expect("nobody panics") += 1);
+    }
+    let _ = sim.proactor().run();
+    assert_eq!(*counter.lock().expect("nobody panics"), 2);
+}
+
+fn shuttle_counter() {
+    let counter = Arc::new(shuttle::sync::Mutex::new(0));
+    let workers = [(); 2].map(|()| {
+        let counter = counter.clone();
+        shuttle::thread::spawn(move || *counter.lock().expect("nobody panics") += 1)
+    });
+    for worker in workers {
+        worker.join().expect("it ends");
+    }
+    assert_eq!(*counter.lock().expect("nobody panics"), 2);
+}
+
+fn loom_counter() {
+    let counter = Arc::new(loom::sync::Mutex::new(0));
+    let workers = [(); 2].map(|()| {
+        let counter = counter.clone();
+        loom::thread::spawn(move || *counter.lock().expect("nobody panics") += 1)
+    });
+    for worker in workers {
+        worker.join().expect("it ends");
+    }
+    assert_eq!(*counter.lock().expect("nobody panics"), 2);
+}
+
+fn senders(sim: &Sim) {
+    let proactor = sim.proactor();
+    let (send, mut receive) = proactor::sync::mpsc::channel(3);
+    for number in 1..=3 {
+        let send = send.clone();
+        drop(proactor.spawn(async move {
+            let _ = send.send(number).await;
+        }));
+    }
+    drop(send);
+    drop(proactor.spawn(async move {
+        let mut sum = 0;
+        while let Some(number) = receive.recv().await {
+            sum += number;
+        }
+        assert_eq!(sum, 6);
+    }));
+    let _ = proactor.run();
+}
+
+fn shuttle_senders() {
+    let (send, receive) = shuttle::sync::mpsc::channel();
+    let senders = [1, 2, 3].map(|number| {
+        let send = send.clone();
+        shuttle::thread::spawn(move || send.send(number).is_ok())
+    });
+    drop(send);
+    let sum: i32 = receive.iter().sum();
+    assert_eq!(sum, 6);
+    for sender in senders {
+        sender.join().expect("it ends");
+    }
+}
+
+fn loom_senders() {
+    let (send, receive) = loom::sync::mpsc::channel();
+    let senders = [1, 2, 3].map(|number| {
+        let send = send.clone();
+        loom::thread::spawn(move || send.send(number).is_ok())
+    });
+    let mut sum = 0;
+    for _ in 0..3 {
+        sum += receive.recv().expect("there are three");
+    }
+    assert_eq!(sum, 6);
+    for sender in senders {
+        sender.join().expect("it ends");
+    }
+}
+
+/// How many times as fast as shuttle and loom it has to be.
+const BARS: [(Explorer, f64); 2] = [(Explorer::Shuttle, 10.0), (Explorer::Loom, 100.0)];
+/// Executions a second of a framed echo on one connection, on one core.
+const ECHO_BAR: f64 = 400_000.0;
+
+/// Prints the table. False: something is under its bar.
+pub fn print(size: Size) -> io::Result<bool> {
+    let scale = match size {
+        Size::Full => 10,
+        Size::Quick => 1,
+    };
+    println!();
+    println!("executions a second, one thread, oracles on");
+    println!(
+        "{:36} {:>10} {:>10} {:>8} {:>5} {:>10} {:>8} {:>5}",
+        "", "ours", "shuttle", "ratio", "bar", "loom", "ratio", "bar"
+    );
+    let mut good = true;
+    for (model, what) in [
+        (Model::Counter, "two workers, one counter"),
+        (Model::Senders, "three senders, one receiver"),
+    ] {
+        let speed = |explorer: Explorer, times: u64| {
+            let times = times.to_string();
+            let run = child::own(
+                How::Plain,
+                &["explore", explorer.name(), model.name(), &times],
+            )?
+            .0;
+            io::Result::Ok(1e9 / per(run.processor, run.events))
+        };
+        let ours = speed(Explorer::Ours, 300_000 * scale)?;
+        print!("{what:36} {ours:>10.0}");
+        for (explorer, bar) in BARS {
+            let times = match explorer {
+                Explorer::Loom => 2_000,
+                _ => 30_000,
+            };
+            let theirs = speed(explorer, times * scale)?;
+            let ratio = ours / theirs;
+            print!(" {theirs:>10.0} {ratio:>8.1} {bar:>5}");
+            good &= size == Size::Quick || ratio >= bar;
+        }
+        println!();
+    }
+    let echo = (20_000 * scale).to_string();
+    let run = child::simulation(How::Plain, &["framed", "1", &echo])?.0;
+    let speed = 1e9 / per(run.processor, run.events);
+    println!("a framed echo on one connection      {speed:>10.0}   (bar {ECHO_BAR})");
+    good &= size == Size::Quick || speed >= ECHO_BAR;
+    Ok(good)
+}
