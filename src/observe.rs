@@ -49,6 +49,7 @@ pub(crate) trait Observer {
 
 thread_local! {
     static OBSERVED: Cell<bool> = const { Cell::new(false) };
+    static INVARIANTS: Cell<bool> = const { Cell::new(false) };
     static OBSERVER: RefCell<Option<Rc<dyn Observer>>> = const { RefCell::new(None) };
 }
 
@@ -57,6 +58,20 @@ thread_local! {
 pub(crate) fn install(observer: Option<Rc<dyn Observer>>) -> Option<Rc<dyn Observer>> {
     OBSERVED.set(observer.is_some());
     OBSERVER.replace(observer)
+}
+
+/// Whether the observer has invariants of the model to look at between handlers.
+#[cfg(feature = "check")]
+pub(crate) fn has_invariants(has: bool) {
+    INVARIANTS.set(has);
+}
+
+/// Tells the observer that no handler runs on this worker, if that is of interest.
+#[inline]
+pub(crate) fn between_handlers() {
+    if INVARIANTS.get() {
+        told(|it| it.between_handlers());
+    }
 }
 
 /// Whether somebody watches this thread.

@@ -224,7 +224,7 @@ impl Local {
                 return Ok(paused);
             }
             if is_watched {
-                observe::tell(|it| it.between_handlers());
+                observe::between_handlers();
             }
             if polls {
                 share = share.map(|left| match self.batch.borrow().len() {
@@ -285,7 +285,7 @@ impl Local {
             }
             self.dispatch(completion);
             if WATCHED {
-                observe::tell(|it| it.between_handlers());
+                observe::between_handlers();
             }
         }
         None
@@ -346,7 +346,7 @@ impl Local {
                 None => break,
             }
             if WATCHED {
-                observe::tell(|it| it.between_handlers());
+                observe::between_handlers();
             }
         }
         self.pause(enough)

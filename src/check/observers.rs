@@ -86,11 +86,13 @@ impl Observers {
             holds: Box::new(holds),
             location,
         });
+        observe::has_invariants(true);
         self.between_handlers();
     }
 
     /// The model is over: what its invariants hold on to is let go of.
     pub(crate) fn forget_always(&self) {
+        observe::has_invariants(false);
         // Out of the cell: dropping them is the model's code.
         let always = self.always.take();
         drop(always);
@@ -200,7 +202,7 @@ impl Observer for Observers {
     }
 
     fn between_handlers(&self) {
-        if self.world.failed() || self.evaluates.get() {
+        if self.always.borrow().is_empty() || self.world.failed() || self.evaluates.get() {
             return;
         }
         self.evaluates.set(true);

@@ -9,15 +9,14 @@
 //!   then is drawn anew, which is the random walk;
 //! - a priority belongs to an event; a handler that could give way draws at each of its switch points.
 
-use std::collections::HashMap;
-
 use super::dice::Dice;
 use super::scheduled::{Known, Scheduler};
+use crate::choice::events::ByEvent;
 use crate::choice::{Alternatives, EventId};
 
 #[derive(Default)]
 pub(crate) struct Pos {
-    priorities: HashMap<EventId, u64>,
+    priorities: ByEvent<u64>,
 }
 
 impl Scheduler for Pos {

@@ -38,7 +38,7 @@ const LOSS_WEIGHTS: [u64; 4] = [1 << 29, 1 << 30, 1 << 31, 1 << 32];
 const TURN_WEIGHTS: [u64; 4] = [0, 1 << 28, 1 << 30, 1 << 31];
 
 /// How the weight of a site is drawn: with the generator, or by its number beside it, so that the seeds
-/// of checks without the younger sites mean what they meant.
+/// of checks without the younger sites mean what they meant; those are drawn when they are first asked for.
 #[derive(Clone, Copy)]
 enum Drawn {
     Outcome,
@@ -49,6 +49,9 @@ enum Drawn {
     YoungOutcome(u64),
     YoungOrder(u64),
 }
+
+/// Stands for a weight that is not drawn yet.
+const LATER: u64 = u64::MAX;
 
 /// By site.
 const DRAWN: [Drawn; Site::ALL.len()] = {
@@ -82,6 +85,7 @@ pub(crate) fn seed_of(campaign: u64, index: u64) -> u64 {
 /// Decides by the numbers of a seed, and remembers where it deviated.
 pub(crate) struct Random {
     generator: Xoshiro256PlusPlus,
+    seed: u64,
     weights: [u64; Site::ALL.len()],
     position: u32,
     deviations: Vec<Deviation>,
@@ -92,6 +96,7 @@ impl Default for Random {
     fn default() -> Random {
         Random {
             generator: Xoshiro256PlusPlus::seed_from_u64(0),
+            seed: 0,
             weights: [0; Site::ALL.len()],
             position: 0,
             deviations: Vec::new(),
@@ -105,22 +110,33 @@ impl Random {
     pub(crate) fn begin(&mut self, seed: u64) {
         // In registers until it is done.
         let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let beside = |number| seed_of(!seed, number);
-        // The top bits: `below` of a number is its share of them.
-        let outcome = |draw| OUTCOME_WEIGHTS[below(draw, OUTCOME_WEIGHTS.len())];
-        let order = |draw| ORDER_WEIGHTS[below(draw, ORDER_WEIGHTS.len())];
-        self.weights = DRAWN.map(|drawn| match drawn {
-            Drawn::Outcome => outcome(generator.next_u64()),
-            Drawn::Order => order(generator.next_u64()),
-            Drawn::Turn(number) => TURN_WEIGHTS[below(beside(number), TURN_WEIGHTS.len())],
-            Drawn::Crash(number) => CRASH_WEIGHTS[below(beside(number), CRASH_WEIGHTS.len())],
-            Drawn::Loss(number) => LOSS_WEIGHTS[below(beside(number), LOSS_WEIGHTS.len())],
-            Drawn::YoungOutcome(number) => outcome(beside(number)),
-            Drawn::YoungOrder(number) => order(beside(number)),
-        });
+        for (weight, drawn) in self.weights.iter_mut().zip(DRAWN) {
+            *weight = match drawn {
+                Drawn::Outcome => of(&OUTCOME_WEIGHTS, generator.next_u64()),
+                Drawn::Order => of(&ORDER_WEIGHTS, generator.next_u64()),
+                _ => LATER,
+            };
+        }
+        self.seed = seed;
         self.generator = generator;
         self.position = 0;
         self.deviations.clear();
+    }
+
+    /// The weight of a site that is asked for the first time.
+    #[cold]
+    fn draw(&mut self, site: Site) -> u64 {
+        let beside = |number| seed_of(!self.seed, number);
+        let weight = match DRAWN[site as usize] {
+            Drawn::Outcome | Drawn::Order => self.weights[site as usize],
+            Drawn::Turn(number) => of(&TURN_WEIGHTS, beside(number)),
+            Drawn::Crash(number) => of(&CRASH_WEIGHTS, beside(number)),
+            Drawn::Loss(number) => of(&LOSS_WEIGHTS, beside(number)),
+            Drawn::YoungOutcome(number) => of(&OUTCOME_WEIGHTS, beside(number)),
+            Drawn::YoungOrder(number) => of(&ORDER_WEIGHTS, beside(number)),
+        };
+        self.weights[site as usize] = weight;
+        weight
     }
 
     /// Writes down a choice that somebody else has made.
@@ -149,8 +165,12 @@ impl Chooser for Random {
         let here = self.position;
         self.position += 1;
         let draw = self.generator.next_u64();
+        let mut weight = self.weights[site as usize];
+        if weight == LATER {
+            weight = self.draw(site);
+        }
         // Low half: whether. High half: which.
-        let choice = if (draw & 0xffff_ffff) < self.weights[site as usize] {
+        let choice = if (draw & 0xffff_ffff) < weight {
             let which = below(draw & 0xffff_ffff_0000_0000, count - 1) + 1;
             self.deviations.push(Deviation {
                 position: here,
@@ -162,6 +182,12 @@ impl Chooser for Random {
         };
         self.tally.count(site, choice)
     }
+}
+
+/// One of the weights, by the top of these bits.
+#[inline]
+fn of(weights: &[u64], bits: u64) -> u64 {
+    weights[below(bits, weights.len())]
 }
 
 /// Maps 64 random bits to `0..count`, by their top. Uneven by less than `count` / 2^32.

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use super::dice::{Dice, Seeded};
 use super::execution::{Deviation, Tally};
 use super::random::Random;
+use crate::choice::events::ByEvent;
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
 
 /// Picks the next step.
@@ -27,7 +28,7 @@ pub(crate) struct Known {
     /// How many steps it had.
     pub(crate) steps: usize,
     /// How many steps of each chain, and how many of them on each object.
-    pub(crate) chains: HashMap<Chain, Count>,
+    pub(crate) chains: ByEvent<Count>,
 }
 
 /// The steps of one chain.
@@ -43,7 +44,7 @@ pub(crate) type Chain = EventId;
 /// Finds the chains of steps.
 #[derive(Default)]
 pub(crate) struct Chains {
-    of: HashMap<EventId, Chain>,
+    of: ByEvent<Chain>,
 }
 
 impl Chains {

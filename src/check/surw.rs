@@ -15,11 +15,10 @@
 //! - if no chain can go on but by an interesting step that should wait, the drawing is repeated among
 //!   those that can.
 
-use std::collections::HashMap;
-
 use super::dice::Dice;
 use super::scheduled::{Chain, Chains, Known, Scheduler};
 use crate::choice::Alternatives;
+use crate::choice::events::ByEvent;
 
 /// One of so many executions takes every step as interesting.
 const ALL: usize = 4;
@@ -32,7 +31,7 @@ pub(crate) struct Surw {
     /// What is interesting: the steps on this object; `None`: all.
     object: Option<u64>,
     /// Interesting steps that a chain has left.
-    left: HashMap<Chain, usize>,
+    left: ByEvent<usize>,
     /// Whose interesting step comes next.
     intended: Option<Chain>,
 }

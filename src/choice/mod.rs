@@ -6,6 +6,9 @@
 //! *deviation*. Strategies (random, bounded search, replay) live behind the trait in
 //! `check`; this room knows nothing of them, nor of the kernel.
 
+#[cfg(feature = "check")]
+pub(crate) mod events;
+
 use std::fmt;
 
 /// The name of an event: an operation, and through it the handler that its completion runs.

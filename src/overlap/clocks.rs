@@ -7,30 +7,11 @@
 //! accesses something, so that all others cost nothing.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::panic::Location;
 
 use crate::choice::EventId;
-
-/// For keys that are hashes or small numbers already.
-#[derive(Default)]
-pub(super) struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
+use crate::choice::events::AsItIs;
 
 pub(super) type Map<V> = HashMap<u64, V, BuildHasherDefault<AsItIs>>;
 

@@ -24,7 +24,7 @@ impl Piece {
         // as a decision of whoever gave way to it.
         local.begin_step(self.event(local));
         local.perform(self.0);
-        observe::tell(|it| it.between_handlers());
+        observe::between_handlers();
     }
 
     /// What it is about, until its code says so itself.
