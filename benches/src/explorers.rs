@@ -153,9 +153,7 @@ fn senders(sim: &Sim) {
     let (send, mut receive) = proactor::sync::mpsc::channel(3);
     for number in 1..=3 {
         let send = send.clone();
-        drop(proactor.spawn(async move {
-            let _ = send.send(number).await;
-        }));
+        proactor.post(move || send.try_send(number).expect("there is room"));
     }
     drop(send);
     drop(proactor.spawn(async move {
