@@ -124,6 +124,14 @@ impl Random {
         self.deviations.clear();
     }
 
+    #[inline]
+    fn weight(&mut self, site: Site) -> u64 {
+        match self.weights[site as usize] {
+            LATER => self.draw(site),
+            weight => weight,
+        }
+    }
+
     /// The weight of a site that is asked for the first time.
     #[cold]
     fn draw(&mut self, site: Site) -> u64 {
@@ -166,10 +174,7 @@ impl Chooser for Random {
         let here = self.position;
         self.position += 1;
         let draw = self.generator.next_u64();
-        let mut weight = self.weights[site as usize];
-        if weight == LATER {
-            weight = self.draw(site);
-        }
+        let weight = self.weight(site);
         // Low half: whether. High half: which.
         let choice = if (draw & 0xffff_ffff) < weight {
             let which = below(draw & 0xffff_ffff_0000_0000, count - 1) + 1;
@@ -220,10 +225,10 @@ mod tests {
         assert_eq!(seed_of(0, 0), 0xe220_a839_7b1d_cdaf);
         let mut random = Random::default();
         random.begin(7);
-        let weights = random
-            .weights
-            .map(|weight| weight.checked_ilog2().unwrap_or(0));
-        assert_eq!(weights[..12], [0, 0, 29, 26, 31, 26, 29, 0, 31, 0, 0, 28]);
+        let weights = Site::ALL[..12]
+            .iter()
+            .map(|site| random.weight(*site).checked_ilog2().unwrap_or(0));
+        assert!(weights.eq([0, 0, 29, 26, 31, 26, 29, 0, 31, 0, 0, 28]));
         assert_eq!(
             choices(7, Site::ReadSize, 5, 12),
             [1, 3, 1, 0, 1, 0, 1, 0, 0, 0, 2, 4]
