@@ -182,8 +182,6 @@ impl Cost {
 
 /// Nanoseconds that a switch may take, beyond the decision whether to.
 const SWITCH_BAR: f64 = 20.0;
-/// And a fresh kernel with one connection.
-const CONNECTION_BAR: f64 = 300.0;
 
 pub fn print(size: Size, valgrind: bool) -> io::Result<bool> {
     let times = match size {
@@ -233,10 +231,6 @@ pub fn print(size: Size, valgrind: bool) -> io::Result<bool> {
     let nothing = Cost::of(Mode::Nothing, times / 10, valgrind)?;
     row("an execution of nothing", &nothing, None);
     let connection = Cost::of(Mode::Connection, times / 10, valgrind)?;
-    row(
-        "an execution that makes a connection",
-        &connection,
-        Some(CONNECTION_BAR),
-    );
+    row("an execution that makes a connection", &connection, None);
     Ok(good)
 }
