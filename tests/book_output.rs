@@ -1,0 +1,54 @@
+//! What the book prints is what its examples print today. `BOOK=write cargo test --test book_output` renews it.
+
+use std::fs;
+use std::path::Path;
+
+#[allow(dead_code)]
+#[path = "../examples/ch01_two_models.rs"]
+mod ch01_two_models;
+#[allow(dead_code)]
+#[path = "../examples/ch02_kernel_in_hand.rs"]
+mod ch02_kernel_in_hand;
+#[allow(dead_code)]
+#[path = "../examples/ch03_first_proactor.rs"]
+mod ch03_first_proactor;
+
+#[track_caller]
+fn is_printed(name: &str, story: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("book/src/output")
+        .join(name);
+    // The commands at the end of a report depend on how this very test was called.
+    let lines = story.lines().take_while(|line| *line != "Repeat it:");
+    let story: String = lines
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect();
+    if std::env::var_os("BOOK").is_some_and(|how| how == "write") {
+        fs::write(&path, story).unwrap();
+        return;
+    }
+    let printed = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        printed, story,
+        "book/src/output/{name} is not what the example prints: look at it, and renew it with \
+         `BOOK=write cargo test --test book_output`"
+    );
+}
+
+#[test]
+fn chapter_1() {
+    is_printed("ch01.txt", &ch01_two_models::story().unwrap());
+}
+
+#[test]
+fn chapter_2() {
+    is_printed("ch02.txt", &ch02_kernel_in_hand::story().unwrap());
+}
+
+#[test]
+fn chapter_3() {
+    let stories = ch03_first_proactor::stories().unwrap();
+    for (name, story) in ["hasty", "patient", "honest"].iter().zip(stories) {
+        is_printed(&format!("ch03-{name}.txt"), &story);
+    }
+}
