@@ -80,6 +80,12 @@ pub(crate) fn is_on() -> bool {
     OBSERVED.get()
 }
 
+/// Whether it is of interest when no handler runs.
+#[inline]
+pub(crate) fn looks_between_handlers() -> bool {
+    INVARIANTS.get()
+}
+
 /// Tells the observer, if there is one.
 #[inline]
 pub(crate) fn tell(act: impl FnOnce(&dyn Observer)) {

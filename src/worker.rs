@@ -186,7 +186,7 @@ impl Local {
         loop {
             self.begin_turn();
             // Once a turn: a handler pays for being watched only when it is.
-            let is_watched = self.watched.get() || observe::is_on();
+            let is_watched = self.watched.get() || observe::looks_between_handlers();
             let paused = if is_watched {
                 self.dispatch_batch::<true>(enough)
             } else {
@@ -244,6 +244,7 @@ impl Local {
             && !self.home.is_rung()
             && !(goal.main && self.main_ready.get())
             && self.pause(enough).is_none()
+            && !observe::looks_between_handlers()
         {
             self.ready_budget.set(READY_BUDGET);
             let mut lane = self.lane.borrow_mut();
