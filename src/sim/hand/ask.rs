@@ -186,7 +186,7 @@ impl Chooser for Asks {
 
 impl Hand {
     /// Plans a decision: `recv: half` takes the alternative `half` the next time that the kernel decides at
-    /// `recv`. Several are taken in their order. See [`Site`](crate::choice::Site) for the names of all sites and
+    /// `recv`. Several are taken in their order. See [`Site`] for the names of all sites and
     /// [`Decision::alternatives`] for the words of one.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ impl Hand {
         raw.map(Listener).map_err(errno::error)
     }
 
-    /// A socket that is not connected yet: for [`Request::connect`].
+    /// A socket that is not connected yet: for [`Request::connect`](super::Request::connect).
     ///
     /// # Errors
     ///
