@@ -586,7 +586,11 @@ impl Checker {
     ) -> Result<Vec<String>, Box<Failure>> {
         let mut said = Vec::new();
         let mut passes = 0;
-        for Known { at, replay } in kept.known() {
+        let known = kept.known().unwrap_or_else(|error| {
+            said.push(format!("{} can't be read: {error}", kept.shown()));
+            Vec::new()
+        });
+        for Known { at, replay } in known {
             let replay = match env::replay(&replay, &at) {
                 Ok(replay) => replay,
                 Err(why) => {

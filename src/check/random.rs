@@ -110,14 +110,13 @@ impl Random {
     pub(crate) fn begin(&mut self, seed: u64) {
         // In registers until it is done.
         let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let (old, young) = self.weights.split_at_mut(Site::Worker as usize);
-        for (weight, drawn) in old.iter_mut().zip(&DRAWN) {
+        for (weight, drawn) in self.weights.iter_mut().zip(&DRAWN) {
             *weight = match drawn {
+                Drawn::Outcome => of(&OUTCOME_WEIGHTS, generator.next_u64()),
                 Drawn::Order => of(&ORDER_WEIGHTS, generator.next_u64()),
-                _ => of(&OUTCOME_WEIGHTS, generator.next_u64()),
+                _ => LATER,
             };
         }
-        young.fill(LATER);
         self.seed = seed;
         self.generator = generator;
         self.position = 0;

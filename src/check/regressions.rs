@@ -71,9 +71,12 @@ impl Regressions {
         &self.shown
     }
 
-    /// What this check has met. A file that is not there, or can't be read, holds nothing.
-    pub(crate) fn known(&self) -> Vec<Known> {
-        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+    /// What this check has met. A file that is not there holds nothing.
+    pub(crate) fn known(&self) -> io::Result<Vec<Known>> {
+        let text = match std::fs::read_to_string(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            read => read?,
+        };
         let of_this_check = |(number, line): (usize, &str)| {
             let mut words = line.split_whitespace();
             let is_ours = words.next()? == self.key;
@@ -82,7 +85,7 @@ impl Regressions {
                 replay: words.next().unwrap_or_default().to_owned(),
             })
         };
-        text.lines().enumerate().filter_map(of_this_check).collect()
+        Ok(text.lines().enumerate().filter_map(of_this_check).collect())
     }
 
     /// Writes a failure down.
@@ -118,14 +121,14 @@ mod tests {
         let of = |key| Regressions::found(&package, Path::new("member/tests/echo.rs"), key);
         let ours = of("echo::one").expect("the source is there");
         assert_eq!(ours.shown(), "member/tests/proactor-regressions/echo.txt");
-        assert!(ours.known().is_empty());
+        assert!(ours.known().expect("it is not there").is_empty());
         ours.add("1;a", "it fails\nbadly").expect("it is written");
         of("other")
             .expect("the same")
             .add("1;b", "")
             .expect("written");
         ours.add("1;c", "again").expect("it is written");
-        let known = ours.known();
+        let known = ours.known().expect("it is there");
         let seen: Vec<_> = known.iter().map(|it| (&*it.at, &*it.replay)).collect();
         let file = ours.shown();
         assert_eq!(
@@ -137,6 +140,8 @@ mod tests {
         );
         let text = std::fs::read_to_string(&ours.path).expect("it is there");
         assert!(text.contains("echo::one 1;a # it fails\n"), "{text}");
+        std::fs::write(&ours.path, [0xff]).expect("it is written");
+        assert!(ours.known().is_err(), "no text");
         std::fs::remove_dir_all(&root).expect("it goes");
         assert_eq!(of("echo::one"), None);
     }

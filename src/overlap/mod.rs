@@ -212,20 +212,14 @@ impl Workers {
     fn take_turns(&self, first: usize, begins: Option<Box<Fiber<Begin>>>) {
         // Which event a handler is about can be told only while it is there.
         let once = begins.is_some() && self.seats[first].once.get();
-        let mut left = match begins {
+        let left = match begins {
             Some(fiber) => self.enter(first, fiber, |fiber| fiber.begin(Begin)),
             None => self.come_back_to(first),
         };
-        let mut index = match self.resumes.replace(NOBODY) {
-            NOBODY => self.came_back(first, left, once),
-            next => next,
-        };
+        let mut index = self.whose_turn(first, left, once);
         while index != LOOP {
-            left = self.come_back_to(index);
-            index = match self.resumes.replace(NOBODY) {
-                NOBODY => self.came_back(index, left, false),
-                next => next,
-            };
+            let left = self.come_back_to(index);
+            index = self.whose_turn(index, left, false);
         }
         if self.quiet.get()
             && let Some(panic) = self.panicked.take()
@@ -237,8 +231,8 @@ impl Workers {
 
     /// The handler of `host`, which gives way to that of `first`, stays where it is and runs it, and whoever
     /// comes after it, until its own turn has come: a change from one handler to the other is one of stacks
-    /// then, there or back. Whose turn it is when the next one is already below it, or the loop's, they
-    /// find out who are below it.
+    /// then, there or back. If it is the turn of a handler that hosts this one, or of the loop, it suspends
+    /// itself, and those below see to the rest.
     #[inline(always)]
     fn hosts(&self, host: usize, first: usize) {
         let seat = &self.seats[host];
@@ -247,10 +241,7 @@ impl Workers {
             seat.hosts.set(true);
             loop {
                 let left = self.come_back_to(next);
-                next = match self.resumes.replace(NOBODY) {
-                    NOBODY => self.came_back(next, left, false),
-                    next => next,
-                };
+                next = self.whose_turn(next, left, false);
                 if next == host {
                     seat.hosts.set(false);
                     seat.state.set(State::Running);
@@ -267,7 +258,17 @@ impl Workers {
         fiber::pause();
     }
 
-    /// The handler of this seat has ended, or waits: who goes on; or the loop does ([`LOOP`]).
+    /// The handler of this seat has come back: who goes on; or the loop does ([`LOOP`]).
+    #[inline(always)]
+    fn whose_turn(&self, index: usize, left: Left, once: bool) -> usize {
+        match self.resumes.replace(NOBODY) {
+            NOBODY => self.came_back(index, left, once),
+            // Who gave way has seen to it.
+            next => next,
+        }
+    }
+
+    /// The same, of one that has ended, or waits.
     #[inline(never)]
     fn came_back(&self, index: usize, left: Left, once: bool) -> usize {
         let seat = &self.seats[index];

@@ -354,8 +354,10 @@ impl Kernel {
             unsafe { self.look_at_content(id) };
         }
         match request.verb {
-            Verb::Recv | Verb::Send if !self.decider.kind => self.start_transfer::<true>(id),
-            Verb::Recv | Verb::Send => self.start_kind_transfer(id),
+            Verb::Recv | Verb::Send if !self.decider.kind => self.start_chosen_transfer(id),
+            // The most frequent of all is in line.
+            Verb::Recv | Verb::Send if self.transfers_plainly(id) => {}
+            Verb::Recv | Verb::Send => self.start_odd_transfer(id),
             _ => self.start(id),
         }
         if request.may_be_ready
@@ -434,15 +436,7 @@ impl Kernel {
 
     // ---- starting
 
-    /// Starts a receive or a send where nothing is chosen: the most frequent of all, so it is in line, and
-    /// the chosen one is not.
-    #[inline(always)]
-    fn start_kind_transfer(&mut self, id: u32) {
-        if !self.transfers_plainly(id) {
-            self.start_odd_transfer(id);
-        }
-    }
-
+    /// Starts a receive or a send where nothing is chosen, in another than the plain way.
     #[inline(never)]
     fn start_odd_transfer(&mut self, id: u32) {
         if self.transfer_is_due(id) {
@@ -451,10 +445,10 @@ impl Kernel {
     }
 
     #[inline(never)]
-    fn start_transfer<const CHOOSES: bool>(&mut self, id: u32) {
+    fn start_chosen_transfer(&mut self, id: u32) {
         // Nobody but the kernel ran since the buffer was lent: there is nothing to be checked.
         if self.transfer_comes(id) {
-            self.transfer::<CHOOSES>(id);
+            self.transfer::<true>(id);
         }
     }
 

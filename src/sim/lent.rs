@@ -340,8 +340,21 @@ impl Short {
     }
 }
 
-/// Copies up to 64 bytes in line: pieces of 16 from either end, which overlap in the middle. (A call of
-/// `memcpy` costs as much as four such copies, with what has to be kept over it.)
+/// Calls `piece` with the places of pieces of 16 bytes that together cover `len`, which is 16 to 64: from either
+/// end, so that they overlap in the middle. In line: a call of `memcpy` or `memcmp` costs as much as four of them,
+/// with what has to be kept over it.
+#[inline(always)]
+fn sixteens(len: usize, mut piece: impl FnMut(usize)) {
+    debug_assert!((16..=Short::LEN as usize).contains(&len));
+    piece(0);
+    piece(len - 16);
+    if len > 32 {
+        piece(16);
+        piece(len - 32);
+    }
+}
+
+/// Copies a short range in line.
 ///
 /// # Safety
 ///
@@ -354,20 +367,14 @@ unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
         if len < 16 {
             return std::ptr::copy_nonoverlapping(from, to, len);
         }
-        let piece = |at: usize| {
+        sixteens(len, |at| {
             let piece = from.add(at).cast::<Sixteen>().read_unaligned();
             to.add(at).cast::<Sixteen>().write_unaligned(piece);
-        };
-        piece(0);
-        piece(len - 16);
-        if len > 32 {
-            piece(16);
-            piece(len - 32);
-        }
+        });
     }
 }
 
-/// Fills a range with a pattern, a short one in the same way.
+/// Fills a range with a pattern, a short one in line.
 ///
 /// # Safety
 ///
@@ -379,13 +386,9 @@ unsafe fn fill(to: *mut u8, pattern: u8, len: usize) {
         if !(16..=64).contains(&len) {
             return to.write_bytes(pattern, len);
         }
-        let piece = |at: usize| to.add(at).cast::<[u8; 16]>().write_unaligned([pattern; 16]);
-        piece(0);
-        piece(len - 16);
-        if len > 32 {
-            piece(16);
-            piece(len - 32);
-        }
+        sixteens(len, |at| {
+            to.add(at).cast::<[u8; 16]>().write_unaligned([pattern; 16]);
+        });
     }
 }
 
@@ -459,7 +462,7 @@ fn fingerprint(seed: u64, bytes: &[u8]) -> u64 {
     hash ^ hash >> 32
 }
 
-/// Whether two ranges of at most 64 bytes are the same, in line: see [`copy_short`].
+/// Whether two short ranges are the same, in line.
 ///
 /// # Safety
 ///
@@ -471,19 +474,16 @@ unsafe fn are_same(a: *const u8, b: *const u8, len: usize) -> bool {
         if len < 16 {
             return std::slice::from_raw_parts(a, len) == std::slice::from_raw_parts(b, len);
         }
-        let differs = |at: usize| {
+        let mut differs = 0;
+        sixteens(len, |at| {
             let read = |from: *const u8| from.add(at).cast::<u128>().read_unaligned();
-            read(a) ^ read(b)
-        };
-        let mut all = differs(0) | differs(len - 16);
-        if len > 32 {
-            all |= differs(16) | differs(len - 32);
-        }
-        all == 0
+            differs |= read(a) ^ read(b);
+        });
+        differs == 0
     }
 }
 
-/// Whether a range of at most 64 bytes holds the pattern throughout, in the same way.
+/// Whether a short range holds the pattern throughout, in line.
 ///
 /// # Safety
 ///
@@ -498,12 +498,11 @@ unsafe fn is_filled(range: *const u8, pattern: u8, len: usize) -> bool {
                 .all(|&byte| byte == pattern);
         }
         let expected = u128::from_ne_bytes([pattern; 16]);
-        let differs = |at: usize| range.add(at).cast::<u128>().read_unaligned() ^ expected;
-        let mut all = differs(0) | differs(len - 16);
-        if len > 32 {
-            all |= differs(16) | differs(len - 32);
-        }
-        all == 0
+        let mut differs = 0;
+        sixteens(len, |at| {
+            differs |= range.add(at).cast::<u128>().read_unaligned() ^ expected
+        });
+        differs == 0
     }
 }
 

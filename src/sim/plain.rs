@@ -3,7 +3,7 @@
 //!
 //! What happens is what [`stream`](super::stream) does, step for step, but with one borrow of the operation
 //! and one of its connection for all of it. Whatever is special is left to that file, untouched: it is the
-//! one that says what is right. (`sim::tests::digest` holds the two against each other: a kernel that
+//! one that says what is right. (`sim::tests::plain` holds the two against each other: a kernel that
 //! records takes the long way.)
 
 use super::conn::Conn;
@@ -13,7 +13,8 @@ use super::queue::NIL;
 
 impl Kernel {
     /// The effect of a receive or a send that is in no list and of which nobody but the kernel knows yet,
-    /// and what follows from it for those that wait. False: nothing was done, and it is for `stream` to do.
+    /// and what follows from it for those that wait; or it waits itself. False: nothing was done, and it is for
+    /// `stream` to do.
     #[inline(always)]
     pub(super) fn transfers_plainly(&mut self, id: u32) -> bool {
         debug_assert!(self.decider.kind);
@@ -54,7 +55,7 @@ impl Kernel {
         true
     }
 
-    /// A receive that finds bytes, and leaves nobody without need.
+    /// The same of a receive.
     #[inline(always)]
     fn receives_plainly(&mut self, id: u32, side: usize) -> bool {
         let Machine { ops, tcp, .. } = &mut self.m;

@@ -200,19 +200,16 @@ impl World {
     /// Enters the kernel.
     #[inline]
     pub(crate) fn enter<R>(&self, body: impl FnOnce(&mut Kernel) -> R) -> Result<R, WrongThread> {
-        self.0.kernel.with(|kernel| {
-            let result = body(kernel);
-            // Relaxed, and unconditional: a plain store costs less than asking.
-            self.0.now.store(kernel.m.now, Ordering::Relaxed);
-            result
-        })
+        let entered = self.enter_here(body);
+        entered.ok_or_else(|| self.0.kernel.wrong_thread())
     }
 
     /// Enters the kernel on its own thread. None: this is another one.
     #[inline(always)]
     pub(crate) fn enter_here<R>(&self, body: impl FnOnce(&mut Kernel) -> R) -> Option<R> {
-        self.0.kernel.here(|kernel| {
+        self.0.kernel.with(|kernel| {
             let result = body(kernel);
+            // Relaxed, and unconditional: a plain store costs less than asking.
             self.0.now.store(kernel.m.now, Ordering::Relaxed);
             result
         })
