@@ -244,7 +244,6 @@ impl Local {
             && !self.home.is_rung()
             && !(goal.main && self.main_ready.get())
             && self.pause(enough).is_none()
-            && !observe::looks_between_handlers()
         {
             self.ready_budget.set(READY_BUDGET);
             let mut lane = self.lane.borrow_mut();
