@@ -38,7 +38,7 @@ impl Kernel {
     /// An operation was submitted that lends so many bytes: is it one too many?
     #[inline]
     pub(super) fn look_at_submission(&mut self, id: u32, verb: Verb, len: u32) {
-        if matches!(verb, Verb::Send | Verb::WriteAt) {
+        if matches!(verb, Verb::Send | Verb::WriteAt | Verb::Append) {
             self.to_send += u64::from(len);
             if self.to_send > self.config.most_bytes {
                 self.too_many_bytes(id, len);
@@ -57,7 +57,7 @@ impl Kernel {
     pub(super) fn look_at_completion(&mut self, id: u32) {
         let op = &self.m.ops[id as usize];
         let (result, verb) = (op.result, op.verb);
-        if matches!(verb, Verb::Send | Verb::WriteAt) {
+        if matches!(verb, Verb::Send | Verb::WriteAt | Verb::Append) {
             self.to_send -= u64::from(op.lent.len());
         }
         let waited = self.busy - op.ready;

@@ -16,6 +16,7 @@ mod pages;
 mod peers;
 mod refusing;
 mod replaying;
+mod silent;
 mod strands;
 mod telling;
 mod workers;

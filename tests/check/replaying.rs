@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use proactor::check::Checker;
+use proactor::sim::Personality;
 
 use crate::models::{frame, one_read};
 
@@ -17,6 +18,21 @@ fn planted() {
         Ok(summary) => println!("{summary}"),
         Err(failure) => panic!("{failure}"),
     }
+}
+
+/// The same on a completion ring.
+#[test]
+#[ignore = "fails by design; the tests below run it in a process of their own"]
+fn planted_on_a_ring() {
+    let failure = on_a_ring().expect_err("it is found");
+    panic!("{failure}");
+}
+
+fn on_a_ring() -> Result<proactor::check::Summary, Box<proactor::check::Failure>> {
+    Checker::new()
+        .name("frames")
+        .personality(Personality::Ring)
+        .run(|sim| frame(sim, one_read))
 }
 
 /// Runs `planted` with `PROACTOR_REPLAY` set so. Whether it passed, and what it said.
@@ -99,6 +115,31 @@ fn a_malformed_string_says_where_and_what_to_do() {
         assert!(said.contains("PROACTOR_REPLAY can't be read"), "{said}");
         assert!(said.contains(what), "{said}");
         assert!(said.contains("unset the variable"), "{said}");
+    }
+}
+
+#[test]
+fn a_string_of_another_kernel_is_refused_and_says_how_to_repeat_it() {
+    let failure = on_a_ring().expect_err("it is found");
+    let of_a_ring = failure.replay().expect("it can be repeated");
+    assert!(of_a_ring.contains(";kernel=ring;"), "{of_a_ring}");
+    let (passed, said) = child("replaying::planted_on_a_ring", of_a_ring);
+    assert!(!passed && said.contains("the answer ends after"), "{said}");
+    for (test, recorded, its, ours) in [
+        ("replaying::planted", of_a_ring, "ring", "any"),
+        ("replaying::planted_on_a_ring", &recorded(), "any", "ring"),
+    ] {
+        let (passed, said) = child(test, recorded);
+        assert!(!passed, "{said}");
+        let was = format!("recorded on the personality `{its}`");
+        assert!(
+            said.contains(&was) && said.contains(&format!("`{ours}`")),
+            "{said}"
+        );
+        assert!(
+            !said.contains("the answer ends after"),
+            "it was not run: {said}"
+        );
     }
 }
 

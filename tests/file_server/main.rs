@@ -19,6 +19,7 @@ mod model;
 mod parsing;
 
 mod conversation;
+mod kernels;
 mod planted;
 mod simulated;
 mod twins;

@@ -1,5 +1,5 @@
-//! Two mistakes that people make, and that a test on a kind kernel never sees: each is the async
-//! connection with a single thing wrong. The checker finds both.
+//! Mistakes that people make, and that a test on a kind kernel never sees: each is the async
+//! connection with a single thing wrong. The checker finds them all.
 
 use std::mem;
 
@@ -12,7 +12,7 @@ use crate::model::{Ask, get};
 use crate::server::Serve;
 
 /// Takes a write that was accepted for a write of everything.
-fn ignoring_short_writes(mut connection: Connection) {
+pub(crate) fn ignoring_short_writes(mut connection: Connection) {
     let proactor = connection.proactor;
     drop(proactor.spawn(async move {
         while let Some(mut reply) = next_reply(&mut connection).await {
@@ -20,9 +20,8 @@ fn ignoring_short_writes(mut connection: Connection) {
                 let output = mem::take(&mut connection.output);
                 let (result, output) = connection.stream.write(output).await;
                 connection.output = output;
-                let (Ok(1..), Some(body)) = (result, reply.body.take()) else {
-                    break;
-                };
+                let Ok(1..) = result else { return };
+                let Some(body) = reply.body.take() else { break };
                 connection.output.clear();
                 let Ok(next) = read_piece(&mut connection, body).await else {
                     return;
@@ -37,7 +36,7 @@ fn ignoring_short_writes(mut connection: Connection) {
 }
 
 /// Goes on where a whole piece would have ended, however much was read.
-fn ignoring_short_reads(mut connection: Connection) {
+pub(crate) fn ignoring_short_reads(mut connection: Connection) {
     let proactor = connection.proactor;
     drop(proactor.spawn(async move {
         while let Some(mut reply) = next_reply(&mut connection).await {
@@ -46,6 +45,28 @@ fn ignoring_short_reads(mut connection: Connection) {
             {
                 let chunk = connection.site.limits.chunk as u64;
                 body.offset = body.offset.next_multiple_of(chunk);
+                connection.output.clear();
+                let Ok(next) = read_piece(&mut connection, body).await else {
+                    return;
+                };
+                reply = next;
+            }
+            if !reply.keep_alive {
+                return say_goodbye(&mut connection).await;
+            }
+        }
+    }));
+}
+
+/// Goes on with the next piece when one could not be sent, as if an error were always the end of the connection.
+pub(crate) fn going_on_after_an_error(mut connection: Connection) {
+    let proactor = connection.proactor;
+    drop(proactor.spawn(async move {
+        while let Some(mut reply) = next_reply(&mut connection).await {
+            loop {
+                // The next one will fail too, it thinks, and end this.
+                let _ = send_output(&mut connection).await;
+                let Some(body) = reply.body.take() else { break };
                 connection.output.clear();
                 let Ok(next) = read_piece(&mut connection, body).await else {
                     return;

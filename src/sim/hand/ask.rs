@@ -213,6 +213,13 @@ impl Hand {
         &self.asks().made
     }
 
+    /// What was planned for the last try and is not legal, if there was such a thing: a try goes the kind way then, and
+    /// gives its result. Told once.
+    #[must_use]
+    pub fn refused(&mut self) -> Option<HandError> {
+        self.legal(None).err()
+    }
+
     pub(super) fn asks(&mut self) -> &mut Asks {
         match self.kernel.decider.chooser_as() {
             Some(asks) => asks,

@@ -114,8 +114,7 @@ impl Hand {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock): nobody has connected. Else as accept(2). With a plan that was not legal
-    /// the connection is closed.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): nobody has connected. Else as accept(2).
     #[track_caller]
     pub fn try_accept(&mut self, listener: Listener) -> io::Result<(Stream, SocketAddr)> {
         let raw = self.call(Verb::Accept, 0, listener.into())?;
@@ -181,12 +180,10 @@ impl Hand {
             self.kernel.m.done.remove(|&id| id == place);
             self.hand_out(op, place);
             let over = self.ready.pop_back();
-            self.legal(None)?;
             return over.map_or(Ok(()), |over| over.result.map(|_| ()));
         }
         let socket = socket.0;
         self.connecting.push(Connecting { op, socket });
-        self.legal(None)?;
         Err(errno::error(errno::EAGAIN))
     }
 
@@ -264,13 +261,6 @@ impl Hand {
             // returns; what is sent is initialised.
             unsafe { kernel.at_once(TRIES, &request) }
         });
-        if let Err(error) = self.legal(None) {
-            if verb == Verb::Accept && result >= 0 {
-                // Nobody gets it.
-                self.planned(|kernel| kernel.close(result));
-            }
-            return Err(error.into());
-        }
         if result < 0 {
             return Err(errno::error(-result));
         }

@@ -190,6 +190,23 @@ fn more_is_queued_than_the_bound() {
 }
 
 #[test]
+fn what_is_appended_counts_as_queued_until_it_has_ended() {
+    use crate::sim::files::{CREATE, WRITE};
+    let mut hand = with(|config| config.most_bytes = 10);
+    let open = hand.submit(Verb::Open, -1, WRITE | CREATE, 0, b"/log".to_vec());
+    let file = hand.result(open);
+    for _ in 0..3 {
+        let append = hand.submit(Verb::Append, file, 0, 0, b"12345678".to_vec());
+        assert_eq!(hand.result(append), 8);
+    }
+    assert_eq!(found(&hand), [], "one after the other");
+    for _ in 0..2 {
+        hand.submit(Verb::Append, file, 0, 0, b"12345678".to_vec());
+    }
+    assert_eq!(found(&hand), [Oracle::QueuedBytes]);
+}
+
+#[test]
 fn what_is_ready_waits_for_busy_handlers() {
     let mut hand = with(|config| config.starvation = Duration::from_nanos(10));
     let busy = |hand: &Hand, number| {

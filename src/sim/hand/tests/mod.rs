@@ -412,6 +412,16 @@ fn what_is_planned_and_not_legal_goes_the_kind_way_and_says_what_would_be() {
     hand.try_write(client, b"abc").unwrap();
     let error = hand.submit_with(Request::recv(server, Vec::with_capacity(8)), |_| 77);
     assert!(error.unwrap_err().to_string().contains("`77` is not legal"));
+    // A try has a result to give, and tells it elsewhere.
+    hand.try_write(client, b"abc").unwrap();
+    hand.decide("recv: three quarters").unwrap();
+    assert_eq!(hand.try_read(server, &mut [0; 8]).unwrap(), 3);
+    let refused = hand.refused().unwrap().to_string();
+    assert!(
+        refused.contains("`three quarters` is not legal"),
+        "{refused}"
+    );
+    assert!(hand.refused().is_none(), "once");
     for plan in ["", "recv", "recv:", "chaos: 1"] {
         let error = hand.decide(plan).unwrap_err().to_string();
         assert!(
