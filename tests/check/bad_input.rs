@@ -122,6 +122,22 @@ fn empty_and_endless_lines_of_a_script_do_nothing() {
     summary.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
+/// When no time is left a teardown counts steps instead, and drains all the same.
+#[test]
+fn at_the_end_of_time_a_teardown_still_drains() {
+    let summary = Checker::new().executions(500).run(|sim| {
+        let listener = TcpListener::bind(sim.proactor(), ADDR).unwrap();
+        sim.proactor().post(|| busy(EVER));
+        serve(listener.clone());
+        let peer = sim.connect(ADDR);
+        peer.lenient().send("ab").half_close().read_some(9);
+        let _ = sim.proactor().run_for(Duration::from_secs(1));
+        assert_eq!(sim.now(), Duration::from_nanos(u64::MAX));
+        drop(listener.accept().into_future());
+    });
+    summary.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
 struct Dice(u64);
 
 impl Dice {

@@ -98,6 +98,7 @@ fn a_run_with_an_end_comes_to_it_after_a_verdict_though_a_guard_holds_it() {
                 let _guard = sim.proactor().work_guard();
                 sim.proactor().post(|| busy(Duration::from_secs(1)));
                 let _ = sim.proactor().run_for(Duration::from_secs(10));
+                assert!(sim.now() >= Duration::from_secs(10), "its time has come");
                 // Nor does who asks for it again and again go on for ever.
                 while sim.proactor().run_for(Duration::from_secs(10)).is_ok() {}
             })

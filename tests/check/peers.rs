@@ -269,3 +269,40 @@ fn the_end_and_a_reset_are_told_apart() {
     });
     assert!(short.contains("the stream ended after 4"), "{short}");
 }
+
+#[test]
+fn a_peer_that_resets_is_no_end_of_the_stream() {
+    let summary = small("peers/resets").run(|sim| {
+        let listener = TcpListener::bind(sim.proactor(), ADDR).unwrap();
+        serve(listener.clone(), |stream| {
+            stream.read(Vec::with_capacity(4)).then(move |(read, _)| {
+                assert!(read.is_err(), "a reset reads as {read:?}");
+                drop(stream);
+            });
+        });
+        let peer = sim.connect(ADDR);
+        peer.reset();
+        let over = peer.over().unwrap();
+        sim.proactor().block_on(over.wait()).unwrap().unwrap();
+        listener.close();
+        sim.proactor().run().unwrap();
+    });
+    passes(summary);
+}
+
+#[test]
+fn a_reset_where_the_end_was_expected_fails_the_check() {
+    let failure = small("peers/reset").run(|sim| {
+        let resets = |stream: TcpStream| {
+            let _ = stream.set_linger(Some(Duration::ZERO));
+        };
+        with_peer(sim, resets, |peer| {
+            peer.expect_end();
+        });
+    });
+    let failure = failure.expect_err("it is no end");
+    assert_eq!(failure.deviations().len(), 0, "{failure}");
+    let message = failure.message().unwrap_or_default();
+    let said = "was to see the end of the stream, and the connection was reset";
+    assert!(message.contains(said), "{failure}");
+}

@@ -152,6 +152,12 @@ fn a_lost_link_and_a_restarted_host_leave_half_open_peers() {
     does(&mut hand, Request::send(client, "x"));
     let lost = hand.explain(recv);
     assert!(lost.ends_with("over a link that is lost"), "{lost}");
+    // The other way all is well.
+    does(&mut hand, Request::send(server, "z"));
+    let other_way = hand
+        .submit(Request::recv(client, Vec::with_capacity(9)))
+        .unwrap();
+    assert_eq!(until_done(&mut hand, other_way).buf, b"z");
     hand.heal(near, far).unwrap();
     assert_eq!(until_done(&mut hand, recv).buf, b"x");
 

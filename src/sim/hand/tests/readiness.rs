@@ -138,6 +138,11 @@ fn an_event_wakes_a_poller_until_it_is_taken() {
     hand.try_take(event).unwrap();
     assert!(hand.try_take(event).is_err(), "it counts once");
     assert_eq!(hand.wait(&interests, Duration::ZERO), []);
+    // Nobody takes this one, and the next event knows nothing of it.
+    hand.set(event).unwrap();
+    hand.close(event).unwrap();
+    let next = hand.event().unwrap();
+    assert!(hand.try_take(next).is_err());
 }
 
 #[test]
