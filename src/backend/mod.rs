@@ -45,6 +45,8 @@ use std::time::Duration;
 
 use crate::choice::EventId;
 
+#[expect(dead_code, reason = "the driver comes in the next steps")]
+pub(crate) mod iocp;
 #[cfg(feature = "check")]
 pub(crate) mod sim;
 #[cfg(target_os = "linux")]
