@@ -1,9 +1,14 @@
 //! The machine that builds the book and keeps it true: mdBook as a library, and the checks that it has not.
 //!
 //! mdBook builds a page without a word when a file that it includes is missing, when a link leads
-//! nowhere, when an anchor is empty. [`sources`] and [`pages`] say so.
+//! nowhere, when an anchor is empty. [`sources`] and [`pages`] say so. [`Expand`] puts diagrams and quizzes into
+//! the pages, so that they need nothing from elsewhere.
 
+mod diagram;
+mod expand;
 mod pages;
+mod quiz;
+mod serve;
 mod sources;
 
 use std::io;
@@ -11,7 +16,10 @@ use std::path::{Path, PathBuf};
 
 use mdbook_driver::MDBook;
 
+pub use expand::Expand;
 pub use pages::pages;
+pub use quiz::{Asked, quiz};
+pub use serve::serve;
 pub use sources::sources;
 
 /// What is wrong, and where: one line for people.
@@ -39,10 +47,12 @@ pub fn home() -> PathBuf {
 ///
 /// # Errors
 ///
-/// What mdBook says: a `book.toml` or `SUMMARY.md` that it can't read, a chapter that is not there; or the
-/// disk.
+/// What mdBook says: a `book.toml` or `SUMMARY.md` that it can't read, a chapter that is not there; a diagram or a
+/// quiz with a slip in it; or the disk.
 pub fn build(home: &Path, into: &Path) -> io::Result<()> {
     let mut book = MDBook::load(home).map_err(io::Error::other)?;
+    // In place of the command of that name, which is for the tool `mdbook`.
+    book.with_preprocessor(Expand);
     book.config.build.build_dir = into.to_owned();
     book.build().map_err(io::Error::other)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::{Fault, files};
+use crate::{Fault, expand, files};
 
 /// What is wrong with the chapters below this directory.
 ///
@@ -13,6 +13,7 @@ use crate::{Fault, files};
 /// - A block of Rust, or of output (`text`), has a line that is no directive: code comes from examples that
 ///   are compiled, output from runs that a test repeats. What is typed by hand is marked as `sh`, `toml` or
 ///   `ignore`.
+/// - A diagram or a quiz has a slip in it.
 ///
 /// # Errors
 ///
@@ -48,6 +49,9 @@ pub fn sources(below: &Path) -> io::Result<Vec<Fault>> {
                         .to_owned(),
                 );
             }
+        }
+        for (line, what) in expand::expand(&chapter, &text).1 {
+            fault(line, what);
         }
         if block.is_some() {
             fault(

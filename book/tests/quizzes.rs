@@ -1,0 +1,126 @@
+//! The answers of the quizzes, worked out again by the simulated kernel and the checker.
+//!
+//! A question whose `id` begins with `idea-` has no run that could say. Any other has an entry here, which gives the
+//! right answers word by word; so the quiz and the kernel can't part.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fs;
+use std::time::Duration;
+
+use proactor::sim::hand::{Interest, OpId, Owner, Request, Step, Stream};
+use proactor::sim::{Config, Hand};
+use proactor_book::{Asked, quiz};
+
+type Answers = Result<Vec<String>, Box<dyn Error>>;
+
+/// What each question is answered by.
+fn computed() -> BTreeMap<&'static str, fn() -> Answers> {
+    BTreeMap::from([
+        ("ch01-lent-at-once", lent_at_once as fn() -> Answers),
+        ("ch01-hint", hint),
+    ])
+}
+
+fn asked() -> Vec<(String, Asked)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(proactor_book::home().join("src/quizzes")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let questions = quiz(&fs::read_to_string(&path).unwrap());
+        let questions = questions.unwrap_or_else(|why| panic!("{name}: {why}"));
+        found.extend(
+            questions
+                .into_iter()
+                .map(|question| (name.clone(), question)),
+        );
+    }
+    found
+}
+
+#[test]
+fn every_answer_is_what_the_kernel_does() {
+    let mut left = computed();
+    for (file, question) in asked() {
+        let Asked {
+            id, right, wrong, ..
+        } = question;
+        match left.remove(id.as_str()) {
+            None => assert!(
+                id.starts_with("idea-"),
+                "{file}: nothing here works out the answer of {id}"
+            ),
+            Some(answers) => {
+                let told: BTreeSet<String> = answers()
+                    .unwrap_or_else(|error| panic!("{file}: {id}: {error}"))
+                    .into_iter()
+                    .collect();
+                match wrong.is_empty() {
+                    // Typed: the first is the answer, the others are other ways to write it.
+                    true => assert_eq!(told, BTreeSet::from([right[0].clone()]), "{file}: {id}"),
+                    false => {
+                        assert_eq!(told, right.into_iter().collect(), "{file}: {id}");
+                        let also = wrong.iter().find(|it| told.contains(*it));
+                        assert_eq!(also, None, "{file}: {id}");
+                    }
+                }
+            }
+        }
+    }
+    let left: Vec<&str> = left.into_keys().collect();
+    assert!(left.is_empty(), "answers to what nobody asks: {left:?}");
+}
+
+#[test]
+fn no_two_questions_have_one_name() {
+    let mut names = BTreeSet::new();
+    for (file, question) in asked() {
+        assert!(names.insert(question.id.clone()), "{file}: {}", question.id);
+    }
+}
+
+// ---- the worlds
+
+/// A client and a server that are connected.
+fn connected(hand: &mut Hand) -> Result<(Stream, Stream), Box<dyn Error>> {
+    let listener = hand.listen("10.0.0.1:7")?;
+    let client = hand.socket()?;
+    let connect = hand.submit(Request::connect(client, "10.0.0.1:7".parse()?))?;
+    hand.step(Step::Complete(connect))?;
+    hand.reap();
+    let (server, _) = hand.try_accept(listener)?;
+    Ok((client, server))
+}
+
+fn whose(hand: &Hand, op: OpId) -> String {
+    let whose = match hand.owner(op) {
+        Some(Owner::Kernel) => "the kernel",
+        Some(Owner::Queue) => "the queue of completions",
+        _ => "you",
+    };
+    whose.to_owned()
+}
+
+// ---- chapter 1
+
+fn lent_at_once() -> Answers {
+    let mut hand = Hand::new(Config::default());
+    let (client, server) = connected(&mut hand)?;
+    hand.submit(Request::send(client, "hello"))?;
+    let recv = hand.submit(Request::recv(server, Vec::with_capacity(16)))?;
+    Ok(vec![whose(&hand, recv)])
+}
+
+fn hint() -> Answers {
+    let mut hand = Hand::new(Config::default());
+    let (client, server) = connected(&mut hand)?;
+    hand.try_write(client, b"hello")?;
+    let ready = hand.wait(&[(server.into(), Interest::Read)], Duration::ZERO);
+    assert!(ready[0].readable);
+    let mut buffer = [0; 16];
+    hand.try_read(server, &mut buffer)?;
+    Ok(vec![match hand.try_read(server, &mut buffer) {
+        Err(error) => format!("the error `{:?}`", error.kind()),
+        Ok(count) => format!("`Ok({count})`"),
+    }])
+}
