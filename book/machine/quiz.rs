@@ -25,9 +25,12 @@ pub struct Asked {
 
 /// The questions of a quiz file, or what is wrong with it.
 ///
+/// Beyond mdbook-quiz's format: every question has an `id` and a `context`, and the `context` has for each wrong
+/// option a list item that begins with it in bold.
+///
 /// # Errors
 ///
-/// The text is not TOML, not a quiz, or lacks what the [module](self) asks for.
+/// The text is not TOML, not a quiz, or lacks that.
 pub fn quiz(text: &str) -> Result<Vec<Asked>, String> {
     let quiz: Quiz = toml::from_str(text).map_err(|error| error.to_string())?;
     let questions: Result<Vec<Asked>, String> = quiz.questions.into_iter().map(asked).collect();
