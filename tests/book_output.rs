@@ -12,6 +12,9 @@ mod ch02_kernel_in_hand;
 #[allow(dead_code)]
 #[path = "../examples/ch03_first_proactor.rs"]
 mod ch03_first_proactor;
+#[allow(dead_code)]
+#[path = "../examples/ch04_engines.rs"]
+mod ch04_engines;
 
 #[track_caller]
 fn is_printed(name: &str, story: &str) {
@@ -51,4 +54,13 @@ fn chapter_3() {
     for (name, story) in ["hasty", "patient", "honest"].iter().zip(stories) {
         is_printed(&format!("ch03-{name}.txt"), &story);
     }
+}
+
+#[test]
+fn chapter_4() {
+    is_printed("ch04-silent.txt", &ch04_engines::silent().unwrap());
+    is_printed("ch04-honest.txt", &ch04_engines::honest().unwrap());
+    is_printed("ch04-emulated.txt", &ch04_engines::emulated().unwrap());
+    is_printed("ch04-pool.txt", &ch04_engines::pool().unwrap());
+    is_printed("ch04-kernels.txt", &ch04_engines::kernels().unwrap());
 }

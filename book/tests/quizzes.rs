@@ -8,8 +8,11 @@ use std::error::Error;
 use std::fs;
 use std::time::Duration;
 
+use proactor::Proactor;
+use proactor::check;
+use proactor::choice::Kind;
 use proactor::sim::hand::{Interest, OpId, Owner, Request, Step, Stream};
-use proactor::sim::{Config, Hand};
+use proactor::sim::{Config, Hand, Personality, World, legality};
 use proactor_book::{Asked, quiz};
 
 type Answers = Result<Vec<String>, Box<dyn Error>>;
@@ -19,6 +22,9 @@ fn computed() -> BTreeMap<&'static str, fn() -> Answers> {
     BTreeMap::from([
         ("ch01-lent-at-once", lent_at_once as fn() -> Answers),
         ("ch01-hint", hint),
+        ("ch04-pool", pool),
+        ("ch04-hasty", hasty),
+        ("ch04-short-send", short_send),
     ])
 }
 
@@ -123,4 +129,44 @@ fn hint() -> Answers {
         Err(error) => format!("the error `{:?}`", error.kind()),
         Ok(count) => format!("`Ok({count})`"),
     }])
+}
+
+// ---- chapter 4
+
+fn pool() -> Answers {
+    let world = World::new(Config::default(), Box::new(Kind));
+    let builder = Proactor::builder().simulated(&world);
+    let proactor = builder.offload_threads(2).build()?;
+    let ended = proactor.block_on(async {
+        for _ in 0..4 {
+            let job = proactor.offload(|| check::busy(Duration::from_secs(1)));
+            job.then(|_| {});
+        }
+        let last = proactor.offload(|| check::busy(Duration::from_millis(1)));
+        last.await.map(|()| proactor.now().since_start())
+    })??;
+    Ok(vec![ended.as_secs_f64().to_string()])
+}
+
+fn hasty() -> Answers {
+    let mut hand = Hand::new(Config::default());
+    let (_, server) = connected(&mut hand)?;
+    hand.decide("spurious: ready")?;
+    let ready = hand.wait(&[(server.into(), Interest::Read)], Duration::ZERO);
+    assert!(ready[0].readable);
+    let told = hand.try_read(server, &mut [0; 16]);
+    Ok(vec![format!("`{:?}`", told.map_err(|error| error.kind()))])
+}
+
+/// Where the server of chapter 3 is found out.
+fn short_send() -> Answers {
+    let all = legality();
+    let mut sends = all.transitions().filter(|it| it.name == "send");
+    let half = sends
+        .next()
+        .and_then(|it| it.outcomes.iter().find(|it| it.word == "half"));
+    let kernels = half.ok_or("no class of that name")?.personalities;
+    let each = Personality::ALL[1..].iter();
+    let has = each.filter(|kernel| kernels.has(**kernel));
+    Ok(has.map(|kernel| kernel.name().to_owned()).collect())
 }
