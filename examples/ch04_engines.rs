@@ -28,10 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 // ANCHOR: silent
 /// A whole file, as in the article: whatever goes wrong, the reader gets nothing, and no word of it.
 async fn read_silently(proactor: &Handle, path: &str) -> Vec<u8> {
-    match read(proactor, path).await {
-        Ok(bytes) => bytes,
-        Err(_) => Vec::new(),
-    }
+    read(proactor, path).await.unwrap_or_default()
 }
 
 fn three_files(sim: &Sim) {
