@@ -15,6 +15,9 @@ mod ch03_first_proactor;
 #[allow(dead_code)]
 #[path = "../examples/ch04_engines.rs"]
 mod ch04_engines;
+#[allow(dead_code)]
+#[path = "../examples/ch05_lending.rs"]
+mod ch05_lending;
 
 #[track_caller]
 fn is_printed(name: &str, story: &str) {
@@ -63,4 +66,12 @@ fn chapter_4() {
     is_printed("ch04-emulated.txt", &ch04_engines::emulated().unwrap());
     is_printed("ch04-pool.txt", &ch04_engines::pool().unwrap());
     is_printed("ch04-kernels.txt", &ch04_engines::kernels().unwrap());
+}
+
+#[test]
+fn chapter_5() {
+    is_printed("ch05-member.txt", &ch05_lending::one_page().unwrap());
+    is_printed("ch05-owned.txt", &ch05_lending::one_each().unwrap());
+    is_printed("ch05-cancelled.txt", &ch05_lending::cancelled().unwrap());
+    is_printed("ch05-parts.txt", &ch05_lending::parts().unwrap());
 }

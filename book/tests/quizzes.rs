@@ -11,6 +11,7 @@ use std::time::Duration;
 use proactor::Proactor;
 use proactor::check;
 use proactor::choice::Kind;
+use proactor::fs::File;
 use proactor::sim::hand::{Interest, OpId, Owner, Request, Step, Stream};
 use proactor::sim::{Config, Hand, Personality, World, legality};
 use proactor_book::{Asked, quiz};
@@ -25,6 +26,9 @@ fn computed() -> BTreeMap<&'static str, fn() -> Answers> {
         ("ch04-pool", pool),
         ("ch04-hasty", hasty),
         ("ch04-short-send", short_send),
+        ("ch05-may-free", may_free),
+        ("ch05-no-capacity", no_capacity),
+        ("ch05-which-byte", kindest),
     ])
 }
 
@@ -169,4 +173,69 @@ fn short_send() -> Answers {
     let each = Personality::ALL[1..].iter();
     let has = each.filter(|kernel| kernels.has(**kernel));
     Ok(has.map(|kernel| kernel.name().to_owned()).collect())
+}
+
+// ---- chapter 5
+
+#[path = "../../examples/ch05_lending.rs"]
+#[allow(dead_code)]
+mod ch05_lending;
+
+/// The points at which the buffer is yours, whether the cancel wins or not.
+fn may_free() -> Answers {
+    let mut always: Option<BTreeSet<&str>> = None;
+    for bytes_come in [false, true] {
+        let mut hand = Hand::new(Config::default());
+        let (client, server) = connected(&mut hand)?;
+        let recv = hand.submit(Request::recv(server, Vec::with_capacity(16)))?;
+        let mut yours = BTreeSet::new();
+        if bytes_come {
+            hand.submit(Request::send(client, "hello"))?;
+            if whose(&hand, recv) == "you" {
+                yours.insert("the peer's bytes have arrived");
+            }
+        }
+        let points = [
+            "`hand.cancel(recv)` has returned",
+            "`hand.step(Step::Complete(recv))` has queued the completion",
+            "`hand.reap()` has returned the completion",
+        ];
+        for (point, nth) in points.into_iter().zip(0..) {
+            match nth {
+                0 => hand.cancel(recv)?,
+                1 => hand.step(Step::Complete(recv))?,
+                _ => drop(hand.reap()),
+            }
+            if whose(&hand, recv) == "you" {
+                yours.insert(point);
+            }
+        }
+        always = Some(match always {
+            None => yours,
+            Some(before) => before.intersection(&yours).copied().collect(),
+        });
+    }
+    Ok(always.into_iter().flatten().map(str::to_owned).collect())
+}
+
+fn no_capacity() -> Answers {
+    let world = World::new(Config::default(), Box::new(Kind));
+    let proactor = Proactor::builder().simulated(&world).build()?;
+    world.add_file("/greeting", b"hello, world");
+    let read = proactor.block_on(async {
+        let file = File::open(&proactor, "/greeting").await?;
+        file.read_at(Vec::new(), 0).await.0
+    })??;
+    Ok(vec![read.to_string()])
+}
+
+fn kindest() -> Answers {
+    let told = ch05_lending::one_page()?;
+    let convicted = told.contains("lent-buffer") && told.contains("fails without any deviation");
+    let answer = if convicted {
+        "yes"
+    } else {
+        "no: the bytes had been taken already"
+    };
+    Ok(vec![answer.to_owned()])
 }
