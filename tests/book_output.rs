@@ -18,6 +18,9 @@ mod ch04_engines;
 #[allow(dead_code)]
 #[path = "../examples/ch05_lending.rs"]
 mod ch05_lending;
+#[allow(dead_code)]
+#[path = "../examples/ch06_frames.rs"]
+mod ch06_frames;
 
 #[track_caller]
 fn is_printed(name: &str, story: &str) {
@@ -74,4 +77,12 @@ fn chapter_5() {
     is_printed("ch05-owned.txt", &ch05_lending::one_each().unwrap());
     is_printed("ch05-cancelled.txt", &ch05_lending::cancelled().unwrap());
     is_printed("ch05-parts.txt", &ch05_lending::parts().unwrap());
+}
+
+#[test]
+fn chapter_6() {
+    is_printed("ch06-one-read.txt", &ch06_frames::one_read().unwrap());
+    is_printed("ch06-any-end.txt", &ch06_frames::cut().unwrap());
+    is_printed("ch06-huge.txt", &ch06_frames::huge().unwrap());
+    is_printed("ch06-whole.txt", &ch06_frames::whole().unwrap());
 }

@@ -6,14 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use proactor::Proactor;
-use proactor::check;
+use proactor::check::{self, Checker, Sim};
 use proactor::choice::Kind;
+use proactor::compose::{self, Interrupted};
 use proactor::fs::File;
+use proactor::net::{TcpListener, TcpStream};
 use proactor::sim::hand::{Interest, OpId, Owner, Request, Step, Stream};
 use proactor::sim::{Config, Hand, Personality, World, legality};
+use proactor::{IoBuf, Proactor};
 use proactor_book::{Asked, quiz};
 
 type Answers = Result<Vec<String>, Box<dyn Error>>;
@@ -29,6 +32,10 @@ fn computed() -> BTreeMap<&'static str, fn() -> Answers> {
         ("ch05-may-free", may_free),
         ("ch05-no-capacity", no_capacity),
         ("ch05-which-byte", kindest),
+        ("ch06-possible", one_receive),
+        ("ch06-one-byte", one_byte),
+        ("ch06-done", done),
+        ("ch06-article", decode_len),
     ])
 }
 
@@ -90,6 +97,44 @@ fn no_two_questions_have_one_name() {
 }
 
 // ---- the worlds
+
+/// Whatever `world` tells in all executions with at most two deviations.
+fn possible(world: impl Fn(&Sim) -> Option<String> + Send + Sync + 'static) -> Answers {
+    let told = Arc::new(Mutex::new(BTreeSet::new()));
+    let tell = told.clone();
+    let checker = Checker::new().deviations(2).random(false);
+    let summary = checker.run(move |sim| {
+        if let Some(what) = world(sim) {
+            tell.lock().unwrap().insert(what);
+        }
+    })?;
+    assert_eq!(summary.proved(), Some(2), "the search has come to its end");
+    let told = told.lock().unwrap();
+    Ok(told.iter().cloned().collect())
+}
+
+/// Whatever it tells in the kind one.
+fn kind(world: impl Fn(&Sim) -> Option<String> + Send + Sync + 'static) -> Answers {
+    let told = Arc::new(Mutex::new(None));
+    let tell = told.clone();
+    Checker::new().executions(1).run(move |sim| {
+        *tell.lock().unwrap() = world(sim);
+    })?;
+    let told = told.lock().unwrap();
+    Ok(told.iter().cloned().collect())
+}
+
+/// The server's side of a connection on which a scripted client sends `pieces`, and closes.
+async fn from_client(sim: &Sim, pieces: &[&[u8]]) -> Option<TcpStream> {
+    let listener = TcpListener::bind(sim.proactor(), "10.0.0.1:7").unwrap();
+    let client = sim.connect("10.0.0.1:7");
+    client.lenient();
+    for piece in pieces {
+        client.send(piece);
+    }
+    drop(client);
+    Some(listener.accept().await.ok()?.0)
+}
 
 /// A client and a server that are connected.
 fn connected(hand: &mut Hand) -> Result<(Stream, Stream), Box<dyn Error>> {
@@ -238,4 +283,64 @@ fn kindest() -> Answers {
         "no: the bytes had been taken already"
     };
     Ok(vec![answer.to_owned()])
+}
+
+// ---- chapter 6
+
+fn one_receive() -> Answers {
+    possible(|sim| {
+        let read = sim.proactor().block_on(async {
+            let stream = from_client(sim, &[b"ab", b"cd"]).await?;
+            let (read, got) = stream.read(Vec::with_capacity(4)).await;
+            (read.ok()? > 0).then_some(got)
+        });
+        Some(format!("`{}`", String::from_utf8(read.unwrap()?).unwrap()))
+    })
+}
+
+fn one_byte() -> Answers {
+    let mut hand = Hand::new(Config::default());
+    let (client, server) = connected(&mut hand)?;
+    hand.submit(Request::send(client, [0, 0, 0, 5]))?;
+    hand.decide("recv: 1")?;
+    let recv = hand.submit(Request::recv(server, Vec::with_capacity(4)))?;
+    hand.step(Step::Complete(recv))?;
+    let mut header = hand.reap().ok_or("just handed out")?.buf;
+    assert_eq!(header.len(), 1);
+    header.resize(4, 0);
+    let length = u32::from_be_bytes(header.try_into().map_err(|_| "four bytes")?);
+    Ok(vec![length.to_string()])
+}
+
+fn done() -> Answers {
+    kind(|sim| {
+        let error = sim.proactor().block_on(async {
+            let stream = from_client(sim, &[b"\0\0\0\x05al"]).await?;
+            compose::read_exact(&stream, vec![0; 4]).await.0.ok()?;
+            compose::read_exact(&stream, vec![0; 5]).await.0.err()
+        });
+        Some(Interrupted::in_error(&error.unwrap()?)?.done.to_string())
+    })
+}
+
+fn decode_len() -> Answers {
+    kind(|sim| {
+        let processed = sim.proactor().block_on(async {
+            let stream = from_client(sim, &[b"\0\0\0\x05alpha"]).await?;
+            let mut processed = Vec::new();
+            while compose::read_exact(&stream, vec![0; 4]).await.0.is_ok() {
+                let nothing = Vec::with_capacity(0).slice(..0);
+                let (read, body) = compose::read_exact(&stream, nothing).await;
+                read.ok()?;
+                processed.push(body.into_inner());
+            }
+            Some(processed)
+        });
+        let processed = processed.unwrap()?;
+        assert!(processed.iter().all(Vec::is_empty));
+        match processed.len() {
+            2 => Some("twice, with nothing".to_owned()),
+            count => Some(format!("{count} times, with nothing")),
+        }
+    })
 }
