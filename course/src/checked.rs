@@ -1,0 +1,130 @@
+//! Grading by the crate's checker: an answer is a handler, and a model of a small world runs it.
+
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+
+use proactor::check::{Checker, Failure, FailureKind, Sim};
+use proactor::net::{TcpListener, TcpStream};
+use proactor::sim::Invariant;
+use proactor::{Proactor, compose};
+
+use crate::silence::is_todo;
+use crate::verdict::{Check, Verdict};
+
+/// A world that an answer has to live in.
+pub(crate) struct World {
+    pub(crate) checker: Checker,
+    pub(crate) model: Arc<dyn Fn(&Sim) + Send + Sync>,
+}
+
+impl World {
+    /// A world in which the kernel may do everything. `name` is the exercise's, for replays.
+    pub(crate) fn new(name: &str, model: impl Fn(&Sim) + Send + Sync + 'static) -> World {
+        World {
+            // Small worlds: the answer is to come within a second, and a handler that goes on and on is
+            // to be told from one that needs a little longer.
+            checker: Checker::new().name(name).executions(3_000).max_steps(5_000),
+            model: Arc::new(model),
+        }
+    }
+
+    /// Refusals, resets and short transfers don't happen here: only orders and delays.
+    pub(crate) fn without_faults(self) -> World {
+        World {
+            checker: self.checker.faults_per_operation(0),
+            ..self
+        }
+    }
+}
+
+/// An answer passes if it passes in all these worlds.
+pub(crate) fn in_all(worlds: Vec<World>) -> Check {
+    Check::new(move || {
+        let mut shown = Vec::new();
+        for World { checker, model } in worlds {
+            match checker.run(move |sim| model(sim)) {
+                Err(failure) => return judged(&failure),
+                Ok(summary) => {
+                    let summary = summary.to_string();
+                    let lines = summary.lines().map(str::trim_start);
+                    let said = |line: &&str| {
+                        ["proved", "sampled", "replayed", "not run"]
+                            .iter()
+                            .any(|it| line.starts_with(it))
+                    };
+                    shown.extend(lines.filter(said).map(|line| format!("  {line}")));
+                }
+            }
+        }
+        Verdict::Passes(shown.join("\n"))
+    })
+}
+
+fn judged(failure: &Failure) -> Verdict {
+    let story = failure.to_string();
+    let message = failure.message().unwrap_or_default();
+    if is_todo(message) {
+        let place = story.lines().find_map(|line| line.strip_prefix("  at "));
+        let mut said = format!("  The todo!() at {}", place.unwrap_or("an unknown place"));
+        if !failure.deviations().is_empty() {
+            said += " is where this leads:";
+        }
+        for deviation in failure.deviations() {
+            said += "\n  - ";
+            said += deviation;
+        }
+        return Verdict::NotYet(said);
+    }
+    let invariant = match failure.kind() {
+        // Nobody was ever served.
+        FailureKind::Unreached => Invariant::I7,
+        _ => failure.invariant().unwrap_or(Invariant::Panic),
+    };
+    Verdict::Wrong(invariant, story)
+}
+
+/// Where the server of a world listens.
+pub(crate) const ADDRESS: &str = "10.0.0.1:7";
+
+/// Accepts one client for this handler, and listens no more.
+pub(crate) fn serve_one(proactor: &Proactor, serve: fn(TcpStream)) {
+    let listener = TcpListener::bind(proactor, ADDRESS);
+    let listener = listener.unwrap_or_else(|error| panic!("nobody else is here: {error}"));
+    listener.accept().then(move |accepted| {
+        drop(listener);
+        if let Ok((stream, _)) = accepted {
+            serve(stream);
+        }
+    });
+}
+
+/// A client's whole conversation: what it says, piece by piece, ended by its half of the connection; and what it
+/// hears until the end.
+pub(crate) async fn converse(proactor: &Proactor, says: &'static [&str]) -> io::Result<Vec<u8>> {
+    let stream = TcpStream::connect(proactor, ADDRESS).await?;
+    for piece in says {
+        compose::write_all(&stream, *piece).await.0?;
+    }
+    stream.shutdown(Shutdown::Write).await?;
+    let (heard, answer) = compose::read_to_end(&stream, Vec::new(), 1 << 10).await;
+    heard.map(|_| answer)
+}
+
+/// What a client has to have heard. In a world without faults there is no excuse for a connection that breaks; in
+/// any world an end means that all was said.
+#[track_caller]
+pub(crate) fn expect(heard: io::Result<Vec<u8>>, expected: &[u8], is_quiet: bool) {
+    match heard {
+        Ok(heard) => assert!(
+            heard == expected,
+            "the server ended the connection in good order, and the client has heard {:?} instead of {:?}",
+            String::from_utf8_lossy(&heard),
+            String::from_utf8_lossy(expected)
+        ),
+        Err(error) if is_quiet => {
+            panic!("nothing has failed, and yet the server broke the connection: {error}")
+        }
+        Err(_) => {}
+    }
+}

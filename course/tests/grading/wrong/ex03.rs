@@ -1,0 +1,120 @@
+//! Mistakes in the echo server.
+
+use proactor::compose;
+use proactor::net::TcpStream;
+use proactor::sim::Invariant;
+use proactor_course::first_proactor::{GOODBYE, check};
+
+use crate::{Mistake, rejected};
+
+#[test]
+fn are_rejected() {
+    rejected(
+        "ex03",
+        &[
+            Mistake {
+                what: "one write",
+                check: || check(one_write),
+                invariant: Invariant::Panic,
+                told: "instead of \"ahoy, goodbye\\n\"",
+            },
+            Mistake {
+                what: "a failure looks like an end",
+                check: || check(silent_failure),
+                invariant: Invariant::Panic,
+                told: "ended the connection in good order",
+            },
+            Mistake {
+                what: "no bytes are taken for nothing yet",
+                check: || check(reads_on),
+                invariant: Invariant::I7,
+                told: "eof-spin",
+            },
+            Mistake {
+                what: "one read is taken for all",
+                check: || check(one_read),
+                invariant: Invariant::Panic,
+                told: "nothing has failed, and yet",
+            },
+            Mistake {
+                what: "nobody is ever answered",
+                check: || check(|stream| drop(stream)),
+                invariant: Invariant::Panic,
+                told: "nothing has failed, and yet",
+            },
+        ],
+    );
+}
+
+fn hang_up(stream: &TcpStream) {
+    let _ = stream.set_linger(Some(std::time::Duration::ZERO));
+}
+
+fn goodbye(stream: TcpStream) {
+    compose::write_all(&stream, GOODBYE).then(move |(written, _)| {
+        if written.is_err() {
+            hang_up(&stream);
+        }
+    });
+}
+
+fn one_write(stream: TcpStream) {
+    stream
+        .read(Vec::with_capacity(64))
+        .then(move |(read, buffer)| match read {
+            Ok(0) => goodbye(stream),
+            Ok(_) => {
+                stream
+                    .write(buffer)
+                    .then(move |(written, _)| match written {
+                        Ok(_) => one_write(stream),
+                        Err(_) => hang_up(&stream),
+                    });
+            }
+            Err(_) => hang_up(&stream),
+        });
+}
+
+fn silent_failure(stream: TcpStream) {
+    stream
+        .read(Vec::with_capacity(64))
+        .then(move |(read, buffer)| match read {
+            Ok(0) => goodbye(stream),
+            Ok(_) => {
+                compose::write_all(&stream, buffer).then(move |(written, _)| {
+                    if written.is_ok() {
+                        silent_failure(stream);
+                    }
+                });
+            }
+            Err(_) => {}
+        });
+}
+
+fn reads_on(stream: TcpStream) {
+    stream
+        .read(Vec::with_capacity(64))
+        .then(move |(read, buffer)| match read {
+            Ok(_) => {
+                compose::write_all(&stream, buffer).then(move |(written, _)| match written {
+                    Ok(_) => reads_on(stream),
+                    Err(_) => hang_up(&stream),
+                });
+            }
+            Err(_) => hang_up(&stream),
+        });
+}
+
+fn one_read(stream: TcpStream) {
+    stream
+        .read(Vec::with_capacity(64))
+        .then(move |(read, buffer)| match read {
+            Ok(_) => {
+                compose::write_all(&stream, buffer).then(move |(written, _)| match written {
+                    Ok(_) => goodbye(stream),
+                    Err(_) => hang_up(&stream),
+                });
+            }
+            Err(_) => hang_up(&stream),
+        });
+}

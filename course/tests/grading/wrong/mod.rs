@@ -1,0 +1,6 @@
+//! Mistakes that learners make: each is rejected, and told as what it is.
+
+mod ex00;
+mod ex01;
+mod ex02;
+mod ex03;
