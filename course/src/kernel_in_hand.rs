@@ -9,7 +9,18 @@ use crate::verdict::Check;
 
 /// What the learner writes: asks that the receive ends, waits until it has, and gives what it brought. Whatever
 /// else completes meanwhile goes into the inbox.
-pub type Stop = fn(&mut Kernel, OpId, &mut Vec<Completion>) -> Vec<u8>;
+pub type Stop = fn(&mut Kernel, OpId, &mut Inbox) -> Vec<u8>;
+
+/// Completions that were taken out of the queue and are somebody else's.
+#[derive(Debug, Default)]
+pub struct Inbox(Vec<Completion>);
+
+impl Inbox {
+    /// Keeps one for whoever it belongs to.
+    pub fn put(&mut self, done: Completion) {
+        self.0.push(done);
+    }
+}
 
 /// Checks it.
 pub fn check(stop: Stop) -> Check {
@@ -27,7 +38,7 @@ fn world(fate: Fate, stop: Stop) -> Result<(), Broken> {
     ));
     kernel.peer_will(Request::send(client, "low water"));
 
-    let mut inbox = Vec::new();
+    let mut inbox = Inbox::default();
     let mut heard = stop(&mut kernel, recv, &mut inbox);
     fate.tell(format!("your function returns {} bytes", heard.len()));
 
@@ -44,9 +55,9 @@ fn world(fate: Fate, stop: Stop) -> Result<(), Broken> {
     }
     let mut broken = false;
     while let Some(done) = kernel.next() {
-        inbox.push(done);
+        inbox.put(done);
     }
-    let Some(sent) = inbox.iter().find(|done| done.op == send) else {
+    let Some(sent) = inbox.0.iter().find(|done| done.op == send) else {
         let said = format!(
             "the completion of {send}, a send, was taken, and is not in the inbox: whoever waits for it waits for ever"
         );

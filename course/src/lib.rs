@@ -4,15 +4,14 @@
 //! its module here, which makes a check of it, and [`grade`] says what came of that: it runs the function under
 //! everything that the simulated kernel may do, and tells the shortest story that breaks it.
 //!
-//! Exercises 1, 2 and 4 are about a kernel that is held by hand, and are searched by [`held`]; the others are
-//! handlers on a proactor, and are checked by [`proactor::check`].
+//! Exercises 1, 2 and 4 are about a kernel that is held by hand, and are searched by a search of its own; the others are
+//! handlers on a proactor, and are checked by [`proactor::check()`].
 
 mod checked;
 pub mod command;
-//pub mod engines;
 mod exercises;
 pub mod first_proactor;
-pub mod held;
+mod held;
 pub mod kernel_in_hand;
 pub mod ready_or_done;
 mod silence;

@@ -7,8 +7,8 @@
 
 use std::process::ExitCode;
 
-use proactor::sim::hand::{Completion, OpId};
-use proactor_course::kernel_in_hand::{Kernel, check};
+use proactor::sim::hand::OpId;
+use proactor_course::kernel_in_hand::{Inbox, Kernel, check};
 
 /// Stops a receive that is in flight, and gives the bytes that it has brought all the same: none, as a rule.
 ///
@@ -16,12 +16,12 @@ use proactor_course::kernel_in_hand::{Kernel, check};
 /// - `kernel.next()` waits for the next completion, of whichever operation; `None`: nothing will ever come.
 /// - A completion has `op`, `result` and `buf`.
 ///
-/// Other operations are in flight on the same kernel. Their completions are not yours: put them into the `inbox`.
-pub fn stop(kernel: &mut Kernel, recv: OpId, inbox: &mut Vec<Completion>) -> Vec<u8> {
+/// Other operations are in flight on the same kernel. Their completions are not yours: keep them
+/// with `inbox.put(completion)`.
+pub fn stop(kernel: &mut Kernel, recv: OpId, inbox: &mut Inbox) -> Vec<u8> {
     // TODO: ask for the cancel, and come back when the receive has ended.
     todo!(
-        "stop {recv}, with {} in the inbox, of a kernel that has {:?}",
-        inbox.len(),
+        "stop {recv}, which {:?} has, with {inbox:?}",
         kernel.owner(recv)
     )
 }

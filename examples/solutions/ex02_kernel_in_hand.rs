@@ -5,14 +5,14 @@
 
 use std::process::ExitCode;
 
-use proactor::sim::hand::{Completion, OpId};
-use proactor_course::kernel_in_hand::{Kernel, check};
+use proactor::sim::hand::OpId;
+use proactor_course::kernel_in_hand::{Inbox, Kernel, check};
 
-pub fn stop(kernel: &mut Kernel, recv: OpId, inbox: &mut Vec<Completion>) -> Vec<u8> {
+pub fn stop(kernel: &mut Kernel, recv: OpId, inbox: &mut Inbox) -> Vec<u8> {
     kernel.cancel(recv);
     while let Some(done) = kernel.next() {
         if done.op != recv {
-            inbox.push(done);
+            inbox.put(done);
             continue;
         }
         return match done.result {

@@ -1,8 +1,8 @@
 //! Mistakes about stopping a receive.
 
 use proactor::sim::Invariant;
-use proactor::sim::hand::{Completion, OpId};
-use proactor_course::kernel_in_hand::{Kernel, check};
+use proactor::sim::hand::OpId;
+use proactor_course::kernel_in_hand::{Inbox, Kernel, check};
 
 use crate::{Mistake, rejected};
 
@@ -45,19 +45,19 @@ fn are_rejected() {
     );
 }
 
-fn cancels_and_leaves(kernel: &mut Kernel, recv: OpId, _: &mut Vec<Completion>) -> Vec<u8> {
+fn cancels_and_leaves(kernel: &mut Kernel, recv: OpId, _: &mut Inbox) -> Vec<u8> {
     kernel.cancel(recv);
     Vec::new()
 }
 
-fn takes_the_first(kernel: &mut Kernel, recv: OpId, _: &mut Vec<Completion>) -> Vec<u8> {
+fn takes_the_first(kernel: &mut Kernel, recv: OpId, _: &mut Inbox) -> Vec<u8> {
     kernel.cancel(recv);
     let done = kernel.next();
     done.filter(|done| done.result.is_ok())
         .map_or_else(Vec::new, |done| done.buf)
 }
 
-fn throws_away(kernel: &mut Kernel, recv: OpId, _: &mut Vec<Completion>) -> Vec<u8> {
+fn throws_away(kernel: &mut Kernel, recv: OpId, _: &mut Inbox) -> Vec<u8> {
     kernel.cancel(recv);
     while let Some(done) = kernel.next() {
         if done.op == recv {
@@ -67,23 +67,23 @@ fn throws_away(kernel: &mut Kernel, recv: OpId, _: &mut Vec<Completion>) -> Vec<
     Vec::new()
 }
 
-fn brings_nothing(kernel: &mut Kernel, recv: OpId, inbox: &mut Vec<Completion>) -> Vec<u8> {
+fn brings_nothing(kernel: &mut Kernel, recv: OpId, inbox: &mut Inbox) -> Vec<u8> {
     kernel.cancel(recv);
     while let Some(done) = kernel.next() {
         if done.op == recv {
             break;
         }
-        inbox.push(done);
+        inbox.put(done);
     }
     Vec::new()
 }
 
-fn waits_on(kernel: &mut Kernel, recv: OpId, inbox: &mut Vec<Completion>) -> Vec<u8> {
+fn waits_on(kernel: &mut Kernel, recv: OpId, inbox: &mut Inbox) -> Vec<u8> {
     let mut heard = Vec::new();
     loop {
         match kernel.next() {
             Some(done) if done.op == recv => heard = done.buf,
-            Some(done) => inbox.push(done),
+            Some(done) => inbox.put(done),
             None if !heard.is_empty() => return heard,
             None => {}
         }
