@@ -21,6 +21,9 @@ mod ch05_lending;
 #[allow(dead_code)]
 #[path = "../examples/ch06_frames.rs"]
 mod ch06_frames;
+#[allow(dead_code)]
+#[path = "../examples/ch07_never_block.rs"]
+mod ch07_never_block;
 
 #[track_caller]
 fn is_printed(name: &str, story: &str) {
@@ -85,4 +88,19 @@ fn chapter_6() {
     is_printed("ch06-any-end.txt", &ch06_frames::cut().unwrap());
     is_printed("ch06-huge.txt", &ch06_frames::huge().unwrap());
     is_printed("ch06-whole.txt", &ch06_frames::whole().unwrap());
+}
+
+#[test]
+fn chapter_7() {
+    is_printed("ch07-budget.txt", &ch07_never_block::over_budget().unwrap());
+    is_printed(
+        "ch07-within.txt",
+        &ch07_never_block::within_budget().unwrap(),
+    );
+    is_printed(
+        "ch07-latencies.txt",
+        &ch07_never_block::latencies().unwrap(),
+    );
+    is_printed("ch07-full.txt", &ch07_never_block::full().unwrap());
+    is_printed("ch07-nested.txt", &ch07_never_block::nested().unwrap());
 }

@@ -36,6 +36,10 @@ fn computed() -> BTreeMap<&'static str, fn() -> Answers> {
         ("ch06-one-byte", one_byte),
         ("ch06-done", done),
         ("ch06-article", decode_len),
+        ("ch07-median", median),
+        ("ch07-timer", timer),
+        ("ch07-refused", refused),
+        ("ch07-nested", nested),
     ])
 }
 
@@ -343,4 +347,58 @@ fn decode_len() -> Answers {
             count => Some(format!("{count} times, with nothing")),
         }
     })
+}
+
+// ---- chapter 7
+
+#[path = "../../examples/ch07_never_block.rs"]
+#[allow(dead_code)]
+mod ch07_never_block;
+
+fn median() -> Answers {
+    let took = ch07_never_block::ordinary(20, None)?;
+    let median = took[(took.len() - 1) / 2];
+    Ok(vec![median.as_millis().to_string()])
+}
+
+fn timer() -> Answers {
+    kind(|sim| {
+        let ran = Arc::new(Mutex::new(None));
+        let (tell, handle) = (ran.clone(), sim.proactor().handle());
+        sim.proactor().post(move || {
+            let sleep = handle.sleep(Duration::from_millis(10));
+            sleep.then(move |_| *tell.lock().unwrap() = Some(handle.now().since_start()));
+            check::busy(Duration::from_millis(50));
+        });
+        sim.proactor().run().unwrap();
+        let ran = ran.lock().unwrap().take()?;
+        Some(format!("after {} ms", ran.as_millis()))
+    })
+}
+
+fn refused() -> Answers {
+    let world = World::new(Config::default(), Box::new(Kind));
+    let builder = Proactor::builder().simulated(&world);
+    let proactor = builder.offload_threads(1).offload_queue(2).build()?;
+    let refused = proactor.block_on(async {
+        let started = (0..6).map(|_| proactor.offload(|| ()).into_future());
+        let started: Vec<_> = started.collect();
+        let mut refused = 0;
+        for job in started {
+            refused += usize::from(job.await.is_err());
+        }
+        refused
+    })?;
+    Ok(vec![refused.to_string()])
+}
+
+fn nested() -> Answers {
+    let told = ch07_never_block::nested()?;
+    let at_once = told.contains("inside a handler");
+    let answer = if at_once {
+        "it is an error, at once"
+    } else {
+        "it waits for ever"
+    };
+    Ok(vec![answer.to_owned()])
 }
