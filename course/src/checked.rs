@@ -29,6 +29,14 @@ impl World {
         }
     }
 
+    /// So many executions are enough here.
+    pub(crate) fn at_most(self, executions: u64) -> World {
+        World {
+            checker: self.checker.executions(executions),
+            ..self
+        }
+    }
+
     /// Refusals, resets and short transfers don't happen here: only orders and delays.
     pub(crate) fn without_faults(self) -> World {
         World {

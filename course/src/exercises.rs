@@ -18,7 +18,7 @@ pub struct Exercise {
 }
 
 /// All of them, in order.
-pub const EXERCISES: [Exercise; 4] = [
+pub const EXERCISES: [Exercise; 8] = [
     Exercise {
         name: "ex00_start",
         title: "run it, then break it",
@@ -75,6 +75,54 @@ pub const EXERCISES: [Exercise; 4] = [
         ],
         stub: include_str!("../stubs/ex03_echo.rs"),
         solution: include_str!("../../examples/solutions/ex03_echo.rs"),
+    },
+    Exercise {
+        name: "ex04_engines",
+        title: "a read, over what is merely ready",
+        chapter: "engines.md",
+        hints: [
+            "A hint may be false: what does a read do whose try would block? And what may a program not do between two tries?",
+            "I1: \"would block\" ends nothing, and an end is told once. I7: every read that was initiated is told how it ended, with an error if need be. And the first bytes of a stream belong to the read that was initiated first.",
+            "`loop { let ready = kernel.wait(&streams); if ready.is_empty() { return None } for stream in ready { … } }`, and inside: the first of `waiting` with this stream, `try_read` into its buffer, and on anything but `WouldBlock` `waiting.remove(…)` and `return Some(Done { … })`.",
+        ],
+        stub: include_str!("../stubs/ex04_engines.rs"),
+        solution: include_str!("../../examples/solutions/ex04_engines.rs"),
+    },
+    Exercise {
+        name: "ex05_lending",
+        title: "one page, and news that do not wait",
+        chapter: "lending.md",
+        hints: [
+            "From when until when is the page lent? Find the two lines between which nobody may write on it.",
+            "I2: nobody touches a lent buffer until its terminal completion. `write_all` has that in its handler, and only the handler knows that the page is back.",
+            "In `announce`: lock the state; if the page is lent, `waiting.push_back(news)`; else `is_lent = true`, unlock, `send`. In the handler: `waiting.pop_front()`; there is one: send it, else `is_lent = false`.",
+        ],
+        stub: include_str!("../stubs/ex05_lending.rs"),
+        solution: include_str!("../../examples/solutions/ex05_lending.rs"),
+    },
+    Exercise {
+        name: "ex06_framing",
+        title: "frames out of a stream",
+        chapter: "framing.md",
+        hints: [
+            "How many bytes does a read bring? And how long is a frame whose length is four bytes of 255?",
+            "There are three ends: between two frames, in a length, in a body. Only the first is in good order. A length is looked at before room is made for it.",
+            "`compose::read_exact(stream, vec![0; 4]).await` gives the header. Its error carries `compose::Interrupted`: with `done == 0` and the cause `EndOfFile` it is `Ok(None)`. Then the length, then `read_exact` for the body.",
+        ],
+        stub: include_str!("../stubs/ex06_framing.rs"),
+        solution: include_str!("../../examples/solutions/ex06_framing.rs"),
+    },
+    Exercise {
+        name: "ex07_never_block",
+        title: "answers that cost 50 ms",
+        chapter: "never-block.md",
+        hints: [
+            "A handler that computes holds up everybody else. Who could do it instead, and how do you hear that it is done?",
+            "I9: a handler keeps within its time budget. `stream.handle().offload(work)` is an operation like any other, and its result may be an error: the pool is bounded.",
+            "`read_exact(…).then(|…| offload(move || digest(&request)).then(|digested| match digested { Ok(digest) => …, Err(error) => match OffloadError::in_error(&error) { Some(OffloadError::Full { .. }) => BUSY …` and after `write_all` serve again.",
+        ],
+        stub: include_str!("../stubs/ex07_never_block.rs"),
+        solution: include_str!("../../examples/solutions/ex07_never_block.rs"),
     },
 ];
 

@@ -21,7 +21,7 @@ const DEVIATIONS: usize = 3;
 const RUNS: usize = 20_000;
 /// Who asks the kernel so often, and nothing can ever come, will ask for ever.
 const VAIN: u32 = 100;
-const ENDLESS: &str = "nothing can ever come";
+pub(crate) const ENDLESS: &str = "nothing can ever come";
 
 /// What a world says when an answer is wrong: the invariant, and how it is broken.
 pub type Broken = (Invariant, String);

@@ -9,10 +9,14 @@
 
 mod checked;
 pub mod command;
+pub mod engines;
 mod exercises;
 pub mod first_proactor;
+pub mod framing;
 mod held;
 pub mod kernel_in_hand;
+pub mod lending;
+pub mod never_block;
 pub mod ready_or_done;
 mod silence;
 pub mod start;

@@ -240,14 +240,24 @@ fn what_is_not_understood_is_answered_by_what_can_be_said() {
     assert!(!folder.says("check 99", "").0);
 }
 
-/// A check that never comes back is told, within its time, and the terminal is free.
+/// A check that never comes back is told, within its time, and the terminal is free. The threads of these sleep until
+/// the test's program ends.
 #[test]
 fn what_never_ends_is_told() {
-    let endless = |_: proactor::net::TcpStream| loop {
-        std::thread::park();
-    };
-    let verdict = proactor_course::first_proactor::check(endless)
-        .within(std::time::Duration::from_millis(300));
-    assert_eq!(verdict.code(), 3, "{verdict}");
-    assert!(verdict.to_string().contains("never ends"), "{verdict}");
+    fn parks(_: proactor::net::TcpStream) {
+        loop {
+            std::thread::park();
+        }
+    }
+    fn waits(_: proactor::net::TcpStream) {
+        let (ask, answer) = std::sync::mpsc::channel::<u8>();
+        let _ = answer.recv();
+        drop(ask);
+    }
+    for serve in [parks as fn(_), waits] {
+        let verdict = proactor_course::never_block::check(serve)
+            .within(std::time::Duration::from_millis(300));
+        assert_eq!(verdict.code(), 3, "{verdict}");
+        assert!(verdict.to_string().contains("never ends"), "{verdict}");
+    }
 }

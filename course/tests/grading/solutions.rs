@@ -1,6 +1,8 @@
 //! Every solution passes.
 
-use proactor_course::{first_proactor, kernel_in_hand, ready_or_done, start};
+use proactor_course::{
+    engines, first_proactor, framing, kernel_in_hand, lending, never_block, ready_or_done, start,
+};
 
 use crate::passes;
 
@@ -16,6 +18,18 @@ mod ex02;
 #[path = "../../../examples/solutions/ex03_echo.rs"]
 #[allow(dead_code)]
 mod ex03;
+#[path = "../../../examples/solutions/ex04_engines.rs"]
+#[allow(dead_code)]
+mod ex04;
+#[path = "../../../examples/solutions/ex05_lending.rs"]
+#[allow(dead_code)]
+mod ex05;
+#[path = "../../../examples/solutions/ex06_framing.rs"]
+#[allow(dead_code)]
+mod ex06;
+#[path = "../../../examples/solutions/ex07_never_block.rs"]
+#[allow(dead_code)]
+mod ex07;
 
 #[test]
 fn of_exercise_0() {
@@ -35,4 +49,24 @@ fn of_exercise_2() {
 #[test]
 fn of_exercise_3() {
     passes("ex03", first_proactor::check(ex03::serve));
+}
+
+#[test]
+fn of_exercise_4() {
+    passes("ex04", engines::check(ex04::next));
+}
+
+#[test]
+fn of_exercise_5() {
+    passes("ex05", lending::check(ex05::announce));
+}
+
+#[test]
+fn of_exercise_6() {
+    passes("ex06", framing::check(ex06::next_frame));
+}
+
+#[test]
+fn of_exercise_7() {
+    passes("ex07", never_block::check(ex07::serve));
 }

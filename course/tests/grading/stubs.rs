@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use proactor_course::{
-    Check, EXERCISES, Verdict, first_proactor, kernel_in_hand, ready_or_done, start,
+    Check, EXERCISES, Verdict, engines, first_proactor, framing, kernel_in_hand, lending,
+    never_block, ready_or_done, start,
 };
 
 use crate::{PATIENCE, passes};
@@ -22,6 +23,18 @@ mod ex02;
 #[path = "../../stubs/ex03_echo.rs"]
 #[allow(dead_code)]
 mod ex03;
+#[path = "../../stubs/ex04_engines.rs"]
+#[allow(dead_code)]
+mod ex04;
+#[path = "../../stubs/ex05_lending.rs"]
+#[allow(dead_code)]
+mod ex05;
+#[path = "../../stubs/ex06_framing.rs"]
+#[allow(dead_code)]
+mod ex06;
+#[path = "../../stubs/ex07_never_block.rs"]
+#[allow(dead_code)]
+mod ex07;
 
 #[test]
 #[ignore = "a learner has changed them: .ci/run asks it of a fresh copy"]
@@ -36,10 +49,14 @@ fn every_exercise_comes_unsolved() {
         );
     }
     passes("ex00", start::check(ex00::greet));
-    let stubs: [(&str, Check); 3] = [
+    let stubs: [(&str, Check); 7] = [
         ("ex01", ready_or_done::check(ex01::may_touch)),
         ("ex02", kernel_in_hand::check(ex02::stop)),
         ("ex03", first_proactor::check(ex03::serve)),
+        ("ex04", engines::check(ex04::next)),
+        ("ex05", lending::check(ex05::announce)),
+        ("ex06", framing::check(ex06::next_frame)),
+        ("ex07", never_block::check(ex07::serve)),
     ];
     assert_eq!(stubs.len(), EXERCISES.len() - 1);
     for (name, check) in stubs {
