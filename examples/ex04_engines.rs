@@ -16,6 +16,7 @@ use proactor_course::engines::{Done, Read, Readiness, check};
 /// - `kernel.try_read(stream, &mut buffer)` reads at once, or fails with `ErrorKind::WouldBlock`.
 ///
 /// Who has initiated a read first on a stream has its first bytes; `waiting` is in that order.
+#[allow(clippy::ptr_arg, reason = "until you take one out")]
 pub fn next(kernel: &mut Readiness, waiting: &mut Vec<Read>) -> Option<Done> {
     // TODO: wait, try, and tell the end of a read from a hint that was false.
     todo!("{} reads wait: {:?}", waiting.len(), kernel.wait(&[]))

@@ -24,7 +24,10 @@ impl World {
         World {
             // Small worlds: the answer is to come within a second, and a handler that goes on and on is
             // to be told from one that needs a little longer.
-            checker: Checker::new().name(name).executions(3_000).max_steps(5_000),
+            checker: Checker::new()
+                .name(name)
+                .executions(10_000)
+                .max_steps(5_000),
             model: Arc::new(model),
         }
     }

@@ -82,8 +82,8 @@ where
                 world(sim, next_frame, &quiet, true)
             })
             .without_faults()
-            .at_most(300),
-            World::new(&name, move |sim| world(sim, next_frame, &talk, false)).at_most(1_000),
+            .at_most(500),
+            World::new(&name, move |sim| world(sim, next_frame, &talk, false)).at_most(2_000),
         ]
     });
     in_all(worlds.collect())

@@ -43,7 +43,8 @@ pub fn check(serve: fn(TcpStream)) -> Check {
     ])
 }
 
-/// Three clients, one of them with two requests, and a pool in which one job runs and one waits.
+/// Three clients, one of them with two requests, a fourth that does not stay for its answer, and a pool in which one job
+/// runs and one waits.
 fn world(sim: &Sim, serve: fn(TcpStream), is_quiet: bool) {
     let built = Proactor::builder()
         .simulated(sim.world())
@@ -58,6 +59,7 @@ fn world(sim: &Sim, serve: fn(TcpStream), is_quiet: bool) {
     let requests: [&[&[u8; LENGTH]]; 3] =
         [&[b"pilchard", b"mackerel"], &[b"sardines"], &[b"anchovis"]];
     let clients = requests.map(|requests| proactor.spawn(client(proactor.handle(), requests)));
+    drop(proactor.spawn(leaver(proactor.handle())));
     let ends = proactor.block_on(async {
         let mut ends = Vec::new();
         for client in clients {
@@ -98,6 +100,14 @@ fn accept(listener: TcpListener, serve: fn(TcpStream)) {
             accept(listener, serve);
         }
     });
+}
+
+/// Asks, and is gone.
+async fn leaver(handle: proactor::Handle) -> io::Result<()> {
+    let stream = TcpStream::connect(&handle, ADDRESS).await?;
+    stream.set_linger(Some(Duration::ZERO))?;
+    compose::write_all(&stream, "stowaway").await.0?;
+    Ok(())
 }
 
 /// Asks one thing after the other; how many digests it was given. Only an answer that is neither right nor [`BUSY`] is worth a panic.

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use proactor_course::ready_or_done::{Event, check};
 
+/// Whether the program may touch its buffer now.
 pub fn may_touch(story: &[Event]) -> bool {
     let moves = |event: &&Event| matches!(event, Event::Submitted | Event::Reaped);
     story.iter().rev().find(moves) != Some(&Event::Submitted)

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use proactor::sim::hand::OpId;
 use proactor_course::kernel_in_hand::{Inbox, Kernel, check};
 
+/// Stops a receive, and gives what it has brought all the same.
 pub fn stop(kernel: &mut Kernel, recv: OpId, inbox: &mut Inbox) -> Vec<u8> {
     kernel.cancel(recv);
     while let Some(done) = kernel.next() {

@@ -10,6 +10,7 @@ use proactor::compose;
 use proactor::net::TcpStream;
 use proactor_course::first_proactor::{GOODBYE, check};
 
+/// Sends back what the client says; then a goodbye, and the end.
 pub fn serve(stream: TcpStream) {
     stream
         .read(Vec::with_capacity(64))

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use proactor_course::engines::{Done, Read, Readiness, check};
 
+/// The next read that ends.
 pub fn next(kernel: &mut Readiness, waiting: &mut Vec<Read>) -> Option<Done> {
     loop {
         let streams: Vec<_> = waiting.iter().map(|read| read.stream).collect();

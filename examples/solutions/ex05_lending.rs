@@ -11,6 +11,7 @@ use std::time::Duration;
 use proactor::compose;
 use proactor_course::lending::{Board, check};
 
+/// Sends each piece of news when the page is there for it.
 pub fn announce(board: &Arc<Board>, news: &'static str) {
     {
         let mut state = board.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,7 @@ use proactor::compose::{self, Cause, Interrupted};
 use proactor::net::TcpStream;
 use proactor_course::framing::{LONGEST, check};
 
+/// The next frame, or the end in good order.
 pub async fn next_frame(stream: &TcpStream) -> io::Result<Option<Vec<u8>>> {
     let (read, header) = compose::read_exact(stream, vec![0; 4]).await;
     if let Err(error) = read {

@@ -10,6 +10,7 @@ use proactor::net::TcpStream;
 use proactor::{OffloadError, compose};
 use proactor_course::never_block::{BUSY, LENGTH, check, digest};
 
+/// Answers requests with digests, which others compute.
 pub fn serve(stream: TcpStream) {
     compose::read_exact(&stream, vec![0; LENGTH]).then(move |(read, request)| {
         match read {
