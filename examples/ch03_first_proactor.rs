@@ -35,11 +35,11 @@ pub(crate) fn stories() -> Result<Vec<String>, Box<dyn Error>> {
     Ok(stories)
 }
 
-type Serve = fn(TcpStream);
+pub(crate) type Serve = fn(TcpStream);
 
 // ANCHOR: hasty
 /// Sends back what it got. The write may take less than all of it.
-fn hasty(stream: TcpStream) {
+pub(crate) fn hasty(stream: TcpStream) {
     stream
         .read(Vec::with_capacity(64))
         .then(move |(read, buffer)| {
@@ -57,7 +57,7 @@ fn hasty(stream: TcpStream) {
 
 // ANCHOR: patient
 /// Sends back what it got, all of it.
-fn patient(stream: TcpStream) {
+pub(crate) fn patient(stream: TcpStream) {
     stream
         .read(Vec::with_capacity(64))
         .then(move |(read, buffer)| {
@@ -74,7 +74,7 @@ fn patient(stream: TcpStream) {
 
 // ANCHOR: honest
 /// Sends back what it got, all of it; and if it can't, the client hears of it.
-fn honest(stream: TcpStream) {
+pub(crate) fn honest(stream: TcpStream) {
     stream
         .read(Vec::with_capacity(64))
         .then(move |(read, buffer)| match read {
@@ -98,7 +98,7 @@ fn hang_up(stream: &TcpStream) {
 
 // ANCHOR: world
 /// One server, one client that says something and expects to hear it again, as long as nothing breaks.
-fn world(sim: &Sim, serve: Serve) {
+pub(crate) fn world(sim: &Sim, serve: Serve) {
     let proactor = sim.proactor();
     let listener = TcpListener::bind(proactor, "10.0.0.1:7").expect("nobody else is here");
     listener.accept().then(move |accepted| {

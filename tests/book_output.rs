@@ -4,6 +4,9 @@ use std::fs;
 use std::path::Path;
 
 #[allow(dead_code)]
+#[path = "../examples/ch00_hello_kernel.rs"]
+mod ch00_hello_kernel;
+#[allow(dead_code)]
 #[path = "../examples/ch01_two_models.rs"]
 mod ch01_two_models;
 #[allow(dead_code)]
@@ -45,6 +48,11 @@ fn is_printed(name: &str, story: &str) {
         "book/src/output/{name} is not what the example prints: look at it, and renew it with \
          `BOOK=write cargo test --test book_output`"
     );
+}
+
+#[test]
+fn chapter_0() {
+    is_printed("ch00.txt", &ch00_hello_kernel::story().unwrap());
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod diagram;
 mod expand;
 mod pages;
+mod prose;
 mod quiz;
 mod serve;
 mod sources;
@@ -18,6 +19,7 @@ use mdbook_driver::MDBook;
 
 pub use expand::Expand;
 pub use pages::pages;
+pub use prose::{section, words};
 pub use quiz::{Asked, quiz};
 pub use serve::serve;
 pub use sources::sources;

@@ -31,6 +31,16 @@ pub fn pages(below: &Path) -> io::Result<Vec<Fault>> {
         .map(|(page, text)| (page, attributes(text, "id").collect()))
         .collect();
     let mut faults = Vec::new();
+    for style in files(below, "css")? {
+        if let Some(from) = elsewhere(&fs::read_to_string(&style)?) {
+            let place = style.strip_prefix(below).unwrap_or(&style);
+            let (place, what) = (
+                place.display().to_string(),
+                format!("asks another machine for {from}"),
+            );
+            faults.push(Fault { place, what });
+        }
+    }
     for (page, text) in &texts {
         let name = page
             .strip_prefix(below)
@@ -103,6 +113,16 @@ fn stylesheets(text: &str) -> impl Iterator<Item = &str> {
         })
 }
 
+/// What a style sheet fetches from another machine.
+fn elsewhere(style: &str) -> Option<&str> {
+    let targets = style
+        .split("url(")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    let mut targets = targets.map(|target| target.trim_matches(['"', '\'', ' ']));
+    targets.find(|target| target.starts_with("http") || target.starts_with("//"))
+}
+
 /// The same path without `.` and `..`.
 fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
@@ -131,12 +151,15 @@ mod tests {
         let bad = "<h1 id=\"here\">B</h1><a href=\"../a.html#bottom\">a</a><a href=\"../c.html\">c</a>\
                    <script src=\"https://example.com/x.js\"></script>{{#include x}}";
         fs::write(home.join("deep/b.html"), bad).unwrap();
+        let styles = "a { src: url(\"a.woff2\") } b { src: url('https://example.com/b.woff2') }";
+        fs::write(home.join("a.css"), styles).unwrap();
         let faults = pages(&home).unwrap();
         fs::remove_dir_all(&home).unwrap();
         let found: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(
             found,
             [
+                "a.css: asks another machine for https://example.com/b.woff2",
                 "deep/b.html: a directive that mdBook did not carry out",
                 "deep/b.html: asks another machine for https://example.com/x.js",
                 "deep/b.html: links to ../a.html#bottom: there is no such place in that page",

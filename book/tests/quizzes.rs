@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use proactor::fs::File;
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sim::hand::{Interest, OpId, Owner, Request, Step, Stream};
 use proactor::sim::{Config, Hand, Personality, World, legality};
+use proactor::sync::{Semaphore, mpsc};
 use proactor::{IoBuf, Proactor};
 use proactor_book::{Asked, quiz};
 
@@ -24,8 +26,17 @@ type Answers = Result<Vec<String>, Box<dyn Error>>;
 /// What each question is answered by.
 fn computed() -> BTreeMap<&'static str, fn() -> Answers> {
     BTreeMap::from([
-        ("ch01-lent-at-once", lent_at_once as fn() -> Answers),
+        ("ch00-how-many", how_many as fn() -> Answers),
+        ("ch00-kind", how_many_kindly),
+        ("ch01-lent-at-once", lent_at_once),
         ("ch01-hint", hint),
+        ("ch02-two-receives", two_receives),
+        ("ch02-late-cancel", late_cancel),
+        ("ch02-order", orders),
+        ("ch02-all-but-one", all_but_one),
+        ("ch03-port", on_a_port),
+        ("ch03-inside", not_inside),
+        ("ch03-reads", three_reads),
         ("ch04-pool", pool),
         ("ch04-hasty", hasty),
         ("ch04-short-send", short_send),
@@ -40,6 +51,10 @@ fn computed() -> BTreeMap<&'static str, fn() -> Answers> {
         ("ch07-timer", timer),
         ("ch07-refused", refused),
         ("ch07-nested", nested),
+        ("errata-bounded-concurrency", bounded_concurrency),
+        ("errata-bounded-submits", bounded_submits),
+        ("errata-retry", retry),
+        ("errata-timer", late_timer),
     ])
 }
 
@@ -160,6 +175,61 @@ fn whose(hand: &Hand, op: OpId) -> String {
     whose.to_owned()
 }
 
+/// All that may happen by hand: `world` is run again and again, and what it asks of `choose`, which takes how many
+/// alternatives there are, is answered in every way.
+fn by_hand(
+    world: impl Fn(&mut dyn FnMut(usize) -> usize) -> Answers,
+) -> Result<BTreeSet<String>, Box<dyn Error>> {
+    let mut told = BTreeSet::new();
+    let mut path: Vec<(usize, usize)> = Vec::new();
+    loop {
+        let mut at = 0;
+        let mut choose = |alternatives: usize| {
+            if at == path.len() {
+                path.push((0, alternatives));
+            }
+            at += 1;
+            path[at - 1].0
+        };
+        told.extend(world(&mut choose)?);
+        path.truncate(at);
+        while path.last().is_some_and(|(chosen, of)| chosen + 1 == *of) {
+            path.pop();
+        }
+        match path.last_mut() {
+            Some((chosen, _)) => *chosen += 1,
+            None => return Ok(told),
+        }
+    }
+}
+
+// ---- chapter 0
+
+/// What one receive of `ten bytes!` brings, by the class that it is decided to.
+fn brings(class: &str) -> Answers {
+    let mut hand = Hand::new(Config::default());
+    let (client, server) = connected(&mut hand)?;
+    hand.submit(Request::send(client, "ten bytes!"))?;
+    hand.decide(&format!("recv: {class}"))?;
+    let recv = hand.submit(Request::recv(server, Vec::with_capacity(64)))?;
+    hand.step(Step::Complete(recv))?;
+    Ok(vec![
+        hand.reap().ok_or("just handed out")?.buf.len().to_string(),
+    ])
+}
+
+fn how_many() -> Answers {
+    let mut may = Vec::new();
+    for class in ["full", "1", "half"] {
+        may.extend(brings(class)?);
+    }
+    Ok(may)
+}
+
+fn how_many_kindly() -> Answers {
+    brings("full")
+}
+
 // ---- chapter 1
 
 fn lent_at_once() -> Answers {
@@ -182,6 +252,143 @@ fn hint() -> Answers {
         Err(error) => format!("the error `{:?}`", error.kind()),
         Ok(count) => format!("`Ok({count})`"),
     }])
+}
+
+// ---- chapter 2
+
+fn two_receives() -> Answers {
+    let all = by_hand(|choose| {
+        let mut hand = Hand::new(Config::default());
+        let (client, server) = connected(&mut hand)?;
+        let a = hand.submit(Request::recv(server, Vec::with_capacity(4)))?;
+        let room = || Vec::with_capacity(4);
+        let b = hand.submit_with(Request::recv(server, room()), |it| {
+            choose(it.alternatives.len())
+        })?;
+        hand.submit_with(Request::send(client, "12345678"), |it| {
+            choose(it.alternatives.len())
+        })?;
+        let mut got = BTreeMap::new();
+        loop {
+            let enabled = hand.enabled();
+            // What is late has its effect; the order of completions changes nothing here.
+            let effect = enabled.iter().find(|it| matches!(it.step, Step::Effect(_)));
+            let Some(next) = effect.or(enabled.first()).map(|it| it.step) else {
+                break;
+            };
+            hand.step_with(next, |it| choose(it.alternatives.len()))?;
+            if let Some(done) = hand.reap() {
+                got.insert(done.op, (done.result.is_ok(), done.buf));
+            }
+        }
+        let (Some((true, a)), Some((true, b))) = (got.get(&a), got.get(&b)) else {
+            return Ok(Vec::new()); // an error, or one of them waits for more
+        };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(vec![format!("a `{}`, b `{}`", text(a), text(b))])
+    })?;
+    // Many more are possible; these are the ones that the question names.
+    let named = [
+        "a `1234`, b `5678`",
+        "a `12`, b `3456`",
+        "a `5678`, b `1234`",
+        "a `1234`, b `1234`",
+        "a `12`, b `5678`",
+    ];
+    let possible = named.into_iter().filter(|it| all.contains(*it));
+    Ok(possible.map(str::to_owned).collect())
+}
+
+fn late_cancel() -> Answers {
+    let mut hand = Hand::new(Config::default());
+    let (client, server) = connected(&mut hand)?;
+    let recv = hand.submit(Request::recv(server, Vec::with_capacity(64)))?;
+    hand.submit(Request::send(client, "too late"))?;
+    hand.cancel(recv)?;
+    hand.step(Step::Complete(recv))?;
+    let done = hand.reap().ok_or("just handed out")?;
+    Ok(vec![match (done.result, done.buf.len()) {
+        (Ok(_), 8) => "with eight bytes".to_owned(),
+        (end, count) => format!("{end:?}, {count} bytes"),
+    }])
+}
+
+fn orders() -> Answers {
+    let orders = by_hand(|choose| {
+        let mut hand = Hand::new(Config::default());
+        let (client, _server) = connected(&mut hand)?;
+        for word in ["one", "two", "three"] {
+            hand.submit(Request::send(client, word))?;
+        }
+        let mut order = String::new();
+        for _ in 0..3 {
+            let enabled = hand.enabled();
+            let is_complete = |step: &Step| matches!(step, Step::Complete(_));
+            let steps = enabled.iter().map(|it| it.step).filter(is_complete);
+            let steps: Vec<Step> = steps.collect();
+            hand.step(steps[choose(steps.len())])?;
+            order += &format!("{} ", hand.reap().ok_or("just handed out")?.op);
+        }
+        Ok(vec![order])
+    })?;
+    Ok(vec![orders.len().to_string()])
+}
+
+fn all_but_one() -> Answers {
+    brings("n-1")
+}
+
+// ---- chapter 3
+
+#[path = "../../examples/ch03_first_proactor.rs"]
+#[allow(dead_code)]
+mod ch03_first_proactor;
+
+fn on_a_port() -> Answers {
+    use ch03_first_proactor::{Serve, hasty, patient, world};
+    let mut found = Vec::new();
+    for (name, serve) in [("hasty", hasty as Serve), ("patient", patient)] {
+        let checker = Checker::new().personality(Personality::Port);
+        if checker.run(move |sim| world(sim, serve)).is_err() {
+            found.push(format!("that of `{name}`"));
+        }
+    }
+    Ok(found)
+}
+
+fn not_inside() -> Answers {
+    possible(|sim| {
+        let when = Arc::new(Mutex::new("never"));
+        let tell = when.clone();
+        let inside = sim.proactor().block_on(async {
+            let stream = from_client(sim, &[b"hello"]).await?;
+            // The bytes are there: time passes only when nothing else can happen.
+            sim.proactor().sleep(Duration::from_secs(1)).await.ok()?;
+            stream.read(Vec::with_capacity(64)).then(move |_| {
+                *tell.lock().unwrap() = "has run";
+            });
+            Some(*when.lock().unwrap())
+        });
+        match inside.unwrap()? {
+            "never" => Some("later, from `run()`".to_owned()),
+            _ => Some("inside the call of `then`, since nothing has to be waited for".to_owned()),
+        }
+    })
+}
+
+fn three_reads() -> Answers {
+    kind(|sim| {
+        let reads = sim.proactor().block_on(async {
+            let stream = from_client(sim, &[&[b'x'; 100]]).await?;
+            sim.proactor().sleep(Duration::from_secs(1)).await.ok()?;
+            let mut reads = 1;
+            while stream.read(Vec::with_capacity(64)).await.0.ok()? > 0 {
+                reads += 1;
+            }
+            Some(reads)
+        });
+        Some(reads.unwrap()?.to_string())
+    })
 }
 
 // ---- chapter 4
@@ -401,4 +608,91 @@ fn nested() -> Answers {
         "it waits for ever"
     };
     Ok(vec![answer.to_owned()])
+}
+
+// ---- the articles' mistakes, in the structure of their listings
+
+/// What was counted of the article's queue.
+#[derive(Default)]
+struct Counted {
+    /// Submits that had to wait.
+    waited: AtomicUsize,
+    /// Handlers that run now.
+    run: AtomicUsize,
+    /// As many ran at once at most.
+    most: AtomicUsize,
+}
+
+/// The article's queue, with a limit of five and a hundred items.
+fn bounded_queue() -> Result<Arc<Counted>, Box<dyn Error>> {
+    let counted = Arc::new(Counted::default());
+    let count = counted.clone();
+    Checker::new().executions(1).run(move |sim| {
+        let proactor = sim.proactor();
+        // As good as no bound: the article's queue has none.
+        let (submit, mut queue) = mpsc::channel::<u32>(1 << 20);
+        let semaphore = Semaphore::new(5);
+        for item in 0..100 {
+            // A submit that has to wait is one that is refused now.
+            let waits = submit.try_send(item).is_err();
+            count.waited.fetch_add(usize::from(waits), Relaxed);
+        }
+        drop(submit);
+        let (handle, count) = (proactor.handle(), count.clone());
+        drop(proactor.spawn(async move {
+            while let Some(_item) = queue.recv().await {
+                let _permit = semaphore.acquire().await;
+                let now = count.run.fetch_add(1, Relaxed) + 1;
+                count.most.fetch_max(now, Relaxed);
+                let _ = handle.sleep(Duration::from_secs(1)).await;
+                count.run.fetch_sub(1, Relaxed);
+            }
+        }));
+        proactor.run().unwrap();
+    })?;
+    Ok(counted)
+}
+
+fn bounded_concurrency() -> Answers {
+    Ok(vec![bounded_queue()?.most.load(Relaxed).to_string()])
+}
+
+fn bounded_submits() -> Answers {
+    Ok(vec![bounded_queue()?.waited.load(Relaxed).to_string()])
+}
+
+/// A page that answers 404, under the article's loop: the error that says "not again" is caught by what tries again.
+fn retry() -> Answers {
+    let mut asked = 0;
+    let mut once = || -> Result<(), String> {
+        asked += 1;
+        let status = 404;
+        match status {
+            200 => Ok(()),
+            500.. => Err(format!("server error: {status}")),
+            _ => Err(format!("client error: {status}")), // "non-retryable"
+        }
+    };
+    for attempt in 0..3 {
+        match once() {
+            Ok(()) => break,
+            Err(_) if attempt < 2 => {}
+            Err(_) => break,
+        }
+    }
+    Ok(vec![asked.to_string()])
+}
+
+/// A timer whose completion is queued is cancelled.
+fn late_timer() -> Answers {
+    let mut hand = Hand::new(Config::default());
+    let timer = hand.submit(Request::timer(Duration::from_secs(30)))?;
+    hand.step(Step::Clock)?;
+    hand.cancel(timer)?;
+    hand.step(Step::Complete(timer))?;
+    let end = hand.reap().ok_or("just handed out")?.result;
+    Ok(vec![match end {
+        Ok(_) => "that its time has come".to_owned(),
+        Err(_) => "that it was cancelled".to_owned(),
+    }])
 }
