@@ -11,7 +11,7 @@ use proactor::sim::hand::{Request, Step, Stream};
 use proactor::sim::{Config, Hand};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    print!("{}", story()?);
+    print!("{}\n{}", story()?, trace()?);
     Ok(())
 }
 
@@ -93,6 +93,25 @@ fn cancel(out: &mut String) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 // ANCHOR_END: cancel
+
+// ANCHOR: trace
+/// Two receives wait; then bytes come. What has happened, in the kernel's own words?
+pub(crate) fn trace() -> Result<String, Box<dyn Error>> {
+    let mut hand = Hand::new(Config {
+        trace: true,
+        ..Config::default()
+    });
+    let (client, server) = connected(&mut hand)?;
+    let recv = hand.submit(Request::recv(server, Vec::with_capacity(4)))?;
+    hand.submit(Request::send(client, "too many"))?;
+    hand.cancel(recv)?;
+    while let Some(next) = hand.enabled().first().map(|it| it.step) {
+        hand.step(next)?;
+        hand.reap();
+    }
+    Ok(hand.kernel_trace())
+}
+// ANCHOR_END: trace
 
 /// A client and a server that are connected.
 fn connected(hand: &mut Hand) -> Result<(Stream, Stream), Box<dyn Error>> {

@@ -63,6 +63,7 @@ fn chapter_1() {
 #[test]
 fn chapter_2() {
     is_printed("ch02.txt", &ch02_kernel_in_hand::story().unwrap());
+    is_printed("ch02-trace.txt", &ch02_kernel_in_hand::trace().unwrap());
 }
 
 #[test]

@@ -54,7 +54,8 @@ fn every_chapter_has_all_of_its_parts() {
         let file = format!("{{{{#quiz quizzes/ch{number:02}.toml}}}}");
         assert!(quiz.contains(&file), "{page}: {file}");
         let exercise = section(&text, "Exercise").expect(page);
-        assert!(exercise.contains("cargo run --example course"), "{page}");
+        let command = format!("\ncargo run --example ex{number:02}_");
+        assert!(exercise.contains(&command), "{page}: {command}");
         let field = section(&text, "From the field").expect(page);
         let is_thread = |part: &str| {
             let mut parts = part.split('/').skip(2);
