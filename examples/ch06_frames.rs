@@ -189,5 +189,5 @@ pub(crate) fn whole() -> Result<String, Box<dyn Error>> {
     let summary = checker.run(|sim| three(sim, all_frames))?;
     let checker = Checker::new().name("ch06/cut");
     let other = checker.run(|sim| two_and_a_half(sim, all_frames))?;
-    Ok(format!("{summary}\n{other}\n"))
+    Ok(format!("{summary}\n\n{other}\n"))
 }

@@ -6,7 +6,7 @@
 //! An `id` that begins with `idea-` is about an idea; any other answer is recomputed by a test (`tests/quizzes.rs`).
 
 use mdbook_quiz_schema::{MultipleChoice, MultipleChoiceAnswerFormat, Question, Quiz, ShortAnswer};
-use pulldown_cmark::{Parser, html};
+use pulldown_cmark::{Options, Parser, html};
 
 /// One question, as the machine knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +160,9 @@ fn options(question: &Asked) -> Vec<(&String, bool)> {
 
 fn block(markdown: &str) -> String {
     let mut out = String::new();
-    html::push_html(&mut out, Parser::new(markdown.trim()));
+    // Quotation marks as in the rest of the book.
+    let options = Options::ENABLE_SMART_PUNCTUATION;
+    html::push_html(&mut out, Parser::new_ext(markdown.trim(), options));
     out
 }
 
