@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use proactor::sim::Oracle;
+
 #[allow(dead_code)]
 #[path = "../examples/ch00_hello_kernel.rs"]
 mod ch00_hello_kernel;
@@ -112,4 +114,20 @@ fn chapter_7() {
     );
     is_printed("ch07-full.txt", &ch07_never_block::full().unwrap());
     is_printed("ch07-nested.txt", &ch07_never_block::nested().unwrap());
+}
+
+/// The catalogue of what a check watches, as a page prints it.
+#[test]
+fn oracles() {
+    let mut page = String::from("| oracle | holds | level | it speaks when |\n|---|---|---|---|\n");
+    for oracle in Oracle::ALL {
+        page += &format!(
+            "| `{}` | {} | {} | {} |\n",
+            oracle.name(),
+            oracle.invariant(),
+            oracle.default_level(),
+            oracle.about()
+        );
+    }
+    is_printed("oracles.md", &page);
 }
