@@ -1,7 +1,8 @@
-//! What stands in a chapter and is no Markdown: diagrams and quizzes, put in its place as HTML.
+//! What stands in a chapter and is no Markdown: diagrams, quizzes and players, put in its place as HTML.
 //!
 //! - a fenced block `mermaid` becomes a drawing ([`diagram`](super::diagram));
-//! - a line `{{#quiz quizzes/ch04.toml}}`, relative to the chapter, becomes a form ([`quiz`](super::quiz)).
+//! - a line `{{#quiz quizzes/ch04.toml}}`, relative to the chapter, becomes a form ([`quiz`](super::quiz));
+//! - a line `{{#player cancel-race}}` becomes a [player](super::player).
 //!
 //! It is a preprocessor of mdBook, in this process, or in one of its own where the tool `mdbook` calls it.
 
@@ -11,7 +12,7 @@ use mdbook_driver::book::{Book, BookItem};
 use mdbook_preprocessor::errors::{Error, Result};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 
-use crate::{diagram, quiz};
+use crate::{diagram, player, quiz};
 
 /// The preprocessor; `book.toml` declares it under the same name.
 pub struct Expand;
@@ -72,10 +73,16 @@ pub(crate) fn expand(chapter: &Path, text: &str) -> (String, Vec<(usize, String)
                     Err(what) => slips.push((number, format!("{path}: {what}"))),
                 }
             }
-            _ => {
-                out += line;
-                out.push('\n');
-            }
+            _ => match line.trim().strip_prefix("{{#player ") {
+                Some(rest) if !fenced => match player::player(rest.trim_end_matches("}}").trim()) {
+                    Ok(figure) => out += &(figure + "\n"),
+                    Err(what) => slips.push((number, what)),
+                },
+                _ => {
+                    out += line;
+                    out.push('\n');
+                }
+            },
         }
     }
     (out, slips)

@@ -1,12 +1,13 @@
 //! The machine that builds the book and keeps it true: mdBook as a library, and the checks that it has not.
 //!
 //! mdBook builds a page without a word when a file that it includes is missing, when a link leads
-//! nowhere, when an anchor is empty. [`sources`] and [`pages`] say so. [`Expand`] puts diagrams and quizzes into
-//! the pages, so that they need nothing from elsewhere.
+//! nowhere, when an anchor is empty. [`sources`] and [`pages`] say so. [`Expand`] puts diagrams, quizzes and
+//! [players](player) into the pages, so that they need nothing from elsewhere.
 
 mod diagram;
 mod expand;
 mod pages;
+pub mod player;
 mod prose;
 mod quiz;
 mod serve;
