@@ -122,7 +122,7 @@ fn oracles() {
     let mut page = String::from("| oracle | holds | level | it speaks when |\n|---|---|---|---|\n");
     for oracle in Oracle::ALL {
         page += &format!(
-            "| `{}` | {} | {} | {} |\n",
+            "| <span id=\"{0}\">`{0}`</span> | {1} | {2} | {3} |\n",
             oracle.name(),
             oracle.invariant(),
             oracle.default_level(),

@@ -39,7 +39,12 @@ fn no_chapter_is_too_short_or_too_long() {
 fn every_chapter_has_all_of_its_parts() {
     for (page, number) in CHAPTERS.iter().zip(1..) {
         let text = read(page);
-        for fact in ["**You will be able to**", "**Time**", "**Before it**"] {
+        for fact in [
+            "**You will be able to**",
+            "**Time**",
+            "**Before it**",
+            "**Run it**",
+        ] {
             let head = text.split("\n## ").next().unwrap();
             assert!(head.contains(fact), "{page}: its head does not say {fact}");
         }
