@@ -1,5 +1,6 @@
-//! The players in a real browser, where there is one: every story of every player is stepped through, by buttons and by
-//! keys. Without a browser this says so and passes; the data of the players is tested in `players.rs` everywhere.
+//! The players and the quizzes in a real browser, where there is one: every story of every player is stepped through, by
+//! buttons and by keys, and every question is answered wrongly and rightly. Without a browser this says so and passes; the
+//! data is tested in `players.rs` and `quizzes.rs` everywhere.
 
 use std::env;
 use std::fs;
@@ -9,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proactor_book::player::{names, tree};
+use proactor_book::quiz;
 
 /// A browser that takes longer than that hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -67,6 +69,51 @@ addEventListener("load", () => {
 });
 </script></body>"#;
 
+/// Answers every question of the page: not at all, wrongly, and rightly.
+const QUESTIONER: &str = r#"<script>
+addEventListener("load", () => {
+  const seen = [];
+  try {
+    for (const form of document.querySelectorAll("form.quiz")) {
+      const typed = form.querySelector("[type=text]");
+      const boxes = [...form.querySelectorAll("[type=radio], [type=checkbox]")];
+      const fold = form.querySelector("details");
+      const isRight = (box) => box.hasAttribute("data-right");
+      const submit = (expected) => {
+        form.querySelector("fieldset button").click();
+        const told = form.querySelector(".quiz-verdict").textContent;
+        if (told !== expected) throw `${form.id}: ${told}`;
+      };
+      submit("Choose first.");
+      if (fold.open) throw `${form.id}: the answer is open before there is one`;
+      if (typed) {
+        typed.value = "certainly not";
+        submit("Not so.");
+        for (const right of typed.dataset.right.split("|")) {
+          typed.value = `  ${right.toUpperCase()} `;
+          submit("Right.");
+        }
+      } else {
+        for (const wrong of boxes.filter((box) => !isRight(box))) {
+          boxes.forEach((box) => (box.checked = false));
+          wrong.click();
+          submit("Not so.");
+          const marked = form.querySelectorAll(".is-right").length;
+          if (marked !== boxes.filter(isRight).length) throw `${form.id}: ${marked} are marked as right`;
+        }
+        boxes.forEach((box) => (box.checked = isRight(box)));
+        submit("Right.");
+      }
+      if (!fold.open) throw `${form.id}: the answer stays closed`;
+      seen.push(form.id);
+    }
+  } catch (error) {
+    seen.push(`error ${error}`);
+  }
+  document.documentElement.dataset.seen = seen.join("; ");
+});
+</script></body>"#;
+
 fn browser() -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
@@ -106,49 +153,66 @@ fn rendered(browser: &Path, page: &Path, profile: &Path) -> Option<String> {
     fs::read_to_string(out).ok()
 }
 
-#[test]
-fn every_story_can_be_stepped_through() {
+/// What the driver has seen of all elements of the book that begin and end so, gathered in one page, so that the
+/// browser starts once. None: there is no browser.
+fn driven(name: &str, begin: &str, end: &str, driver: &str) -> Option<Vec<String>> {
     let Some(browser) = browser() else {
         println!("there is no browser here: nothing was looked at");
-        return;
+        return None;
     };
     let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let (into, profile) = (home.join("book-in-browser"), home.join("browser"));
+    let (into, profile) = (
+        home.join(format!("book-{name}")),
+        home.join(format!("browser-{name}")),
+    );
     for folder in [&into, &profile] {
         fs::create_dir_all(folder).unwrap();
     }
     proactor_book::build(&proactor_book::home(), &into).unwrap();
-    // The players of all chapters in the page of one of them, so that the browser starts once.
-    let mut figures = String::new();
+    let mut found = String::new();
     for entry in fs::read_dir(&into).unwrap() {
         let page = entry.unwrap().path();
-        if page.extension().is_some_and(|it| it == "html") && !page.ends_with("print.html") {
+        // The first page is there twice, and all of them in the one for printers.
+        let is_copy = page.ends_with("print.html") || page.ends_with("index.html");
+        if page.extension().is_some_and(|it| it == "html") && !is_copy {
             let text = fs::read_to_string(&page).unwrap();
-            for (at, _) in text.match_indices("<figure class=\"player\"") {
-                let end = text[at..].find("</figure>").expect("a figure ends");
-                figures += &text[at..=at + end + "</figure".len()];
+            for (at, _) in text.match_indices(begin) {
+                let length = text[at..].find(end).expect("it ends");
+                found += &text[at..at + length + end.len()];
             }
         }
     }
+    // A page that has none of its own.
     let page = into.join("words.html");
     let text = fs::read_to_string(&page).unwrap();
     assert!(text.contains("</main>") && text.contains("</body>"));
-    let text = text.replacen("</main>", &format!("{figures}</main>"), 1);
-    fs::write(&page, text.replace("</body>", DRIVER)).unwrap();
+    let text = text.replacen("</main>", &format!("{found}</main>"), 1);
+    fs::write(&page, text.replace("</body>", driver)).unwrap();
     let Some(dom) = rendered(&browser, &page, &profile) else {
         println!(
             "{} can't be started: nothing was looked at",
             browser.display()
         );
-        return;
+        return None;
     };
     let seen = dom
         .split_once("data-seen=\"")
         .and_then(|(_, rest)| rest.split_once('"'));
     let (seen, _) = seen.expect("the driver did not run");
     assert!(!seen.contains("error"), "{seen}");
-    let mut found: Vec<&str> = seen.split("; ").collect();
-    found.sort_unstable();
+    fs::remove_dir_all(into).unwrap();
+    let _ = fs::remove_dir_all(profile);
+    let mut seen: Vec<String> = seen.split("; ").map(str::to_owned).collect();
+    seen.sort_unstable();
+    Some(seen)
+}
+
+#[test]
+fn every_story_can_be_stepped_through() {
+    let figure = "<figure class=\"player\"";
+    let Some(found) = driven("players", figure, "</figure>", DRIVER) else {
+        return;
+    };
     let expected = |name: &str| {
         let tree = tree(name).unwrap();
         format!("{name} {} {}", tree.nodes.len(), tree.stories())
@@ -156,6 +220,19 @@ fn every_story_can_be_stepped_through() {
     let mut all: Vec<String> = names().into_iter().map(expected).collect();
     all.sort_unstable();
     assert_eq!(found, all);
-    fs::remove_dir_all(into).unwrap();
-    let _ = fs::remove_dir_all(profile);
+}
+
+#[test]
+fn every_question_can_be_answered() {
+    let form = "<form class=\"quiz\"";
+    let Some(found) = driven("quizzes", form, "</form>", QUESTIONER) else {
+        return;
+    };
+    let mut all = Vec::new();
+    for entry in fs::read_dir(proactor_book::home().join("src/quizzes")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        all.extend(quiz(&text).unwrap().into_iter().map(|question| question.id));
+    }
+    all.sort_unstable();
+    assert_eq!(found, all);
 }
