@@ -71,6 +71,7 @@
     }
 
     function show(to) {
+      const hadFocus = figure.contains(document.activeElement);
       path = to;
       const { lane, text, buffer, time, asked, next } = node(path.at(-1));
       body.replaceChildren(...path.flatMap((at, nth) => row(at, path[nth - 1])));
@@ -91,11 +92,26 @@
       }
       rewind.disabled = back.disabled = path.length === 1;
       step.disabled = !next.length;
-      count.textContent = `step ${path.length}`;
-      // A button that is gone or can't be used leaves the focus nowhere.
-      if (figure.contains(document.activeElement) || document.activeElement === document.body) return;
-      figure.focus({ preventScroll: true });
+      count.textContent = `step ${path.length} · keys ← → Home 1–9`;
+      // A button that is gone or can't be used would leave the focus nowhere.
+      if (hadFocus && (!figure.contains(document.activeElement) || document.activeElement.disabled)) {
+        (choices.querySelector("button") ?? figure).focus({ preventScroll: true });
+      }
     }
+
+    // On paper an untouched player shows the kind story; a touched one what the reader has made of it.
+    let untouched = null;
+    addEventListener("beforeprint", () => {
+      if (path.length > 1) return;
+      untouched = path;
+      const whole = [0];
+      for (let next; (next = node(whole.at(-1)).next).length; ) whole.push(next[0][1]);
+      show(whole);
+    });
+    addEventListener("afterprint", () => {
+      if (untouched) show(untouched);
+      untouched = null;
+    });
 
     figure.tabIndex = -1;
     figure.addEventListener("keydown", (event) => {

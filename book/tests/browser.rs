@@ -58,6 +58,18 @@ addEventListener("load", () => {
       key("2");
       const taken = [...figure.querySelectorAll(".player-asked em")].at(-1).textContent;
       if (taken !== label) throw `${figure.id}: 2 chooses ${taken}, and not ${label}`;
+      // Who works with the keys alone is never lost, and on paper there is a whole story.
+      start.click();
+      while (!choices().length) step.click();
+      choices()[0].focus();
+      choices()[0].click();
+      if (!figure.contains(document.activeElement)) throw `${figure.id}: the focus is lost`;
+      start.click();
+      dispatchEvent(new Event("beforeprint"));
+      if (!status().endsWith("The story is over.")) throw `${figure.id}: half a story is printed`;
+      dispatchEvent(new Event("afterprint"));
+      if (rows() !== 1) throw `${figure.id}: printing moves it`;
+      key("ArrowRight");
       key("Home");
       if (rows() !== 1) throw `${figure.id}: Home does not begin again`;
       seen.push(`${figure.id.replace("player-", "")} ${nodes.size} ${stories}`);

@@ -225,7 +225,7 @@ impl Stage {
             Step::Complete(op) => format!("hands out the completion of {}", name(op)),
             Step::Effect(op) => format!("lets {} have its effect", name(op)),
             Step::Cancel(op) => format!("looks at the cancel of {}", name(op)),
-            _ => "the clock comes to the next deadline".to_owned(),
+            _ => format!("time passes: it is {} ms now", self.hand.now().as_millis()),
         };
         self.tell(KERNEL, told);
         Ok(step)

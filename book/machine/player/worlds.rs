@@ -595,7 +595,7 @@ fn slow_handler(stage: &mut Stage) {
                 } else {
                     stage.tell(PROGRAM, "hashes; everybody else waits");
                     stage.takes(hash);
-                    stage.tell(PROGRAM, "has hashed, and answers");
+                    stage.tell(PROGRAM, "has hashed, 50 ms later, and answers");
                 }
             }
             Ok(Step::Complete(_)) => {

@@ -21,6 +21,10 @@ pub struct Cargo {
 
 impl Grader for Cargo {
     fn grade(&mut self, exercises: &[Exercise], aloud: bool) -> io::Result<Vec<Graded>> {
+        if !aloud {
+            // The first time that takes a while.
+            eprintln!("(building the exercises)");
+        }
         let programs = self.build(exercises, aloud)?;
         let grade = |exercise: &Exercise| {
             let program = programs.iter().find(|(name, _)| name == exercise.name);
