@@ -3,8 +3,9 @@
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::time::Duration;
 
-use proactor::check::{Checker, Failure, FailureKind, Sim};
+use proactor::check::{Checker, Failure, FailureKind, Sim, Summary};
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sim::Invariant;
 use proactor::{Proactor, compose};
@@ -14,14 +15,16 @@ use crate::verdict::{Check, Verdict};
 
 /// A world that an answer has to live in.
 pub(crate) struct World {
-    pub(crate) checker: Checker,
-    pub(crate) model: Arc<dyn Fn(&Sim) + Send + Sync>,
+    name: String,
+    checker: Checker,
+    model: Arc<dyn Fn(&Sim) + Send + Sync>,
 }
 
 impl World {
     /// A world in which the kernel may do everything. `name` is the exercise's, for replays.
     pub(crate) fn new(name: &str, model: impl Fn(&Sim) + Send + Sync + 'static) -> World {
         World {
+            name: name.to_owned(),
             // Small worlds: the answer is to come within a second, and a handler that goes on and on is
             // to be told from one that needs a little longer.
             checker: Checker::new()
@@ -29,6 +32,14 @@ impl World {
                 .executions(10_000)
                 .max_steps(5_000),
             model: Arc::new(model),
+        }
+    }
+
+    /// A handler may take so long.
+    pub(crate) fn budget(self, budget: Duration) -> World {
+        World {
+            checker: self.checker.handler_budget(budget),
+            ..self
         }
     }
 
@@ -51,25 +62,42 @@ impl World {
 
 /// An answer passes if it passes in all these worlds.
 pub(crate) fn in_all(worlds: Vec<World>) -> Check {
-    Check::new(move || {
+    Check::new(move |ended| {
         let mut shown = Vec::new();
-        for World { checker, model } in worlds {
-            match checker.run(move |sim| model(sim)) {
+        for World {
+            name,
+            checker,
+            model,
+        } in worlds
+        {
+            let ended = ended.clone();
+            let checked = checker.run(move |sim| {
+                model(sim);
+                ended.count();
+            });
+            match checked {
                 Err(failure) => return judged(&failure),
-                Ok(summary) => {
-                    let summary = summary.to_string();
-                    let lines = summary.lines().map(str::trim_start);
-                    let said = |line: &&str| {
-                        ["proved", "sampled", "replayed", "not run"]
-                            .iter()
-                            .any(|it| line.starts_with(it))
-                    };
-                    shown.extend(lines.filter(said).map(|line| format!("  {line}")));
-                }
+                Ok(summary) => shown.push(passed(&name, &summary)),
             }
         }
         Verdict::Passes(shown.join("\n"))
     })
+}
+
+/// What was shown of an answer in one world.
+fn passed(name: &str, summary: &Summary) -> String {
+    let Some(bound) = summary.proved() else {
+        // A replay: one execution, or none of this world.
+        let said = summary.to_string();
+        return format!("  {}", said.lines().last().unwrap_or_default().trim());
+    };
+    let random = summary.random_executions();
+    let bounded: u64 = (0..=bound)
+        .map(|deviations| summary.executions_with(deviations))
+        .sum();
+    format!(
+        "  {name:<28} all {bounded} executions with at most {bound} deviations, and {random} random ones"
+    )
 }
 
 fn judged(failure: &Failure) -> Verdict {

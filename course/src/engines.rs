@@ -175,7 +175,7 @@ impl Readiness {
 
 /// Checks it.
 pub fn check(next: Next) -> Check {
-    Check::new(move || search("ex04_engines", |fate| world(fate, next)))
+    Check::new(move |ended| search("ex04_engines", ended, |fate| world(fate, next)))
 }
 
 /// Two connections, and three reads: the first and the last on the same one.

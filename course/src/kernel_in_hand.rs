@@ -24,7 +24,7 @@ impl Inbox {
 
 /// Checks it.
 pub fn check(stop: Stop) -> Check {
-    Check::new(move || search("ex02_kernel_in_hand", |fate| world(fate, stop)))
+    Check::new(move |ended| search("ex02_kernel_in_hand", ended, |fate| world(fate, stop)))
 }
 
 /// A receive and a send are in flight, the peer may speak at any time, and the receive is to be stopped.

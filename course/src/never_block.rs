@@ -28,18 +28,11 @@ const BUDGET: Duration = Duration::from_millis(1);
 
 /// Checks a handler that answers a client's requests, one after the other, until the client has ended.
 pub fn check(serve: fn(TcpStream)) -> Check {
-    let budget = |world: World| World {
-        checker: world.checker.handler_budget(BUDGET),
-        ..world
-    };
     in_all(vec![
-        budget(
-            World::new("ex07_never_block/quiet", move |sim| world(sim, serve, true))
-                .without_faults(),
-        ),
-        budget(World::new("ex07_never_block", move |sim| {
-            world(sim, serve, false)
-        })),
+        World::new("ex07_never_block/quiet", move |sim| world(sim, serve, true))
+            .without_faults()
+            .budget(BUDGET),
+        World::new("ex07_never_block", move |sim| world(sim, serve, false)).budget(BUDGET),
     ])
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use proactor::sim::Invariant;
 
 /// The longest that a check of an exercise may take. One takes less than a second: who needs more has a loop
 /// that never lets the kernel make a step, and nothing inside this program could stop that.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What became of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +22,8 @@ pub enum Verdict {
     NotYet(String),
     /// It breaks an invariant: which, and the story.
     Wrong(Invariant, String),
-    /// It did not come to an end in this time.
-    Endless(Duration),
+    /// It did not come to an end in this time, after so many executions that did.
+    Endless(Duration, u64),
 }
 
 impl Verdict {
@@ -33,7 +34,7 @@ impl Verdict {
             Verdict::Passes(_) => 0,
             Verdict::Wrong(..) => 1,
             Verdict::NotYet(_) => 2,
-            Verdict::Endless(_) => 3,
+            Verdict::Endless(..) => 3,
         }
     }
 }
@@ -50,46 +51,82 @@ impl fmt::Display for Verdict {
                     invariant => invariant.promise(),
                 };
                 match promise {
-                    "" => writeln!(f, "Not yet right.")?,
+                    "" => writeln!(
+                        f,
+                        "Not yet right: a promise of the exercise is broken, or something panicked."
+                    )?,
                     promise => writeln!(f, "Not yet right: {invariant}, {promise}.")?,
                 }
                 write!(f, "{story}")
             }
-            Verdict::Endless(time) => write!(
-                f,
-                "It never ends.\nAfter {time:?} the answer was still running, and had not let the kernel make \
-                 a step: a loop without a way out, or a call that blocks its thread (a lock, a channel, a \
-                 sleep). I9 (a handler keeps within its time budget) is broken beyond measure."
-            ),
+            Verdict::Endless(time, ended) => {
+                writeln!(
+                    f,
+                    "It never ends: I9, a handler keeps within its time budget.\n  After {time:?} the answer was still \
+                     running, and had not let the kernel make a step: a loop without a way out, or a call that blocks its \
+                     thread (a lock, a channel, a sleep)."
+                )?;
+                match ended {
+                    0 => write!(
+                        f,
+                        "  It was the first execution, in which the kernel does nothing unusual."
+                    ),
+                    ended => write!(
+                        f,
+                        "  {ended} executions had come to their ends before: it takes something that a kernel may do and \
+                         seldom does."
+                    ),
+                }
+            }
         }
     }
 }
 
 /// An answer that waits to be checked.
 #[must_use = "an answer is checked when it is `grade`d"]
-pub struct Check(Box<dyn FnOnce() -> Verdict + Send>);
+pub struct Check {
+    run: Box<dyn FnOnce(&Ended) -> Verdict + Send>,
+    ended: Ended,
+}
+
+/// Counts the executions that came to an end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ended(Arc<AtomicU64>);
+
+impl Ended {
+    /// One more.
+    pub(crate) fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 impl Check {
-    pub(crate) fn new(check: impl FnOnce() -> Verdict + Send + 'static) -> Check {
-        Check(Box::new(check))
+    pub(crate) fn new(run: impl FnOnce(&Ended) -> Verdict + Send + 'static) -> Check {
+        Check {
+            run: Box::new(run),
+            ended: Ended::default(),
+        }
     }
 
     /// Checks it, for at most so long. What runs longer is left running on a thread of its own.
     #[must_use]
     pub fn within(self, patience: Duration) -> Verdict {
         let (say, heard) = mpsc::channel();
+        let Check { run, ended } = self;
+        let counted = ended.clone();
+        // A report takes the name of a thread for that of a test, but for this one.
         let grader = thread::Builder::new().name("main".to_owned());
         let grader = grader.spawn(move || {
             // Nobody may be there to hear it any more.
-            let _ = say.send((self.0)());
+            let _ = say.send(run(&counted));
         });
         match (grader, heard.recv_timeout(patience)) {
             (_, Ok(verdict)) => verdict,
             (Ok(grader), Err(mpsc::RecvTimeoutError::Disconnected)) => match grader.join() {
                 Err(panic) => std::panic::resume_unwind(panic),
-                Ok(()) => Verdict::Endless(patience),
+                Ok(()) => Verdict::Endless(patience, 0),
             },
-            (_, Err(_)) => Verdict::Endless(patience),
+            (_, Err(_)) => Verdict::Endless(patience, ended.0.load(Ordering::Relaxed)),
         }
     }
 }

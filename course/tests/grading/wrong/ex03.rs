@@ -37,6 +37,18 @@ fn are_rejected() {
                 told: "nothing has failed, and yet",
             },
             Mistake {
+                what: "goes on and on",
+                check: || check(again),
+                invariant: Invariant::I7,
+                told: "endless: after 5,0",
+            },
+            Mistake {
+                what: "a panic of its own",
+                check: || check(unwraps),
+                invariant: Invariant::Panic,
+                told: "hit by a reset",
+            },
+            Mistake {
                 what: "nobody is ever answered",
                 check: || check(drop),
                 invariant: Invariant::Panic,
@@ -56,6 +68,25 @@ fn goodbye(stream: TcpStream) {
             hang_up(&stream);
         }
     });
+}
+
+fn again(stream: TcpStream) {
+    let handle = stream.handle();
+    handle.post(move || again(stream));
+}
+
+fn unwraps(stream: TcpStream) {
+    stream
+        .read(Vec::with_capacity(64))
+        .then(move |(read, buffer)| match read.expect("hit by a reset") {
+            0 => goodbye(stream),
+            _ => {
+                compose::write_all(&stream, buffer).then(move |(written, _)| match written {
+                    Ok(_) => unwraps(stream),
+                    Err(_) => hang_up(&stream),
+                });
+            }
+        });
 }
 
 fn one_write(stream: TcpStream) {
