@@ -115,6 +115,10 @@ fn each_world_shows_what_it_is_about() {
         }
     };
     has(
+        "one-call",
+        &["answers “G” with", "answers with the page “/”", "reads on"],
+    );
+    has(
         "effect-before-completion",
         &["has not been sent, as far as this program knows"],
     );

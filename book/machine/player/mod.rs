@@ -5,6 +5,7 @@
 //!
 //! | name | what it shows | chapter |
 //! |---|---|---|
+//! | `one-call` | a request that is read with one call | Start here |
 //! | `ready-or-done` | the same five bytes by readiness and by completion: who touches the buffer, and when | Ready or done? |
 //! | `effect-before-completion` | a send is answered before its completion is told | A kernel you can hold |
 //! | `cancel-race` | a cancel and the bytes that it wants to prevent | A kernel you can hold |

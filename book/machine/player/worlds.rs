@@ -20,7 +20,14 @@ pub(crate) struct World {
     pub(crate) play: fn(&mut Stage),
 }
 
-pub(crate) const WORLDS: [World; 8] = [
+pub(crate) const WORLDS: [World; 9] = [
+    World {
+        name: "one-call",
+        title: "A request, read with one call",
+        about: "The server of the first lines of this book. The client sends its request in one piece, as it always did.",
+        lanes: &["client", "kernel", "server"],
+        play: one_call,
+    },
     World {
         name: "ready-or-done",
         title: "Ready, or done",
@@ -81,6 +88,45 @@ pub(crate) const WORLDS: [World; 8] = [
 
 const ADDRESS: &str = "10.0.0.1:7";
 const YOU: &str = "You are the program. What do you do?";
+
+fn one_call(stage: &mut Stage) {
+    let (client, server) = stage.connected(ADDRESS);
+    stage.peer_sends(client, "GET /index", "sends “GET /index”");
+    stage.opens(&[Site::RecvSize]);
+    let recv = stage.lend(
+        Request::recv(server, Vec::with_capacity(64)),
+        "reads the request: one call, room for 64 bytes",
+    );
+    let _ = stage.kernel(&[(recv, "the read")], &[]);
+    let request = stage.reap().buf;
+    stage.tell(PROGRAM, format!("has read {}", said(&request)));
+    if request == b"GET /index" {
+        return stage.tell(
+            PROGRAM,
+            "answers with the index, as it has done for eleven months",
+        );
+    }
+    match stage.choose(
+        "You are the server. What do you do?",
+        &[
+            "read on, until the request is whole",
+            "answer what has come",
+        ],
+    ) {
+        0 => stage.tell(
+            PROGRAM,
+            "reads on: the rest is there already. It answers with the index",
+        ),
+        _ if request == b"GET /" => stage.tell(
+            PROGRAM,
+            "✗ answers with the page “/”, for which nobody has asked",
+        ),
+        _ => stage.tell(
+            PROGRAM,
+            format!("✗ answers {} with “400 Bad Request”", said(&request)),
+        ),
+    }
+}
 
 fn ready_or_done(stage: &mut Stage) {
     let (peer, server) = stage.connected(ADDRESS);
