@@ -132,6 +132,7 @@ pub(crate) enum Tag {
     /// The operation in the slot, which the kernel handed back without having done anything.
     Undone = 2,
     /// For the lane's own use (its cancels, closes and wakes). Never handed out.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the ring's"))]
     Internal = 15,
 }
 
@@ -200,6 +201,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// How many there are.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the ring's"))]
     pub(crate) const COUNT: usize = Code::CreateDir as usize + 1;
 }
 
@@ -232,6 +234,7 @@ pub(crate) struct Segment {
 pub(crate) struct ConnectAddr {
     pub(crate) addr: SocketAddr,
     /// The lane's to use: as large and as aligned as a `sockaddr_in6` needs.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the ring's"))]
     pub(crate) scratch: [u64; 4],
 }
 

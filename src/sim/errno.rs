@@ -62,7 +62,11 @@ pub(crate) fn error(code: i32) -> io::Error {
     }
     #[cfg(not(target_os = "linux"))]
     {
-        // Other systems number their errors differently: the kind is what they share.
+        // Other systems number their errors differently: the kind is what they share. A cancel has none.
+        #[cfg(windows)]
+        if code == ECANCELED {
+            return io::Error::from_raw_os_error(995); // as `op::kind::canceled`: ERROR_OPERATION_ABORTED
+        }
         let kind = match code {
             ENOENT => io::ErrorKind::NotFound,
             EACCES => io::ErrorKind::PermissionDenied,
@@ -85,7 +89,6 @@ pub(crate) fn error(code: i32) -> io::Error {
             EHOSTUNREACH => io::ErrorKind::HostUnreachable,
             ENETUNREACH => io::ErrorKind::NetworkUnreachable,
             ENOMEM => io::ErrorKind::OutOfMemory,
-            ENETUNREACH => io::ErrorKind::NetworkUnreachable,
             ENOTCONN => io::ErrorKind::NotConnected,
             ETIMEDOUT => io::ErrorKind::TimedOut,
             ECONNREFUSED => io::ErrorKind::ConnectionRefused,

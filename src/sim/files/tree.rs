@@ -1,7 +1,10 @@
 //! Directories and names: path_resolution(7), and what open, rename, unlink, rmdir and mkdir do to them.
 //!
 //! The order in which the conditions are looked at is Linux' (*fs/namei.c*): with several things wrong
-//! the same error comes out. There are no links: a file has one name or none.
+//! the same error comes out. There are no links: a file has one name or none. What parts names is what does so where
+//! the simulation runs ([`is_separator`]), so that paths can be made by [`Path::join`](std::path::Path::join).
+
+use std::path::is_separator;
 
 use super::{
     APPEND, CREATE, CREATE_NEW, DIRECTORY, Disk, Files, LONGEST_PATH, Named, TRUNCATE, WRITE,
@@ -134,9 +137,9 @@ impl Files {
         let mut walked = Walked {
             dir: ROOT,
             last: Last::Root,
-            slash: path.ends_with('/'),
+            slash: path.ends_with(is_separator),
         };
-        for part in path.split('/').filter(|part| !part.is_empty()) {
+        for part in path.split(is_separator).filter(|part| !part.is_empty()) {
             walked.dir = match walked.last {
                 Last::Root | Last::Dot => walked.dir,
                 Last::DotDot => self.nodes[walked.dir as usize].parent,
@@ -212,7 +215,10 @@ impl Files {
     /// if a file is in the way.
     pub(super) fn make(&mut self, path: &str, directory: bool) -> Option<u32> {
         let mut at = ROOT;
-        let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
+        let mut parts = path
+            .split(is_separator)
+            .filter(|part| !part.is_empty())
+            .peekable();
         while let Some(part) = parts.next() {
             at = match (part, self.find(at, part)) {
                 (".", _) => at,
