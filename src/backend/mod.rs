@@ -35,7 +35,6 @@
 //! Results are the kernel's: a count (or a new handle) from 0 up, or a negated error number in the
 //! numbering of the backend, which [`Backend::error`] turns into an [`io::Error`].
 
-use std::ffi::CStr;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -45,7 +44,7 @@ use std::time::Duration;
 
 use crate::choice::EventId;
 
-#[expect(dead_code, reason = "the driver comes in the next steps")]
+#[cfg(any(windows, feature = "check"))]
 pub(crate) mod iocp;
 #[cfg(feature = "check")]
 pub(crate) mod sim;
@@ -430,7 +429,7 @@ pub(crate) trait Backend: Send + Sync {
     /// worker, and at teardown.
     fn close(&self, raw: Raw);
 
-    /// Whether its lanes do such operations. An older kernel may have no way to: then one is
+    /// Whether its lanes do such operations. An older kernel may have no way to, and another none at all: then one is
     /// [`perform`](Backend::perform)ed instead, and never submitted.
     fn does(&self, code: Code) -> bool {
         let _ = code;
@@ -438,10 +437,11 @@ pub(crate) trait Backend: Send + Sync {
     }
 
     /// Does on the calling thread, for as long as that takes, an operation that its lanes do not do:
-    /// [`Code::SetLen`] of file `raw`, which stays open meanwhile, or [`Code::CreateDir`] at `path`, with
-    /// the `offset` of its [`Op`]. The result is the kernel's.
-    fn perform(&self, code: Code, raw: Raw, path: &CStr, offset: u64) -> i32 {
-        let _ = (raw, path, offset);
+    /// [`Code::Open`], [`Code::Sync`], [`Code::SetLen`], [`Code::Rename`], [`Code::Remove`] or
+    /// [`Code::CreateDir`]. `raw`, `flags` and `offset` are those of its [`Op`]; the object stays open
+    /// meanwhile. `paths` is what that points at, without the last NUL. The result is the kernel's.
+    fn perform(&self, code: Code, raw: Raw, paths: &[u8], flags: u32, offset: u64) -> i32 {
+        let _ = (raw, paths, flags, offset);
         unreachable!("lanes do {code:?}")
     }
 }

@@ -73,6 +73,19 @@ impl SimBackend {
         }
     }
 
+    pub(super) fn sim_lane(&self) -> io::Result<SimLane> {
+        if !take_lane(&self.world)? {
+            let message = "the simulated kernel has one worker at a time, and has it already";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+        }
+        Ok(SimLane {
+            world: self.world.clone(),
+            bell: Arc::clone(&self.bell),
+            is_taken: true,
+            has_notified: false,
+        })
+    }
+
     /// Enters the world for a call that can fail.
     fn call<R>(
         &self,
@@ -91,16 +104,7 @@ impl Backend for SimBackend {
     }
 
     fn lane(&self, _: usize) -> io::Result<Box<dyn Lane>> {
-        if !take_lane(&self.world)? {
-            let message = "the simulated kernel has one worker at a time, and has it already";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
-        }
-        Ok(Box::new(SimLane {
-            world: self.world.clone(),
-            bell: Arc::clone(&self.bell),
-            is_taken: true,
-            has_notified: false,
-        }))
+        Ok(Box::new(self.sim_lane()?))
     }
 
     fn wake(&self, _: usize) {
@@ -180,13 +184,22 @@ impl Backend for SimBackend {
 }
 
 /// The worker's side.
-struct SimLane {
+pub(super) struct SimLane {
     world: World,
     bell: Arc<Bell>,
     /// It is the world's lane, and not one of before a reset.
     is_taken: bool,
     /// A waker may be at the bell.
     has_notified: bool,
+}
+
+impl SimLane {
+    /// Whether it was rung; takes the mark.
+    #[inline]
+    pub(super) fn hears(&self) -> bool {
+        // A load first: the flag is rarely set, and an exchange costs more than all else here.
+        self.bell.rung.load(Ordering::Relaxed) && self.bell.rung.swap(false, Ordering::Acquire)
+    }
 }
 
 /// A world has one lane at a time. Whether it had none.
@@ -198,12 +211,12 @@ fn take_lane(world: &World) -> io::Result<bool> {
 
 /// The kernel's slot for a token: behind those of scripted peers.
 #[inline]
-fn place(token: Token) -> u32 {
+pub(super) fn place(token: Token) -> u32 {
     peers::MOST + (token.index() << 1 | u32::from(token.has_tag(Tag::Deadline)))
 }
 
 #[inline(always)]
-fn request(token: Token, op: &Op, origin: &Origin) -> Request {
+pub(super) fn request(token: Token, op: &Op, origin: &Origin) -> Request {
     let verb = match op.code {
         Code::Nop => Verb::Nop,
         Code::Timer => Verb::Timer,
@@ -283,9 +296,7 @@ impl Lane for SimLane {
 
     fn wait(&mut self, batch: &mut Vec<Completion>, until: Until) -> io::Result<Waited> {
         self.world.empty_inbox();
-        // A load first: the flag is rarely set, and an exchange costs more than all else here.
-        let rung =
-            self.bell.rung.load(Ordering::Relaxed) && self.bell.rung.swap(false, Ordering::Acquire);
+        let rung = self.hears();
         let until = match until {
             Until::Now => Till::Now,
             _ if rung => Till::Now,
@@ -394,6 +405,9 @@ impl Lane for SimLane {
     }
 
     fn begins_again(&mut self) -> bool {
+        if self.world.is_behind_a_port() {
+            return false;
+        }
         // Whoever made the world anew has taken the lane away from it.
         self.is_taken = take_lane(&self.world).unwrap_or(false);
         if !self.is_taken {

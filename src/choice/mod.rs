@@ -88,11 +88,14 @@ pub enum Site {
     Crash,
     /// What of unsynced changes is left after the power was lost.
     Loss,
+    /// How a call on a completion port returns, and what a look at the port brings. Only below
+    /// [its driver](crate::sim::Door::Port).
+    Port,
 }
 
 impl Site {
     /// Every site, in the order of their numbers.
-    pub const ALL: [Site; 21] = [
+    pub const ALL: [Site; 22] = [
         Site::NextStep,
         Site::EffectLate,
         Site::RecvSize,
@@ -114,6 +117,7 @@ impl Site {
         Site::Line,
         Site::Crash,
         Site::Loss,
+        Site::Port,
     ];
 
     /// The short name that a replay string and a report use.
@@ -141,6 +145,7 @@ impl Site {
             Site::Line => "line",
             Site::Crash => "crash",
             Site::Loss => "loss",
+            Site::Port => "port",
         }
     }
 

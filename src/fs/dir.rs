@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use super::aside::Aside;
 use super::{Sync, invalid, path_bytes};
-use crate::backend::{Code, Note, Op, Raw, open_flags};
+use crate::backend::{Code, Note, Op, Raw, Token, open_flags};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, gone};
 use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps};
@@ -49,6 +50,7 @@ impl Dir {
         Operation::new(OpenDir {
             home: proactor.for_new(),
             path: path_bytes(path.as_ref()),
+            aside: Aside::default(),
         })
     }
 
@@ -76,17 +78,19 @@ impl fmt::Debug for Dir {
 pub struct OpenDir {
     home: HomeRef,
     path: Result<Vec<u8>, &'static str>,
+    aside: Aside,
 }
 
 impl Steps for OpenDir {
     type Out = io::Result<Dir>;
     const NAME: &'static str = "open_dir";
+    const EXTERNAL: bool = true;
 
     fn home(&self) -> HomeRef {
         self.home
     }
 
-    fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
+    fn activate(&mut self, local: &Local) -> Result<Activation, i32> {
         let path = self.path.as_mut().map_err(|_| FAILED_EARLY)?;
         let op = Op {
             ptr: path.as_mut_ptr(),
@@ -94,21 +98,35 @@ impl Steps for OpenDir {
             flags: open_flags::READ | open_flags::DIRECTORY,
             ..Op::new(Code::Open, Raw::NONE)
         };
-        Ok(Activation {
+        let activation = Activation {
             op,
             object: None,
             writable: false,
-        })
+        };
+        let path = &path[..path.len() - 1];
+        self.aside.activate(local, activation, path)
+    }
+
+    fn is_external(&self) -> bool {
+        self.aside.is_external()
+    }
+
+    fn arm(&mut self, local: &Local, token: Token) {
+        self.aside.arm(local, token);
+    }
+
+    fn stop(&mut self, local: &Local) -> bool {
+        self.aside.stop(local)
     }
 
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {
         match self.path {
             Err(why) if outcome.result == FAILED_EARLY => Err(invalid(why)),
-            _ if outcome.result < 0 => Err(outcome.error()),
             _ => {
+                let raw = Raw(self.aside.finish(outcome)?);
                 let local = outcome.local.ok_or_else(gone)?;
                 Ok(Dir {
-                    handle: local.open_object(self.home, Raw(outcome.result)),
+                    handle: local.open_object(self.home, raw),
                 })
             }
         }
@@ -119,6 +137,6 @@ impl Steps for OpenDir {
     }
 
     fn discard(self, outcome: Outcome<'_>) {
-        outcome.discard_handle();
+        self.aside.discard_handle(outcome);
     }
 }

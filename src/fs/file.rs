@@ -147,6 +147,7 @@ impl File {
         Operation::new(Sync {
             object: self.object(),
             data_only: true,
+            aside: Aside::default(),
         })
     }
 
@@ -297,7 +298,7 @@ impl Steps for SetLen {
     }
 
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {
-        self.aside.finish(outcome)
+        self.aside.finish(outcome).map(drop)
     }
 }
 
@@ -305,6 +306,7 @@ impl Steps for SetLen {
 pub struct Sync {
     object: ObjectRef,
     data_only: bool,
+    aside: Aside,
 }
 
 impl Sync {
@@ -312,6 +314,7 @@ impl Sync {
         Sync {
             object,
             data_only: false,
+            aside: Aside::default(),
         }
     }
 }
@@ -319,19 +322,32 @@ impl Sync {
 impl Steps for Sync {
     type Out = io::Result<()>;
     const NAME: &'static str = "sync";
+    const EXTERNAL: bool = true;
 
     fn home(&self) -> HomeRef {
         self.object.home()
     }
 
-    fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
+    fn activate(&mut self, local: &Local) -> Result<Activation, i32> {
         let mut activation = Activation::on(&self.object, Code::Sync)?;
         activation.op.flags = u32::from(self.data_only);
-        Ok(activation)
+        self.aside.activate(local, activation, b"")
+    }
+
+    fn is_external(&self) -> bool {
+        self.aside.is_external()
+    }
+
+    fn arm(&mut self, local: &Local, token: Token) {
+        self.aside.arm(local, token);
+    }
+
+    fn stop(&mut self, local: &Local) -> bool {
+        self.aside.stop(local)
     }
 
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {
-        outcome.unit()
+        self.aside.finish(outcome).map(drop)
     }
 }
 

@@ -190,7 +190,7 @@ impl<const CODE: u8> Steps for Change<CODE> {
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {
         match self.paths {
             Err(why) if outcome.result == FAILED_EARLY => Err(invalid(why)),
-            _ => self.aside.finish(outcome),
+            _ => self.aside.finish(outcome).map(drop),
         }
     }
 }

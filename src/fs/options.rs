@@ -3,8 +3,9 @@
 use std::io;
 use std::path::Path;
 
+use super::aside::Aside;
 use super::{File, invalid, path_bytes};
-use crate::backend::{Code, Note, Op, Raw, open_flags};
+use crate::backend::{Code, Note, Op, Raw, Token, open_flags};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, gone};
 use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps};
@@ -110,6 +111,7 @@ impl OpenOptions {
             flags: self.flags,
             mode: self.mode,
             failed,
+            aside: Aside::default(),
         })
     }
 }
@@ -127,17 +129,19 @@ pub struct Open {
     flags: u32,
     mode: u32,
     failed: Option<&'static str>,
+    aside: Aside,
 }
 
 impl Steps for Open {
     type Out = io::Result<File>;
     const NAME: &'static str = "open";
+    const EXTERNAL: bool = true;
 
     fn home(&self) -> HomeRef {
         self.home
     }
 
-    fn activate(&mut self, _: &Local) -> Result<Activation, i32> {
+    fn activate(&mut self, local: &Local) -> Result<Activation, i32> {
         if self.failed.is_some() {
             return Err(FAILED_EARLY);
         }
@@ -148,20 +152,34 @@ impl Steps for Open {
             offset: u64::from(self.mode),
             ..Op::new(Code::Open, Raw::NONE)
         };
-        Ok(Activation {
+        let activation = Activation {
             op,
             object: None,
             writable: false,
-        })
+        };
+        let path = &self.path[..self.path.len() - 1];
+        self.aside.activate(local, activation, path)
+    }
+
+    fn is_external(&self) -> bool {
+        self.aside.is_external()
+    }
+
+    fn arm(&mut self, local: &Local, token: Token) {
+        self.aside.arm(local, token);
+    }
+
+    fn stop(&mut self, local: &Local) -> bool {
+        self.aside.stop(local)
     }
 
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {
         match self.failed {
             Some(why) if outcome.result == FAILED_EARLY => Err(invalid(why)),
-            _ if outcome.result < 0 => Err(outcome.error()),
             _ => {
+                let raw = Raw(self.aside.finish(outcome)?);
                 let local = outcome.local.ok_or_else(gone)?;
-                Ok(File::of(local.open_object(self.home, Raw(outcome.result))))
+                Ok(File::of(local.open_object(self.home, raw)))
             }
         }
     }
@@ -171,6 +189,6 @@ impl Steps for Open {
     }
 
     fn discard(self, outcome: Outcome<'_>) {
-        outcome.discard_handle();
+        self.aside.discard_handle(outcome);
     }
 }

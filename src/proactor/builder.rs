@@ -168,6 +168,10 @@ impl Builder {
         }
         let backend: Arc<dyn Backend> = match &self.backend {
             #[cfg(feature = "check")]
+            Choice::Simulated(world) if world.is_behind_a_port() => {
+                Arc::new(crate::backend::iocp::door::Door::new(world))
+            }
+            #[cfg(feature = "check")]
             Choice::Simulated(world) => Arc::new(crate::backend::sim::SimBackend::new(world)),
             #[cfg(target_os = "linux")]
             Choice::Best => Arc::new(crate::backend::uring::Uring::new(

@@ -14,6 +14,7 @@ use super::lent::{Copies, Lent};
 use super::op::{Guard, NONBLOCK, Op, Request, State, Verb};
 use super::oracle::Oracle;
 use super::peers::Peers;
+use super::port::{Above, Door};
 use super::power::Power;
 use super::queue::{NIL, Queue};
 use super::smells::{CROWDED, Hole, direction};
@@ -130,6 +131,8 @@ pub(crate) struct Kernel {
     pub(crate) workers: usize,
     /// A lane was made and has not been dropped.
     pub(crate) lane_taken: bool,
+    /// What it knows of the driver above it.
+    pub(super) above: Above,
 }
 
 /// What one effect of a transfer moves.
@@ -195,6 +198,7 @@ impl Kernel {
             late_polls: 0,
             workers: 1,
             lane_taken: false,
+            above: Above::default(),
         }
     }
 
@@ -237,6 +241,7 @@ impl Kernel {
         self.idle_polls = 0;
         self.late_polls = 0;
         self.lane_taken = false;
+        self.above.reset();
         old
     }
 
@@ -781,6 +786,40 @@ impl Kernel {
         self.record(id, What::Decision { site, deviation }, text);
     }
 
+    /// Which outcome of a transition it is, for no operation.
+    pub(super) fn pick_for_none(&mut self, rule: Rule, occurrence: u32) -> Does {
+        let transition = rule.transition();
+        if self.decider.kind || self.is_over() {
+            return transition.kind(self.config.personality);
+        }
+        let menu = Menu::new(
+            transition,
+            transition.mask(self.config.personality, false),
+            0,
+        );
+        let picked = match transition.site {
+            Some(site) if menu.is_choice() => {
+                let key = Key {
+                    event: EventId::ROOT,
+                    occurrence,
+                };
+                let picked = self.decider.choose(site, key, menu.len(), &menu);
+                if self.recorder.on {
+                    let text = crate::choice::Alternatives::label(&menu, picked);
+                    let (root, deviation) = (EventId::ROOT, picked != 0);
+                    let what = What::Decision { site, deviation };
+                    self.recorder
+                        .push(root, root, what, None, text, None, self.m.now);
+                }
+                picked
+            }
+            _ => 0,
+        };
+        let place = menu.place(picked);
+        self.decider.coverage.takes(rule, place);
+        transition.outcomes[place].does
+    }
+
     /// Whether an operation that has to wait comes before those that wait already.
     pub(super) fn goes_ahead(&mut self, id: u32) -> bool {
         let waits = self.m.ops[id as usize].flags & NONBLOCK == 0;
@@ -792,6 +831,9 @@ impl Kernel {
     }
 
     fn ready_at_first_poll(&mut self, id: u32) -> bool {
+        if self.config.door == Door::Port {
+            return self.pick(Rule::PortCall, id) == Does::Ready;
+        }
         self.config.ready_at_first_poll && self.pick(Rule::Ready, id) == Does::Ready
     }
 

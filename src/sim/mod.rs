@@ -209,6 +209,7 @@ mod oracles;
 pub(crate) mod peers;
 mod pipe;
 mod plain;
+mod port;
 mod power;
 mod queue;
 mod ready;
@@ -235,6 +236,7 @@ pub use host::{Host, Link};
 pub use legality::{Legality, legality};
 pub(crate) use lent::Piece;
 pub use oracle::{Level, Levels, Oracle};
+pub use port::Door;
 pub use trace::{EventNames, Lane, TraceEvent, What};
 pub use transitions::{
     Evidence, OutcomeClass, Personalities, Personality, StepKind, Transition, UnknownPersonality,

@@ -215,7 +215,7 @@ impl Kernel {
             }
             Until::Event => {
                 // What only scripted peers wait for may come when the model goes on.
-                if self.in_flight_of_the_model() > 0 {
+                if self.in_flight_of_the_model() + self.waits_above().len() > 0 {
                     self.report_stuck();
                 }
                 Some(Stepped::Stuck)

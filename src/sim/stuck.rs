@@ -31,7 +31,7 @@ impl Kernel {
     pub(super) fn report_stuck(&mut self) {
         let mut message = format!(
             "stuck: {} for what will never come",
-            match self.in_flight() {
+            match self.in_flight() + self.waits_above().len() {
                 1 => "1 operation waits".to_owned(),
                 n => format!("{n} operations wait"),
             }
@@ -53,6 +53,13 @@ impl Kernel {
             if let Some(why) = self.why_not(op) {
                 let _ = write!(message, "\n    {why}");
             }
+        }
+        for (_, event, location) in self.waits_above() {
+            let _ = write!(
+                message,
+                "\n  {event:?} waits for somebody to set the event, started at {}",
+                place(location)
+            );
         }
         if let Some(circle) = self.circle(&waiting) {
             let said: Vec<String> = circle.iter().map(|id| self.m.describe(*id)).collect();

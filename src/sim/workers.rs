@@ -31,12 +31,12 @@ impl Kernel {
             Until::Event => true,
             Until::Time(end) => at <= end,
         };
-        queued || self.m.timers.first().is_some_and(|(at, _)| due(at))
+        queued || self.is_ready_above() || self.first_deadline().is_some_and(due)
     }
 
     /// How far time may run while a handler is under way: to the next deadline. It is not stuck.
     pub(crate) fn horizon(&self, until: Until) -> Until {
-        let Some((deadline, _)) = self.m.timers.first() else {
+        let Some(deadline) = self.first_deadline() else {
             return Until::Now;
         };
         match until {

@@ -10,6 +10,7 @@ use super::host::Host;
 use super::hosts::HERE;
 use super::kernel::Kernel;
 use super::oracle::Levels;
+use super::port::Door;
 use super::trace::TraceEvent;
 use super::transitions::{Personality, Rule, TABLE, Transition};
 use super::violation::Violation;
@@ -24,6 +25,8 @@ pub struct Config {
     pub faults_per_operation: u32,
     /// Which kernel is simulated. Default [`Personality::Any`]: whatever one of them does.
     pub personality: Personality,
+    /// Through what operations come to the kernel. Default [`Door::Plain`].
+    pub door: Door,
     /// How often the kernel may choose to lose the power, in one run. Then nothing completes any more, and what was
     /// not synced is lost, in part or whole. Default 0. See [`Sim::boot`](crate::check::Sim::boot).
     pub power_losses: u32,
@@ -66,6 +69,7 @@ impl Default for Config {
         Config {
             faults_per_operation: 2,
             personality: Personality::Any,
+            door: Door::Plain,
             power_losses: 0,
             trace: false,
             stream_buffer: 64 * 1024,
@@ -293,6 +297,12 @@ impl World {
     #[must_use]
     pub fn take_chooser(&self) -> Box<dyn Chooser> {
         self.with(|kernel| kernel.decider.take())
+    }
+
+    /// Whether operations come to it through a completion port.
+    pub(crate) fn is_behind_a_port(&self) -> bool {
+        self.enter(|kernel| kernel.config.door == Door::Port)
+            .unwrap_or(false)
     }
 
     /// Lets so much time pass, as if the code that calls this took it.

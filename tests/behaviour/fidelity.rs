@@ -41,6 +41,15 @@ fn told<T: std::fmt::Debug>(result: io::Result<T>) -> String {
     }
 }
 
+/// The same line without the number of an error: Windows has others, and fewer of them have a kind.
+fn without_number(line: &str) -> String {
+    let Some((head, kind)) = line.rsplit_once(" (") else {
+        return line.to_owned();
+    };
+    let step = head.rsplit_once(": ").map_or(head, |(step, _)| step);
+    format!("{step}: {kind}").replace("Uncategorized", "Other")
+}
+
 /// Runs the script of a seed below `base`: what each step came to, and what is there at the end.
 fn script(kernel: &Kernel, base: &Path, seed: u64) -> Vec<String> {
     let proactor = kernel.proactor();
@@ -124,7 +133,10 @@ fn the_simulated_file_system_does_what_the_real_one_does() {
     let logs = logs.into_inner();
     for (seed, first) in logs[0].iter().enumerate() {
         for other in &logs[1..] {
-            let differs = first.iter().zip(&other[seed]).find(|(a, b)| a != b);
+            let differs = first
+                .iter()
+                .zip(&other[seed])
+                .find(|(a, b)| a != b && without_number(a) != without_number(b));
             assert_eq!(differs, None, "seed {seed}: {first:#?}");
         }
     }

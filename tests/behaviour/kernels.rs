@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use proactor::choice::{Alternatives, Chooser, Key, Kind, Site};
-use proactor::sim::{Config, World};
+use proactor::sim::{Config, Door, World};
 use proactor::{Builder, Handle, Proactor};
 
 /// How many random runs of the simulated kernel a promise has to hold in.
@@ -35,6 +35,11 @@ pub(crate) fn on_every_kernel(body: impl Fn(&Kernel)) {
     really(2, &body);
     really(1, &body);
     simulated("kind", &Config::default(), || Box::new(Kind), &body);
+    let port = Config {
+        door: Door::Port,
+        ..Config::default()
+    };
+    simulated("kind, behind a port", &port, || Box::new(Kind), &body);
 }
 
 /// The above, and simulated kernels that complete late and in any order, and let cancels win or lose,
@@ -116,19 +121,24 @@ pub(crate) fn on_the_simulated_kernel(body: impl Fn(&Kernel)) {
 }
 
 fn randomly(faults_per_operation: u32, body: &impl Fn(&Kernel)) {
-    let config = Config {
-        faults_per_operation,
-        // Small, so that full streams are no rarity.
-        stream_buffer: 2_048,
-        ..Config::default()
-    };
-    for seed in 0..SEEDS {
-        simulated(
-            &format!("random, seed {seed}, {faults_per_operation} faults an operation"),
-            &config,
-            || Box::new(Random::new(seed)),
-            body,
-        );
+    for (door, seeds) in [(Door::Plain, SEEDS), (Door::Port, SEEDS / 2)] {
+        let config = Config {
+            faults_per_operation,
+            door,
+            // Small, so that full streams are no rarity.
+            stream_buffer: 2_048,
+            ..Config::default()
+        };
+        for seed in 0..seeds {
+            simulated(
+                &format!(
+                    "random, {door:?}, seed {seed}, {faults_per_operation} faults an operation"
+                ),
+                &config,
+                || Box::new(Random::new(seed)),
+                body,
+            );
+        }
     }
 }
 

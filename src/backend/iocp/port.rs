@@ -129,6 +129,9 @@ pub(super) struct Packet {
     pub(super) error: u32,
 }
 
+// SAFETY: a packet is numbers; who follows the pointer looks at the key first.
+unsafe impl Send for Packet {}
+
 impl Packet {
     pub(super) const NONE: Packet = Packet {
         key: 0,
@@ -184,12 +187,17 @@ pub(super) trait Port: Send + Sync + 'static {
     /// Nanoseconds since the port was made, of the clock that [`Sleep::Until`] counts by.
     fn now(&self) -> u64;
 
+    /// [`post`](Port::post) may fail when it matters: a wake is late by no more than this then, since nobody sleeps for
+    /// longer. None: a post that fails here is never the only wake.
+    fn longest_sleep(&self) -> Option<Duration> {
+        Some(Duration::from_millis(500))
+    }
+
     // --- Handles ---------------------------------------------------------------------------------------
 
-    /// A TCP socket: WSASocketW with WSA_FLAG_OVERLAPPED and WSA_FLAG_NO_HANDLE_INHERIT.
-    fn socket(&self, v6: bool) -> Result<Handle, u32>;
-
-    fn bind(&self, socket: Handle, addr: SocketAddr) -> Result<(), u32>;
+    /// A TCP socket, WSASocketW with WSA_FLAG_OVERLAPPED and WSA_FLAG_NO_HANDLE_INHERIT, bound to `local`
+    /// (of that family, perhaps unspecified and with port 0). None: not bound, for [`accept`](Port::accept).
+    fn socket(&self, v6: bool, local: Option<SocketAddr>) -> Result<Handle, u32>;
 
     /// A socket with `options`, bound and listening.
     /// `reuse_address` is not SO_REUSEADDR there, which would let two listen at once; without it, SO_EXCLUSIVEADDRUSE.
@@ -304,7 +312,7 @@ pub(super) trait Port: Send + Sync + 'static {
     ) -> Result<usize, u32>;
 
     /// Starts an operation that has no overlapped form there, but has one on the simulated kernel. Its packet carries
-    /// `key`.
+    /// `key`; that of a [`Code::Open`] has the handle in `bytes`.
     ///
     /// # Safety
     ///
@@ -327,7 +335,9 @@ pub(super) mod code {
     pub(crate) const HANDLES_CLOSED: u32 = 676;
     /// CancelIoEx, the thread's or the handle's end: STATUS_CANCELLED.
     pub(crate) const OPERATION_ABORTED: u32 = 995;
+    #[cfg(windows)]
     pub(crate) const IO_PENDING: u32 = 997;
+    #[cfg(windows)]
     pub(crate) const NOT_FOUND: u32 = 1168;
     /// STATUS_CONNECTION_REFUSED.
     pub(crate) const CONNECTION_REFUSED: u32 = 1225;
@@ -335,10 +345,18 @@ pub(super) mod code {
     pub(crate) const HOST_UNREACHABLE: u32 = 1232;
     /// STATUS_CONNECTION_ABORTED: by this side, and of what is pending on a socket that is closed.
     pub(crate) const CONNECTION_ABORTED: u32 = 1236;
+    /// Something does not work.
+    pub(crate) const GEN_FAILURE: u32 = 31;
+    pub(crate) const BROKEN_PIPE: u32 = 109;
     /// STATUS_IO_TIMEOUT: in a packet of a socket, nobody has answered.
     pub(crate) const SEM_TIMEOUT: u32 = 121;
+    #[cfg(windows)]
     pub(crate) const WAIT_TIMEOUT: u32 = 258;
 
+    pub(crate) const WSAEINVAL: u32 = 10022;
+    pub(crate) const WSAENOTSOCK: u32 = 10038;
+    pub(crate) const WSAEMFILE: u32 = 10024;
+    pub(crate) const WSAESHUTDOWN: u32 = 10058;
     pub(crate) const WSAECONNABORTED: u32 = 10053;
     pub(crate) const WSAECONNRESET: u32 = 10054;
     pub(crate) const WSAETIMEDOUT: u32 = 10060;
@@ -348,7 +366,20 @@ pub(super) mod code {
 }
 
 /// As Win32 wants it: whole milliseconds, rounded up, and not INFINITE.
+#[cfg(any(windows, test))]
 pub(super) fn milliseconds(left: Duration) -> u32 {
     let millis = left.as_nanos().div_ceil(1_000_000);
     u32::try_from(millis).unwrap_or(u32::MAX).min(u32::MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleep_is_never_too_short_and_never_for_ever() {
+        let of = |nanos| milliseconds(Duration::from_nanos(nanos));
+        assert_eq!((of(0), of(1), of(1_000_000), of(1_000_001)), (0, 1, 1, 2));
+        assert_eq!(milliseconds(Duration::MAX), u32::MAX - 1);
+    }
 }

@@ -28,7 +28,7 @@ mod queues;
 mod refused;
 mod ring;
 
-use std::ffi::CStr;
+use std::ffi::CString;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -269,13 +269,16 @@ impl Backend for Uring {
         }
     }
 
-    fn perform(&self, code: Code, raw: Raw, path: &CStr, offset: u64) -> i32 {
+    fn perform(&self, code: Code, raw: Raw, paths: &[u8], _: u32, offset: u64) -> i32 {
         let result = match code {
-            // SAFETY: neither touches memory of ours but the path, which ends with a NUL; the descriptor is
-            // open, or the kernel says so.
+            // SAFETY: it touches no memory of ours; the descriptor is open, or the kernel says so.
             Code::SetLen => unsafe { libc::ftruncate(raw.0, offset as libc::off_t) },
-            // SAFETY: as above.
-            Code::CreateDir => unsafe { libc::mkdir(path.as_ptr(), offset as libc::mode_t) },
+            Code::CreateDir => {
+                // Whoever asks has looked: there is no NUL in it.
+                let path = CString::new(paths).unwrap_or_default();
+                // SAFETY: the path is a local that ends with a NUL.
+                unsafe { libc::mkdir(path.as_ptr(), offset as libc::mode_t) }
+            }
             _ => return -libc::EINVAL,
         };
         match result {

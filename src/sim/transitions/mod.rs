@@ -21,6 +21,7 @@ mod connections;
 mod files;
 mod links;
 mod personality;
+mod port;
 mod power;
 mod readiness;
 mod results;
@@ -390,6 +391,9 @@ pub(super) enum Rule {
     LoseChange,
     LoseNames,
     LoseOne,
+    PortCall,
+    PortSkip,
+    PortBatch,
 }
 
 impl Rule {
@@ -456,6 +460,9 @@ pub(super) static TABLE: &[(Rule, &Transition)] = &[
     (Rule::LoseChange, &power::LOSE_CHANGE),
     (Rule::LoseNames, &power::LOSE_NAMES),
     (Rule::LoseOne, &power::LOSE_ONE),
+    (Rule::PortCall, &port::PORT_CALL),
+    (Rule::PortSkip, &port::PORT_SKIP),
+    (Rule::PortBatch, &port::PORT_BATCH),
 ];
 
 const _: () = {
