@@ -792,11 +792,12 @@ impl Kernel {
         if self.decider.kind || self.is_over() {
             return transition.kind(self.config.personality);
         }
-        let menu = Menu::new(
-            transition,
-            transition.mask(self.config.personality, false),
-            0,
-        );
+        let mask = transition.mask(self.config.personality, false);
+        if mask == 0 {
+            // Another personality's.
+            return transition.kind(self.config.personality);
+        }
+        let menu = Menu::new(transition, mask, 0);
         let picked = match transition.site {
             Some(site) if menu.is_choice() => {
                 let key = Key {

@@ -9,6 +9,8 @@
 //! - **Timers** never come to the port: they are a heap, and the earliest deadline is the wait's.
 //! - **Events** are no kernel objects: a set takes the entry of a wait and puts it into its lane's mail.
 
+#[cfg(all(test, feature = "check"))]
+mod convicted;
 mod lane;
 pub(super) mod mistake;
 

@@ -42,6 +42,7 @@ struct State {
     /// By the token that the kernel knows the operation by.
     flights: HashMap<u64, Box<Flight>>,
     /// Of operations that are over: to be used again.
+    #[allow(clippy::vec_box)] // they go to the map and come back where they are
     spare: Vec<Box<Flight>>,
     handles: HashMap<usize, About>,
     /// What fresh sockets have become.

@@ -8,7 +8,7 @@ use crate::sim::errno::*;
 use crate::sim::files::{
     APPEND, CREATE, CREATE_NEW, DIRECTORY, IS_DIRECTORY, READ, TRUNCATE, WRITE,
 };
-use crate::sim::{Coverage, Personality, legality};
+use crate::sim::{Coverage, Door, Personality, legality};
 
 /// A program that does a bit of everything, wrong things too, and takes what comes.
 struct Tour {
@@ -451,6 +451,25 @@ fn far(personality: Personality, seed: u64) -> Coverage {
     tour.end()
 }
 
+/// Behind a completion port.
+fn behind(personality: Personality, seed: u64) -> Coverage {
+    let mut tour = Tour::new(personality, seed);
+    let config = Config {
+        personality,
+        door: Door::Port,
+        ..Config::default()
+    };
+    tour.hand = Hand::with(config, Random::new(seed, 112));
+    tour.hand.world.with(|kernel| {
+        kernel.associates();
+        kernel.brings_more();
+    });
+    for _ in 0..8 {
+        tour.submit(Verb::Nop, -1, 0, 0, &[]);
+    }
+    tour.end()
+}
+
 fn everything(personality: Personality) -> Coverage {
     let mut all = closed(personality);
     for seed in 0..400 {
@@ -459,6 +478,7 @@ fn everything(personality: Personality) -> Coverage {
         all.add(&power(personality, seed));
         all.add(&resets(personality, seed));
         all.add(&far(personality, seed));
+        all.add(&behind(personality, seed));
     }
     // What becomes of one change of several is drawn seldom.
     for seed in 400..3_000 {

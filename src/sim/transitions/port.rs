@@ -19,7 +19,7 @@ pub(super) const PORT_CALL: Transition = Transition::new(
             "pending",
             "the call says pending; the packet is there before it returns",
             Does::Go,
-            Personalities::EVERY,
+            Personalities::PORT,
             &[
                 Microsoft("WSARecv function (winsock2.h)"),
                 Microsoft("Synchronous and Asynchronous I/O"),
@@ -50,7 +50,7 @@ pub(super) const PORT_SKIP: Transition = Transition::new(
             "skips",
             "it can be told to skip the packets of what is done at once",
             Does::Go,
-            Personalities::EVERY,
+            Personalities::PORT,
             &[Microsoft("SetFileCompletionNotificationModes function")],
         ),
         OutcomeClass::new(
@@ -81,7 +81,7 @@ pub(super) const PORT_BATCH: Transition = Transition::new(
             "one",
             "it comes alone",
             Does::Go,
-            Personalities::EVERY,
+            Personalities::PORT,
             &[Microsoft("GetQueuedCompletionStatusEx function")],
         ),
         OutcomeClass::new(
