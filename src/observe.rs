@@ -19,6 +19,15 @@ pub(crate) struct Watched {
 
 /// Who watches.
 pub(crate) trait Observer {
+    /// A strand was made.
+    fn made(&self, strand: Watched);
+
+    /// The running handler asks that an operation ends, which may be over.
+    fn cancels(&self);
+
+    /// The future that is blocked on was polled.
+    fn polled_main(&self);
+
     /// A handler was put behind those of the strand. `handler` is its own until it begins or is dropped.
     fn posted(&self, strand: Watched, handler: usize);
 

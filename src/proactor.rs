@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::backend::{Began, Until};
+use crate::observe;
 use crate::op::crew::Crew;
 use crate::op::home::{STOPPED, lock};
 use crate::task::Task;
@@ -278,6 +279,7 @@ impl Proactor {
                     local.home.running.is(&"block_on", Some(location));
                 }
                 let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+                observe::tell(|it| it.polled_main());
                 if let Poll::Ready(ready) = polled {
                     output = Some(ready);
                     break Ok(Paused::Goal);

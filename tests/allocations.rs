@@ -354,6 +354,7 @@ fn executions(workers: usize, own: u64, model: impl Fn(&Sim) + Send + Sync + 'st
     let checker = checker
         .strategy(Strategy::Random)
         .deviations(0)
+        .reduced(false)
         .executions(EXECUTIONS)
         .threads(1);
     let done = checker.run(move |sim| {

@@ -64,7 +64,7 @@ proactor-benches profile chained|bursts TIMES [ROWS]
     The same of one post to a strand and its run.
 proactor-benches serve SERVER CONNECTIONS REQUESTS
 proactor-benches client ADDRESS CONNECTIONS REQUESTS
-proactor-benches simulate kind|random|idle|framed|counter CONNECTIONS MESSAGES
+proactor-benches simulate kind|random|idle|framed|naive|reduced|counter CONNECTIONS MESSAGES
 proactor-benches simulate alone|goes-on|gives-way|stack|nothing|connection 1 TIMES
 proactor-benches explore ours|shuttle|loom counter|senders TIMES
 proactor-benches use mutex|std-mutex|read|std-read|add|std-add|nothing TIMES

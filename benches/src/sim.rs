@@ -24,6 +24,10 @@ pub enum Mode {
     Idle,
     /// The checker runs a framed echo: executions are counted.
     Framed,
+    /// Its bounded search alone: every execution with at most 3 deviations, naively.
+    Naive,
+    /// Its reduced search alone: of orders that are alike one.
+    Reduced,
     /// The checker runs two handlers that race for a counter on two workers: the same.
     Counter,
 }
@@ -35,6 +39,8 @@ impl Mode {
             Mode::Random => "random",
             Mode::Idle => "idle",
             Mode::Framed => "framed",
+            Mode::Naive => "naive",
+            Mode::Reduced => "reduced",
             Mode::Counter => "counter",
         }
     }
@@ -45,6 +51,8 @@ impl Mode {
             Mode::Random,
             Mode::Idle,
             Mode::Framed,
+            Mode::Naive,
+            Mode::Reduced,
             Mode::Counter,
         ]
         .into_iter()
@@ -67,6 +75,16 @@ pub fn run(mode: Mode, connections: usize, messages: u64) -> Result<(), Box<dyn 
                 .threads(1)
                 .run(framed)
                 .map_err(|failure| failure.to_string())?;
+            meter::done(summary.executions())
+        }
+        Mode::Naive | Mode::Reduced => {
+            meter::start();
+            let checker = Checker::new().executions(messages).random(false).threads(1);
+            let checker = match mode {
+                Mode::Naive => checker.deviations(3),
+                _ => checker.deviations(0).strands_share_only_tracked(),
+            };
+            let summary = checker.run(framed).map_err(|failure| failure.to_string())?;
             meter::done(summary.executions())
         }
         Mode::Counter => {
@@ -158,6 +176,9 @@ fn ask(stream: Arc<TcpStream>, left: u32) {
 /// which runs them on all cores.
 const COUNTER_BAR: f64 = 2_000_000.0;
 
+/// How many times what an execution of naive search costs one of the reduced search may cost.
+const REDUCED_BAR: f64 = 3.0;
+
 /// Prints the tables of the simulated kernel. False: something is over its bar.
 pub fn print(size: Size, valgrind: bool) -> io::Result<bool> {
     let mut good = pairs::print(size, valgrind)?;
@@ -175,6 +196,19 @@ pub fn print(size: Size, valgrind: bool) -> io::Result<bool> {
         "checker: {:.0} executions/s of a small framed echo, one thread",
         1e9 / per(run.processor, run.events)
     );
+    let mut costs = [0.0; 2];
+    for (cost, mode) in costs.iter_mut().zip([Mode::Naive, Mode::Reduced]) {
+        let args = [mode.name().into(), "1".into(), executions.to_string()];
+        let run = simulate(How::Plain, &args)?.0;
+        *cost = per(run.processor, run.events);
+    }
+    let ratio = costs[1] / costs[0];
+    println!(
+        "checker: an execution of the reduced search costs {:.0} ns, of naive search {:.0} ns, {ratio:.2} times as \
+         much (bar {REDUCED_BAR})",
+        costs[1], costs[0]
+    );
+    good &= size == Size::Quick || ratio <= REDUCED_BAR;
     let run = simulate(
         How::Plain,
         &["counter".into(), "1".into(), (10 * executions).to_string()],

@@ -92,7 +92,10 @@ impl SimBackend {
         body: impl FnOnce(&mut crate::sim::kernel::Kernel) -> Result<R, i32>,
     ) -> io::Result<R> {
         self.world
-            .enter(body)
+            .enter(|kernel| {
+                kernel.touches_all();
+                body(kernel)
+            })
             .map_err(io::Error::other)?
             .map_err(error)
     }

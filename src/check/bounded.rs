@@ -392,6 +392,7 @@ mod tests {
             executions: u64::MAX,
             deviations,
             random: false,
+            reduced: true,
             strategy: Strategy::Random,
             seed: 0,
             first: 0,

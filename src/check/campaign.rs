@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use super::bounded::{Lost, Records, Scripted, Tree};
 use super::crew::Crew;
+use super::diamond;
 use super::dpor::{self, Dpor};
 use super::execution::{Deviation, Fault, Outcome, Script, Subject, Tally};
-use super::findings::{Findings, Gatherer, Number, RANDOM};
+use super::findings::{Findings, Gatherer, Number, RANDOM, REDUCED};
 use super::portfolio::{Portfolio, Strategy};
 use super::random::seed_of;
 use super::repeat::{self, Repeat};
@@ -21,6 +22,9 @@ use crate::choice::Chooser;
 /// How much of a budget of executions the bounded search may take if random ones come after it.
 const BOUNDED_SHARE: u64 = 2;
 
+/// Of so many executions of the reduced search two steps are run in both orders, then of a sample.
+const FIRST_PAIRS: u64 = 8;
+
 /// What a campaign may spend.
 pub(crate) struct Plan {
     /// Executions, all stages together (the repeated kind run apart).
@@ -29,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) deviations: usize,
     /// Whether random executions follow.
     pub(crate) random: bool,
+    /// Whether a reduced search comes before them.
+    pub(crate) reduced: bool,
     /// How they are drawn.
     pub(crate) strategy: Strategy,
     pub(crate) seed: u64,
@@ -76,6 +82,19 @@ pub(crate) struct Reduced {
     pub(crate) count: dpor::Count,
     /// Whether it came to its end: there is nothing else.
     pub(crate) whole: bool,
+    /// Outcomes that are not kind, at most so many in one execution; no value: all were allowed.
+    pub(crate) outcomes: Option<usize>,
+    /// Under the promise that strands share only what is tracked.
+    pub(crate) promised: bool,
+    /// Pairs of steps that were run in both orders, to see that they are independent.
+    pub(crate) pairs: u64,
+}
+
+impl Reduced {
+    /// Whether there is no other execution.
+    pub(crate) fn is_all(&self) -> bool {
+        self.whole && self.outcomes.is_none()
+    }
 }
 
 /// What ended a search before its bound.
@@ -87,6 +106,12 @@ pub(crate) enum Cut {
 }
 
 impl Done {
+    /// Whether the bounded search has run all that there is.
+    fn is_exhausted(&self) -> bool {
+        self.levels.iter().all(|level| level.whole)
+            && self.levels.last().is_some_and(|level| level.run == 0)
+    }
+
     /// All executions that were run.
     pub(crate) fn executions(&self) -> u64 {
         let levels = self.levels.iter().map(|level| level.run).sum::<u64>();
@@ -108,6 +133,8 @@ pub(crate) enum Found {
     },
     /// The same decisions led to two different executions; in words.
     Difference(String),
+    /// Two steps that were said to touch nothing in common do; in words.
+    Dependent(String),
 }
 
 /// Spends the plan.
@@ -124,16 +151,20 @@ pub(crate) fn search<S: Subject>(subject: &S, plan: &Plan) -> (Done, Option<Foun
         deadline: plan.deadline,
     };
     let found = bounded(subject, plan, &crew, &mut done);
-    if found.is_some() || !plan.random {
+    if found.is_some() || !(plan.random || subject.promises()) {
         return (done, found);
     }
-    if subject.tells_all() {
+    if subject.tells_all() && plan.reduced && (subject.promises() || !done.is_exhausted()) {
         let found = reduced(subject, plan, &mut done);
-        if found.is_some() || done.reduced.is_some_and(|it| it.whole) {
+        let is_all = done.reduced.is_some_and(|it| it.is_all());
+        if found.is_some() || is_all && !subject.may_differ() {
             // What there is has been run: random executions would only repeat it.
             done.cut = None;
             return (done, found);
         }
+    }
+    if !plan.random {
+        return (done, None);
     }
     let found = random(subject, plan, &crew, &mut done);
     (done, found)
@@ -284,7 +315,8 @@ impl Hit {
 
 fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -> Option<Found> {
     let mut tree = Tree::new(plan.memory);
-    let share = if plan.random { BOUNDED_SHARE } else { 1 };
+    let others = plan.random || subject.promises();
+    let share = if others { BOUNDED_SHARE } else { 1 };
     let mut budget = plan.executions.div_ceil(share);
     while tree.depth() <= plan.deviations {
         let items = tree.items();
@@ -376,14 +408,21 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
     None
 }
 
-/// The reduced search, on half of what is left of the budget.
+/// The reduced search: on half of what is left of the budget, if random executions follow.
 fn reduced<S: Subject>(subject: &S, plan: &Plan, done: &mut Done) -> Option<Found> {
-    let budget = (plan.executions - done.executions()).div_ceil(BOUNDED_SHARE);
+    let share = if plan.random { BOUNDED_SHARE } else { 1 };
+    let budget = (plan.executions - done.executions()).div_ceil(share);
     let before = done.executions();
     let mut bench = subject.bench();
-    let mut dpor = Box::<Dpor>::default();
+    let mut dpor = Box::new(Dpor::with_outcomes(
+        subject
+            .may_differ()
+            .then_some(u32::try_from(plan.deviations).unwrap_or(u32::MAX)),
+    ));
     let mut whole = false;
     let mut found = None;
+    let mut pairs = 0;
+    let mut gatherer = Gatherer::begin();
     for run in 0..budget {
         let late = plan.deadline.is_some_and(|end| Instant::now() >= end);
         if run % 64 == 0 && late {
@@ -396,7 +435,21 @@ fn reduced<S: Subject>(subject: &S, plan: &Plan, done: &mut Done) -> Option<Foun
             seed: plan.seed,
             deviations: dpor.deviations(),
         };
+        if outcome.news {
+            gatherer.news(subject, &bench, (REDUCED, run), script.clone());
+        }
+        let is_sampled = outcome.fault.is_none()
+            && (run < FIRST_PAIRS || repeat::is_sampled(run, plan.repeat_every));
+        let pair = is_sampled.then(|| dpor.pair(seed_of(plan.seed, run)));
+        if let Some(pair) = pair.flatten() {
+            pairs += 1;
+            let differ = gatherer.uncounted(|| diamond::differ(subject, &pair, plan.seed));
+            found = differ.map(Found::Dependent);
+        }
         whole = !dpor.advance();
+        if found.is_some() {
+            break;
+        }
         if dpor.lost() {
             found = Some(Found::Difference(
                 "Under the choices of an earlier execution the program offered others.".to_owned(),
@@ -413,9 +466,13 @@ fn reduced<S: Subject>(subject: &S, plan: &Plan, done: &mut Done) -> Option<Foun
         }
     }
     done.tally.add(&dpor.tally);
+    done.findings.add(gatherer.end(subject, &bench));
     done.reduced = Some(Reduced {
         count: dpor.count,
         whole,
+        outcomes: dpor.is_bounded().then_some(plan.deviations),
+        promised: subject.promises(),
+        pairs,
     });
     found
 }

@@ -49,6 +49,8 @@ pub struct Checker {
     time: Option<Duration>,
     memory: usize,
     repeat_every: u64,
+    reduced: bool,
+    promised: bool,
     workers: usize,
     races: bool,
     goals: Vec<String>,
@@ -86,6 +88,8 @@ impl Checker {
             time: None,
             memory: 256 << 20,
             repeat_every: 64,
+            reduced: true,
+            promised: false,
             workers: 1,
             races: true,
             goals: Vec::new(),
@@ -136,6 +140,57 @@ impl Checker {
     /// How random executions are drawn: by turns under each strategy, unless told otherwise.
     pub fn strategy(mut self, strategy: Strategy) -> Checker {
         self.strategy = strategy;
+        self
+    }
+
+    /// Whether a reduced search comes between the bounded search and random executions. It does unless told
+    /// otherwise, where one is possible: with one worker, and without [losses of power](Checker::power_losses).
+    ///
+    /// Of executions that differ only in the order of steps that touch nothing in common it runs one
+    /// (source-DPOR with sleep sets). All handlers are taken to touch something in common, so only the kernel's own
+    /// steps (late effects, cancels, scripted peers) are reduced; under
+    /// [a promise](Checker::strands_share_only_tracked) handlers are as well. Outcomes other than kind ones
+    /// are bounded as in the bounded search; orders are not.
+    pub fn reduced(mut self, reduced: bool) -> Checker {
+        self.reduced = reduced;
+        self
+    }
+
+    /// Promises that handlers on different strands share nothing but what the checker tracks: operations and
+    /// what they are on (connections, files, events), posts to strands, and time. A
+    /// [`StrandCell`](crate::StrandCell) is looked at by one strand, so it may hold what it likes. Not tracked, and so
+    /// not to be shared between strands, are [`sync`](crate::sync), atomics, locks and channels of std.
+    ///
+    /// The reduced search then takes handlers on different strands that touch nothing in common for
+    /// independent, and runs one of their orders. (Handlers and tasks on no strand stay dependent with all. The
+    /// model's own body must share nothing with handlers between two calls of `poll` and its kin.)
+    /// Whatever the [`Summary`] says on that ground names the promise. It is spot-tested: of a sample of
+    /// executions two steps that are said to be independent are run in both orders, and must submit the same,
+    /// come to the same, make the same steps possible, and leave the same [`Sim::digest`]. Where they do not, the check
+    /// fails: [`FailureKind::Dependent`](super::FailureKind::Dependent).
+    ///
+    /// A check with several workers, or with losses of power, is refused: there a handler is no step, and a
+    /// loss of power depends on all that came before.
+    ///
+    /// ```
+    /// use proactor::Strand;
+    /// use proactor::check::Checker;
+    /// use std::time::Duration;
+    ///
+    /// let summary = Checker::new()
+    ///     .strands_share_only_tracked()
+    ///     .run(|sim| {
+    ///         for _ in 0..2 {
+    ///             let strand = Strand::new(sim.proactor());
+    ///             sim.proactor().sleep(Duration::from_secs(1)).on(&strand).then(|_| ());
+    ///         }
+    ///         sim.proactor().run().unwrap();
+    ///     })
+    ///     .unwrap();
+    /// assert!(summary.to_string().contains("under the promise"));
+    /// ```
+    pub fn strands_share_only_tracked(mut self) -> Checker {
+        self.promised = true;
         self
     }
 
@@ -445,7 +500,9 @@ impl Checker {
         F: Fn(&Sim) + Send + Sync,
     {
         let races = self.races && self.config.levels.get(Oracle::Race) != Level::Allow;
-        Model::new(self.config.clone(), model).with_workers(self.workers, races)
+        Model::new(self.config.clone(), model)
+            .with_workers(self.workers, races)
+            .with_promise(self.promised)
     }
 
     pub(crate) fn title(&self) -> Option<&str> {
@@ -474,6 +531,25 @@ impl Checker {
         }
         if self.workers == 0 {
             return refuse("0 workers run no handler: `workers` must be at least 1.");
+        }
+        if self.promised && self.workers > 1 {
+            return refuse(
+                "`strands_share_only_tracked` is for a reduced search, whose steps are whole handlers: with \
+                 several workers they overlap. Leave the promise out, or let the check have 1 worker.",
+            );
+        }
+        if self.promised && self.config.power_losses > 0 {
+            return refuse(
+                "`strands_share_only_tracked` is for a reduced search, in which steps swap places: a loss of \
+                 power comes after some of them, whatever they touch. Leave the promise out, or set \
+                 `power_losses(0)`.",
+            );
+        }
+        if self.promised && !self.reduced {
+            return refuse(
+                "`strands_share_only_tracked` is for the reduced search, which `reduced(false)` turns off: \
+                 leave one of them out.",
+            );
         }
         if self.forgives_panics {
             return refuse(
@@ -556,7 +632,7 @@ impl Checker {
                 "0 steps without progress let nothing begin: `Config::quiet_steps` must be at least 1.",
             );
         }
-        if self.deviations == 0 && !self.random {
+        if self.deviations == 0 && !self.random && !self.promised {
             return refuse(
                 "with 0 deviations and without random executions it would look at a single \
                  execution, the kind one: raise `deviations`, or leave `random` on.",
@@ -640,6 +716,7 @@ impl Checker {
             executions: self.executions,
             deviations: self.deviations,
             random: self.random,
+            reduced: self.reduced,
             strategy: self.strategy,
             seed: self.seed,
             first: (self.part).map_or(0, |(part, _)| part.saturating_mul(self.executions)),
@@ -664,6 +741,7 @@ impl Checker {
                 Ok(summary)
             }
             Some(Found::Difference(why)) => Err(self.not_deterministic(&why)),
+            Some(Found::Dependent(why)) => Err(self.dependent(&why)),
             Some(Found::Fault {
                 script,
                 fault,
@@ -698,6 +776,23 @@ impl Checker {
             replayed,
             known: Vec::new(),
         }
+    }
+
+    fn dependent(&self, why: &str) -> Box<Failure> {
+        let advice = if self.promised {
+            "It was promised that strands share only what is tracked (`strands_share_only_tracked`), and these \
+             two do share something else: an atomic, a lock, something of `sync`, a static. Take the promise \
+             back, or keep it: let them speak by posts and operations."
+        } else {
+            "Nothing was promised, so this is a mistake of the checker's: please report it. Without the reduced \
+             search (`reduced(false)`) the check does not depend on it."
+        };
+        Failure::plain(
+            FailureKind::Dependent,
+            self.name.as_deref(),
+            "fails: two steps share what is not tracked",
+            &format!("In the reduced search {why}\n{advice}"),
+        )
     }
 
     fn not_deterministic(&self, why: &str) -> Box<Failure> {
@@ -742,6 +837,8 @@ impl Checker {
         let with = deviations(script.deviations.len());
         let which = if done.random > 0 {
             format!("a random one, with {with}")
+        } else if done.reduced.is_some() {
+            format!("one of the reduced search, with {with}")
         } else {
             let run = done.levels.last().map_or(1, |level| level.run);
             format!("number {} with {with}", grouped(run))

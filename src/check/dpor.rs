@@ -16,9 +16,25 @@
 //! - if an initial of the reversal sleeps at the place, nothing is added: what it leads to was run;
 //! - an initial that is not enabled at the place is not added: the first of the two steps made it possible.
 //!
+//! Outcomes may be bounded: at most so many in one execution that are not the kind one. What a step comes to
+//! does not change with the order of those it is independent of, so the bound says the same of two
+//! executions that are alike, and reduction loses nothing of what it allows. (A bound on *orders* would: two
+//! executions that are alike overtake differently often. There is none.)
+//!
+//! On the simulated kernel an effect that may be late is so ([`Site::EffectLate`]): it is a step by itself,
+//! and having it at once is having it as the next step. Only where the rest of the step that submitted it
+//! touches what the effect does (another operation on the same stream that can't wait, say) at once is
+//! something else, and tried as well.
+//!
+//! A step may disable another for good: a cancel takes the last deadline away, and time never moves. What an
+//! execution does not hold no race tells of, so whatever a step disables is tried instead of it.
+//!
 //! An execution in which everything enabled sleeps is *blocked*: another one was, or will be, the same. It
 //! costs and counts nothing.
 
+use std::collections::HashMap;
+
+use super::diamond::{Of, Pair};
 use super::execution::{Deviation, Tally};
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
 
@@ -37,10 +53,35 @@ pub(crate) struct Dpor {
     blocked: bool,
     /// The program offered other choices than before: it is not deterministic.
     lost: bool,
+    /// Effects that are late in the current execution.
+    lates: Vec<Late>,
+    /// Outcomes other than kind ones that an execution may have; no value: as many as it likes.
+    outcomes: Option<u32>,
+    /// How many the current one has.
+    used: u32,
+    /// The bound has left some out.
+    bounded: bool,
     pub(crate) count: Count,
     pub(crate) tally: Tally,
     scratch: Scratch,
+    /// Places that are over, for those to come.
+    spare: Vec<Place>,
 }
+
+/// An effect that is late.
+#[derive(Clone, Copy)]
+struct Late {
+    event: EventId,
+    /// Its place in `path`.
+    node: usize,
+    /// The step under way: how many there were by then.
+    step: usize,
+    /// How much was touched by then.
+    touched: usize,
+}
+
+/// Steps of a pair that is run in both orders stand so near to each other.
+const NEAR: usize = 8;
 
 /// What was run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +94,19 @@ pub(crate) struct Count {
 
 enum Node {
     Step(Place),
-    Outcome { count: u32, chosen: u32 },
+    Outcome {
+        of: Of,
+        count: u32,
+        chosen: u32,
+        /// How many outcomes before it were not kind.
+        used: u32,
+    },
+    /// An effect that may be late. `at_once`: that would be something else.
+    Late {
+        of: Of,
+        late: bool,
+        at_once: bool,
+    },
 }
 
 /// A place in the execution at which one of several steps is made.
@@ -109,9 +162,24 @@ impl Place {
 }
 
 impl Dpor {
+    /// A search of executions with at most so many outcomes that are not kind.
+    pub(crate) fn with_outcomes(outcomes: Option<u32>) -> Dpor {
+        Dpor {
+            outcomes,
+            ..Dpor::default()
+        }
+    }
+
+    /// Whether some outcomes were left out.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.bounded
+    }
+
     /// Begins an execution.
     pub(crate) fn begin(&mut self) {
         self.at = 0;
+        self.used = 0;
+        self.lates.clear();
         self.steps.clear();
         self.touched.clear();
         self.blocked = false;
@@ -127,6 +195,7 @@ impl Dpor {
                 Node::Step(place) if place.enabled.len() < 2 => continue,
                 Node::Step(place) => place.chosen as u32,
                 Node::Outcome { chosen, .. } => *chosen,
+                Node::Late { late, .. } => u32::from(*late),
             };
             if alternative != 0 {
                 deviations.push(Deviation {
@@ -137,6 +206,51 @@ impl Dpor {
             position += 1;
         }
         deviations
+    }
+
+    /// A pair of steps of the execution that has just ended, of which it is said here that they
+    /// are independent; which, `draw` says. (Before [`advance`](Dpor::advance).)
+    pub(crate) fn pair(&self, draw: u64) -> Option<Pair> {
+        // Not neighbours alone: the completion of an effect mostly follows it at once.
+        let moved = |early: usize, late: usize| {
+            let (step, other) = (self.steps[early], self.steps[late]);
+            let Node::Step(place) = &self.path[step.node] else {
+                return false;
+            };
+            place.enabled.contains(&other.event)
+                && (early..late).all(|before| {
+                    self.steps[before].event != other.event
+                        && !dependent(self.touches_of(before), self.touches_of(late))
+                })
+        };
+        let mut pairs = Vec::new();
+        for late in 1..self.steps.len() {
+            let from = late.saturating_sub(NEAR);
+            pairs.extend(
+                (from..late)
+                    .filter(|early| moved(*early, late))
+                    .map(|it| (it, late)),
+            );
+        }
+        let (first, second) = *pairs.get(draw.checked_rem(pairs.len() as u64)? as usize)?;
+        let (mut steps, mut outcomes) = (vec![EventId::ROOT], HashMap::new());
+        for node in &self.path {
+            match node {
+                Node::Step(place) => steps.push(place.enabled[place.chosen]),
+                Node::Outcome { of, chosen, .. } => {
+                    outcomes.insert(*of, *chosen);
+                }
+                Node::Late { of, late, .. } => {
+                    outcomes.insert(*of, u32::from(*late));
+                }
+            }
+        }
+        Some(Pair {
+            steps,
+            outcomes,
+            first: first + 1,
+            second: second + 1,
+        })
     }
 
     /// Whether the program did something else than before under the same choices.
@@ -169,12 +283,30 @@ impl Dpor {
                 }
             }
         }
+        if !self.blocked {
+            self.disabled_before(&[]);
+        }
+        self.at_once();
         self.races();
         while let Some(node) = self.path.last_mut() {
             match node {
-                Node::Outcome { count, chosen } => {
+                Node::Outcome {
+                    count,
+                    chosen,
+                    used,
+                    ..
+                } => {
                     if *chosen + 1 < *count {
-                        *chosen += 1;
+                        if self.outcomes.is_none_or(|most| *used < most) {
+                            *chosen += 1;
+                            return true;
+                        }
+                        self.bounded = true;
+                    }
+                }
+                Node::Late { late, at_once, .. } => {
+                    if *late && *at_once {
+                        *late = false;
                         return true;
                     }
                 }
@@ -193,9 +325,35 @@ impl Dpor {
                     }
                 }
             }
-            self.path.pop();
+            if let Some(Node::Step(place)) = self.path.pop() {
+                self.spare.push(place);
+            }
         }
         false
+    }
+
+    /// Finds the late effects that would be something else if they were not late.
+    fn at_once(&mut self) {
+        for index in 0..self.lates.len() {
+            let late = self.lates[index];
+            let end = self
+                .steps
+                .get(late.step)
+                .map_or(self.touched.len(), |next| next.touched);
+            let rest = &self.touched[late.touched..end];
+            if rest.is_empty() {
+                continue;
+            }
+            // That of the effect: the next step of the operation.
+            let step = (late.step..self.steps.len()).find(|at| self.steps[*at].event == late.event);
+            let effect = step.map_or(&[][..], |step| self.touches_of(step));
+            if dependent(rest, effect) || dependent(rest, &[(late.event.0, true)]) {
+                let node = &mut self.path[late.node];
+                if let Node::Late { at_once, .. } = node {
+                    *at_once = true;
+                }
+            }
+        }
     }
 
     fn range(&self, step: usize) -> (usize, usize) {
@@ -284,20 +442,39 @@ impl Dpor {
     }
 
     /// What sleeps where the next step is made.
-    fn asleep(&self) -> Vec<Sleeper> {
+    fn asleep(&self, asleep: &mut Vec<Sleeper>) {
+        asleep.clear();
         let Some(last) = self.steps.len().checked_sub(1) else {
-            return Vec::new();
+            return;
         };
         let Node::Step(place) = &self.path[self.steps[last].node] else {
-            return Vec::new();
+            return;
         };
         let touches = self.touches_of(last);
-        place
-            .asleep
-            .iter()
-            .filter(|sleeper| !dependent(&sleeper.touches, touches))
-            .cloned()
-            .collect()
+        let sleepers = place.asleep.iter();
+        asleep.extend(
+            sleepers
+                .filter(|sleeper| !dependent(&sleeper.touches, touches))
+                .cloned(),
+        );
+    }
+
+    /// What could have been done instead of the last step, and now can't any more, is tried there: it may
+    /// never happen in this execution, and then no race tells of it.
+    fn disabled_before(&mut self, enabled: &[EventId]) {
+        let Some(last) = self.steps.last() else {
+            return;
+        };
+        let Node::Step(before) = &mut self.path[last.node] else {
+            return;
+        };
+        for at in 0..before.enabled.len() {
+            let event = before.enabled[at];
+            let gone = event != last.event && !enabled.contains(&event);
+            if gone && !before.backtrack.contains(&event) && !before.sleeps(event) {
+                before.backtrack.push(event);
+            }
+        }
     }
 
     fn step(&mut self, count: usize, steps: &dyn Alternatives) -> usize {
@@ -307,25 +484,25 @@ impl Dpor {
         let node = self.at;
         self.at += 1;
         if node == self.path.len() {
-            let asleep = self.asleep();
-            let enabled: Vec<EventId> = (0..count)
-                .map(|index| steps.event(index).unwrap_or(EventId(index as u64)))
-                .collect();
-            let awake = enabled
-                .iter()
-                .position(|event| !asleep.iter().any(|sleeper| sleeper.event == *event));
+            let mut place = self.spare.pop().unwrap_or_default();
+            place.enabled.clear();
+            place.backtrack.clear();
+            place.touches.clear();
+            self.asleep(&mut place.asleep);
+            let enabled =
+                (0..count).map(|index| steps.process(index).unwrap_or(EventId(index as u64)));
+            place.enabled.extend(enabled);
+            let awake = (place.enabled.iter()).position(|event| !place.sleeps(*event));
             let Some(chosen) = awake else {
+                self.spare.push(place);
                 self.at -= 1;
                 self.blocked = true;
                 return 0;
             };
-            self.path.push(Node::Step(Place {
-                backtrack: vec![enabled[chosen]],
-                enabled,
-                chosen,
-                asleep,
-                touches: Vec::new(),
-            }));
+            place.chosen = chosen;
+            place.backtrack.push(place.enabled[chosen]);
+            self.disabled_before(&place.enabled);
+            self.path.push(Node::Step(place));
         }
         let (chosen, event) = match &self.path[node] {
             Node::Step(place) if place.enabled.len() == count => {
@@ -346,12 +523,17 @@ impl Dpor {
 }
 
 impl Chooser for Dpor {
-    fn choose(&mut self, site: Site, _: Key, count: usize, steps: &dyn Alternatives) -> usize {
-        let choice = match site.is_order() {
-            true => self.step(count, steps),
-            false => self.outcome(count),
+    fn choose(&mut self, site: Site, key: Key, count: usize, steps: &dyn Alternatives) -> usize {
+        let choice = match site {
+            Site::EffectLate if count == 2 => self.late(site, key),
+            _ if site.is_order() => self.step(count, steps),
+            _ => self.outcome(site, key, count),
         };
         self.tally.count(site, choice)
+    }
+
+    fn tracks(&self) -> bool {
+        true
     }
 
     fn follows(&self) -> bool {
@@ -363,8 +545,7 @@ impl Chooser for Dpor {
     }
 
     fn touches(&mut self, object: u64, write: bool) {
-        // Before the first step there is nothing to be swapped with.
-        if !self.blocked && !self.steps.is_empty() {
+        if !self.blocked && !self.touched[self.since()..].contains(&(object, write)) {
             self.touched.push((object, write));
         }
     }
@@ -375,8 +556,16 @@ impl Chooser for Dpor {
 }
 
 impl Dpor {
+    /// From where on something was touched by the step under way, or since the last late effect in it: what
+    /// comes after that is looked at by itself.
+    fn since(&self) -> usize {
+        let step = self.steps.last().map_or(0, |step| step.touched);
+        let late = self.lates.last().map_or(0, |late| late.touched);
+        step.max(late)
+    }
+
     /// Which outcome the step under way has: each in its turn.
-    fn outcome(&mut self, count: usize) -> usize {
+    fn outcome(&mut self, site: Site, key: Key, count: usize) -> usize {
         if self.blocked {
             return 0;
         }
@@ -384,20 +573,55 @@ impl Dpor {
         self.at += 1;
         if node == self.path.len() {
             self.path.push(Node::Outcome {
+                of: Of { site, key },
                 count: count as u32,
                 chosen: 0,
+                used: self.used,
             });
         }
         match self.path[node] {
             Node::Outcome {
                 count: known,
                 chosen,
-            } if known as usize == count => chosen as usize,
+                ..
+            } if known as usize == count => {
+                self.used += u32::from(chosen != 0);
+                chosen as usize
+            }
             _ => {
                 self.lost = true;
                 0
             }
         }
+    }
+
+    /// Whether an effect is late: it is, unless that has been tried.
+    fn late(&mut self, site: Site, key: Key) -> usize {
+        if self.blocked {
+            return 0;
+        }
+        let node = self.at;
+        self.at += 1;
+        if node == self.path.len() {
+            self.path.push(Node::Late {
+                of: Of { site, key },
+                late: true,
+                at_once: false,
+            });
+        }
+        let Node::Late { late, .. } = self.path[node] else {
+            self.lost = true;
+            return 0;
+        };
+        if late {
+            self.lates.push(Late {
+                event: key.event,
+                node,
+                step: self.steps.len(),
+                touched: self.touched.len(),
+            });
+        }
+        usize::from(late)
     }
 }
 
@@ -458,6 +682,7 @@ mod tests {
                         Node::Outcome { chosen, .. } => {
                             outcomes.push((step - 1, *chosen as usize));
                         }
+                        Node::Late { .. } => {}
                     }
                 }
                 assert!(

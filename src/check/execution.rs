@@ -20,6 +20,17 @@ pub(crate) trait Subject: Sync {
         false
     }
 
+    /// Whether it is somebody's code: it may do something else behind the checker's back, which executions
+    /// that are run twice find; and it has so many outcomes that a reduced search bounds them.
+    fn may_differ(&self) -> bool {
+        false
+    }
+
+    /// Whether what it tells rests on the promise that strands share only what is tracked.
+    fn promises(&self) -> bool {
+        false
+    }
+
     /// A new bench, for a thread that begins.
     fn bench(&self) -> Self::Bench;
 

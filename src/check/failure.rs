@@ -38,6 +38,9 @@ pub enum FailureKind {
     Broken,
     /// The model does not do the same twice under the same decisions.
     NonDeterministic,
+    /// Two steps that were said to touch nothing in common come to something else the other way round: what
+    /// [was promised](super::Checker::strands_share_only_tracked) does not hold.
+    Dependent,
     /// A replay passes, but parts of it no longer exist: it says nothing about the old failure.
     Stale,
     /// Nothing fails, but a goal that was [required](super::Checker::require_goals) was never reached.

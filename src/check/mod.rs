@@ -24,7 +24,9 @@
 //!    see that the model is [deterministic](#determinism).
 //! 2. Every execution with 1 *deviation* from it, then with 2, and so on up to the bound: a short
 //!    read, a completion that overtakes another, a reset. The first failure has the fewest.
-//! 3. Random executions, until the budget is spent: by turns under each [`Strategy`].
+//! 3. The [reduced search](Checker::reduced): of the orders that differ only in steps that touch nothing in
+//!    common, one each.
+//! 4. Random executions, until the budget is spent: by turns under each [`Strategy`].
 //!
 //! The [`Summary`] says in words what was proved that way and what was not. A [`Failure`] is shrunk
 //! to deviations that are all needed and told with its lanes, its logical stack and the command that
@@ -166,6 +168,7 @@ mod bytes;
 mod campaign;
 mod checker;
 mod crew;
+mod diamond;
 mod dice;
 mod dpor;
 mod env;
@@ -189,6 +192,8 @@ mod portfolio;
 mod pos;
 pub mod program;
 mod random;
+#[cfg(test)]
+mod reduced;
 mod regressions;
 mod repeat;
 mod replay;

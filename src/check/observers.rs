@@ -9,6 +9,7 @@ use crate::backend::Raw;
 use crate::choice::EventId;
 use crate::observe::{self, Observer, Watched};
 use crate::op::home::current;
+use crate::sim::touches::{HANDLERS, OF_CHECK, READY};
 use crate::sim::words::{place, plural};
 use crate::sim::{Oracle, Violation, World};
 use crate::switch;
@@ -22,11 +23,27 @@ pub(crate) struct Observers {
     always: RefCell<Vec<Always>>,
     /// Is one of them being evaluated?
     evaluates: Cell<bool>,
+    /// What the steps of the execution touch is told to the chooser.
+    tracks: Cell<bool>,
+    /// Whether strands are said to share only what is tracked.
+    promised: bool,
+    /// How many handlers had run when this was last asked.
+    ran: Cell<usize>,
+    /// The handler that ended is one of a strand's.
+    on_strand: Cell<bool>,
+    /// Something was ready on the worker when the last handler ended.
+    left: Cell<bool>,
+    /// The event that made strands last, and how many.
+    maker: Cell<(EventId, u32)>,
+    /// What the model says of its state.
+    digests: RefCell<Vec<Box<dyn Fn() -> u64>>>,
 }
 
 /// What is known of a strand.
 struct Strand {
     made_at: &'static Location<'static>,
+    /// What it is called in every execution, for who asks what is touched.
+    name: u64,
     /// Handlers that were posted and have not begun, oldest first.
     waiting: VecDeque<usize>,
     /// The simulated worker that is inside, and the event that its handler is about.
@@ -50,13 +67,21 @@ impl Drop for Installed {
 }
 
 impl Observers {
-    pub(crate) fn new(world: &World) -> Rc<Observers> {
+    /// `promised`: [strands share only what is tracked](super::Checker::strands_share_only_tracked).
+    pub(crate) fn new(world: &World, promised: bool) -> Rc<Observers> {
         Rc::new(Observers {
             world: world.clone(),
             strands: RefCell::default(),
             spare: RefCell::default(),
             always: RefCell::default(),
             evaluates: Cell::new(false),
+            tracks: Cell::new(false),
+            promised,
+            ran: Cell::new(0),
+            on_strand: Cell::new(false),
+            left: Cell::new(false),
+            maker: Cell::new((EventId::ROOT, 0)),
+            digests: RefCell::default(),
         })
     }
 
@@ -71,6 +96,11 @@ impl Observers {
         self.forget_always();
         // A panic may have left it.
         self.evaluates.set(false);
+        self.tracks.set(self.world.with(|kernel| kernel.tracks()));
+        self.ran.set(0);
+        self.on_strand.set(false);
+        self.left.set(false);
+        self.maker.set((EventId::ROOT, 0));
         Installed(observe::install(Some(self.clone())))
     }
 
@@ -96,6 +126,60 @@ impl Observers {
         // Out of the cell: dropping them is the model's code.
         let always = self.always.take();
         drop(always);
+        let digests = self.digests.take();
+        drop(digests);
+    }
+
+    /// One more digest of the model's own state.
+    pub(crate) fn digest(&self, digest: impl Fn() -> u64 + 'static) {
+        self.digests.borrow_mut().push(Box::new(digest));
+    }
+
+    fn touches(&self, object: u64, write: bool) {
+        self.world.with(|kernel| kernel.touches(object, write));
+    }
+
+    /// The step under way goes into a strand, or puts something into its queue.
+    fn touches_strand(&self, strand: Watched) {
+        if self.tracks.get() && self.promised {
+            let name = self.with(strand, |strand| strand.name);
+            self.touches(name, true);
+        }
+    }
+
+    /// What the handler that has just ended touches, beside what the kernel has seen of it.
+    #[cold]
+    fn tell_what_ran(&self) {
+        let Some(local) = current() else {
+            // The model's own body.
+            return self.tell_state();
+        };
+        let ran = local.handlers_run.get();
+        if self.ran.replace(ran) == ran {
+            // A step of the kernel, and no handler.
+            return;
+        }
+        let on_strand = self.on_strand.replace(false);
+        // Who is on no strand may share anything with anybody.
+        self.touches(HANDLERS, !(self.promised && on_strand));
+        let leaves = !local.ready.borrow().is_empty();
+        if self.left.replace(leaves) || leaves {
+            // What is ready runs in its order, and may run in the next step.
+            self.touches(READY, true);
+        }
+        self.tell_state();
+    }
+
+    fn tell_state(&self) {
+        let digests = self.digests.borrow();
+        if digests.is_empty() {
+            return;
+        }
+        let mut digest = 1u64;
+        for one in digests.iter() {
+            digest = (digest.rotate_left(23) ^ one()).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        }
+        self.world.with(|kernel| kernel.says_state(digest));
     }
 
     fn event() -> EventId {
@@ -121,6 +205,7 @@ impl Observers {
             waiting.clear();
             Strand {
                 made_at: watched.made_at,
+                name: OF_CHECK | watched.strand >> 8,
                 waiting,
                 inside: None,
             }
@@ -130,11 +215,42 @@ impl Observers {
 }
 
 impl Observer for Observers {
+    fn made(&self, watched: Watched) {
+        if !self.tracks.get() {
+            return;
+        }
+        let event = Observers::event();
+        let nth = match self.maker.get() {
+            (maker, made) if maker == event => made + 1,
+            _ => 0,
+        };
+        self.maker.set((event, nth));
+        let name = OF_CHECK | event.child(nth).0 >> 8;
+        self.with(watched, |strand| strand.name = name);
+    }
+
+    fn cancels(&self) {
+        // The kernel hears of it only if the operation is still there: whether it is depends on who completes.
+        if self.tracks.get() && self.promised {
+            self.world.with(|kernel| kernel.touches_all());
+        }
+    }
+
+    fn polled_main(&self) {
+        if self.tracks.get() {
+            self.touches(HANDLERS, true);
+            self.tell_state();
+        }
+    }
+
     fn posted(&self, strand: Watched, handler: usize) {
+        self.touches_strand(strand);
         self.with(strand, |strand| strand.waiting.push_back(handler));
     }
 
     fn begins(&self, watched: Watched, handler: usize) {
+        self.touches_strand(watched);
+        self.on_strand.set(true);
         let (worker, event) = (switch::worker(), Observers::event());
         let (other, order) = self.with(watched, |strand| {
             let other = strand.inside.replace((worker, event));
@@ -202,6 +318,9 @@ impl Observer for Observers {
     }
 
     fn between_handlers(&self) {
+        if self.tracks.get() {
+            self.tell_what_ran();
+        }
         if self.always.borrow().is_empty() || self.world.failed() || self.evaluates.get() {
             return;
         }

@@ -75,7 +75,7 @@ impl Peer {
     pub(super) fn connect(world: &World, handle: Handle, addr: &dyn ToAddr) -> Peer {
         let location = Location::caller();
         let id = match addr.to_addr() {
-            Ok(addr) => world.with(|kernel| kernel.peer(Act::Connect(addr), location)),
+            Ok(addr) => world.outside(|kernel| kernel.peer(Act::Connect(addr), location)),
             Err(error) => {
                 refused(world, &error, location);
                 None
@@ -93,7 +93,7 @@ impl Peer {
         if let Some(id) = self.id {
             let location = Location::caller();
             self.world
-                .with(|kernel| kernel.peer_does(id, act, location));
+                .outside(|kernel| kernel.peer_does(id, act, location));
         }
         self
     }
@@ -167,7 +167,7 @@ impl Peer {
     /// and is no failure. For models that may give up a connection by right.
     pub fn lenient(&self) -> &Peer {
         if let Some(id) = self.id {
-            self.world.with(|kernel| kernel.peer_is_lenient(id));
+            self.world.outside(|kernel| kernel.peer_is_lenient(id));
         }
         self
     }
@@ -176,7 +176,7 @@ impl Peer {
     #[must_use]
     pub fn received(&self) -> Vec<u8> {
         self.id.map_or_else(Vec::new, |id| {
-            self.world.with(|kernel| kernel.peer_received(id))
+            self.world.outside(|kernel| kernel.peer_received(id))
         })
     }
 
@@ -205,7 +205,7 @@ impl Peer {
     pub fn over(self) -> io::Result<Event> {
         let event = Event::new(&self.handle)?;
         match (self.id, event.raw()) {
-            (Some(id), Some(raw)) => self.world.with(|kernel| kernel.peer_tells(id, raw.0)),
+            (Some(id), Some(raw)) => self.world.outside(|kernel| kernel.peer_tells(id, raw.0)),
             _ => event.set()?,
         }
         Ok(event)
@@ -216,7 +216,10 @@ impl Drop for Peer {
     fn drop(&mut self) {
         if let Some(id) = self.id {
             // On another thread than the simulation's: its end comes with the run's.
-            let _ = self.world.enter(|kernel| kernel.peer_is_complete(id));
+            let _ = self.world.enter(|kernel| {
+                kernel.touches_all();
+                kernel.peer_is_complete(id);
+            });
         }
     }
 }
@@ -268,7 +271,7 @@ impl PeerListener {
     pub(super) fn bind(world: &World, handle: Handle, addr: &dyn ToAddr) -> PeerListener {
         let location = Location::caller();
         let bound = addr.to_addr().and_then(|addr| {
-            let listener = world.with(|kernel| kernel.peer_listener(addr));
+            let listener = world.outside(|kernel| kernel.peer_listener(addr));
             listener.map_err(errno::error)
         });
         PeerListener {
@@ -282,16 +285,17 @@ impl PeerListener {
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
         let id = self.id?;
-        self.world.with(|kernel| kernel.peer_listener_addr(id))
+        self.world.outside(|kernel| kernel.peer_listener_addr(id))
     }
 
     /// A peer for the next connection.
     #[track_caller]
     pub fn accept(&self) -> Peer {
         let location = Location::caller();
-        let id = self
-            .id
-            .and_then(|id| self.world.with(|kernel| kernel.peer_accept(id, location)));
+        let id = self.id.and_then(|id| {
+            self.world
+                .outside(|kernel| kernel.peer_accept(id, location))
+        });
         Peer {
             world: self.world.clone(),
             id,
@@ -303,7 +307,10 @@ impl PeerListener {
 impl Drop for PeerListener {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            let _ = self.world.enter(|kernel| kernel.peer_listener_dropped(id));
+            let _ = self.world.enter(|kernel| {
+                kernel.touches_all();
+                kernel.peer_listener_dropped(id);
+            });
         }
     }
 }

@@ -263,6 +263,29 @@ impl Sim {
         self.observers.always(name, holds, location);
     }
 
+    /// A hash of the model's own state, for the spot test of
+    /// [`strands_share_only_tracked`](super::Checker::strands_share_only_tracked): it is asked after each
+    /// handler, and two handlers that are said to share nothing must leave the same state in either order.
+    /// What it captures is dropped when the model returns.
+    ///
+    /// It counts only what the model is held to: leave out what may differ, such as the order in a log.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// proactor::check(|sim| {
+    ///     let total = Arc::new(AtomicU64::new(0));
+    ///     let seen = total.clone();
+    ///     sim.digest(move || seen.load(Relaxed));
+    ///     sim.proactor().post(move || drop(total.fetch_add(1, Relaxed)));
+    ///     sim.proactor().run().unwrap();
+    /// });
+    /// ```
+    pub fn digest(&self, digest: impl Fn() -> u64 + 'static) {
+        self.observers.digest(digest);
+    }
+
     /// Of the proactor that runs now.
     fn handle(&self) -> Handle {
         let booted = self.booted.get();
@@ -356,6 +379,8 @@ pub(crate) struct Model<F> {
     config: Config,
     workers: usize,
     races: bool,
+    /// Strands are said to share only what is tracked.
+    promised: bool,
     model: F,
 }
 
@@ -386,6 +411,7 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
             },
             workers: 1,
             races: true,
+            promised: false,
             model,
         }
     }
@@ -394,6 +420,12 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
     pub(crate) fn with_workers(mut self, workers: usize, races: bool) -> Model<F> {
         self.workers = workers;
         self.races = races;
+        self
+    }
+
+    /// Whether strands share only what is tracked.
+    pub(crate) fn with_promise(mut self, promised: bool) -> Model<F> {
+        self.promised = promised;
         self
     }
 
@@ -478,11 +510,24 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
 impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
     type Bench = Bench;
 
+    fn tells_all(&self) -> bool {
+        // Handlers that overlap are no steps, and before a loss of power all that came before it counts.
+        self.workers == 1 && self.config.power_losses == 0
+    }
+
+    fn may_differ(&self) -> bool {
+        true
+    }
+
+    fn promises(&self) -> bool {
+        self.promised
+    }
+
     fn bench(&self) -> Bench {
         let world = World::new(self.config.clone(), Box::new(Kind));
         Bench {
             workers: self.workers_of(&world),
-            observers: Observers::new(&world),
+            observers: Observers::new(&world, self.promised),
             world,
             vacancy: None,
         }
@@ -509,7 +554,7 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
         );
         let mut bench = Bench {
             workers: self.workers_of(&world),
-            observers: Observers::new(&world),
+            observers: Observers::new(&world, self.promised),
             world: world.clone(),
             vacancy: None,
         };

@@ -4,7 +4,7 @@
 use super::portfolio::Strategy;
 use std::fmt;
 
-use super::campaign::{Cut, Done};
+use super::campaign::{Cut, Done, Reduced};
 use super::execution::Place;
 use crate::choice::Site;
 use crate::goals::{Count, Counts};
@@ -241,22 +241,7 @@ impl fmt::Display for Summary {
             }
         }
         if let Some(reduced) = self.done.reduced {
-            let traces = reduced.count.traces;
-            if reduced.whole {
-                write!(
-                    f,
-                    "\n  proved   every execution: of those that differ in the order of steps that touch \
-                     nothing in common one each, {}, none fails",
-                    grouped(traces)
-                )?;
-            } else {
-                write!(
-                    f,
-                    "\n  sampled  {} no two of which differ in the order of steps that touch nothing in \
-                     common only, none fails",
-                    plural(traces, "execution")
-                )?;
-            }
+            self.reduced(f, reduced)?;
         }
         if self.done.random > 0 {
             write!(
@@ -281,6 +266,35 @@ impl fmt::Display for Summary {
 }
 
 impl Summary {
+    /// What the reduced search has shown, and on what ground.
+    fn reduced(&self, f: &mut fmt::Formatter<'_>, reduced: Reduced) -> fmt::Result {
+        let executions = match reduced.outcomes {
+            None => "every execution".to_owned(),
+            Some(0) => "every order of steps with kind outcomes".to_owned(),
+            Some(most) => format!(
+                "every order with at most {}",
+                plural(most as u64, "outcome deviation")
+            ),
+        };
+        let traces = plural(reduced.count.traces, "trace");
+        if reduced.whole {
+            write!(f, "\n  proved   {executions}, reduced to {traces}")?;
+        } else {
+            write!(
+                f,
+                "\n  sampled  {traces}, no two of them alike, of {executions}"
+            )?;
+        }
+        if reduced.promised {
+            f.write_str(",\n           under the promise that strands share only what is tracked")?;
+            if reduced.pairs > 0 {
+                let pairs = plural(reduced.pairs, "pair");
+                write!(f, " (spot-tested: {pairs} of steps in both orders)")?;
+            }
+        }
+        f.write_str(", none fails")
+    }
+
     fn not_covered(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self.done.cut {
             None => return Ok(()),
@@ -430,6 +444,7 @@ mod tests {
             executions: 10_000,
             deviations: 2,
             random: true,
+            reduced: true,
             strategy: Strategy::Portfolio,
             seed: 42,
             first: 0,

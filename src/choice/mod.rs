@@ -196,6 +196,12 @@ pub trait Alternatives {
         None
     }
 
+    /// Who makes the step: the same for all steps that come after one another by themselves, as the late
+    /// effect of an operation and its completion do.
+    fn process(&self, index: usize) -> Option<EventId> {
+        self.event(index)
+    }
+
     /// Whether two of the steps, done in one order, may come to something else than in the other. True
     /// where that is not known.
     fn races(&self, one: usize, two: usize) -> bool {
@@ -225,7 +231,7 @@ pub trait Chooser: std::any::Any + Send {
     }
 
     /// True if the chooser wants to hear of every step, also of those that nothing could come before
-    /// ([`Chooser::only`]), and of what each touches ([`Chooser::touches`]).
+    /// ([`Chooser::only`]).
     fn follows(&self) -> bool {
         false
     }
@@ -233,9 +239,23 @@ pub trait Chooser: std::any::Any + Send {
     /// A step is made that was the only one enabled. Told only to who [`follows`](Chooser::follows).
     fn only(&mut self, _site: Site, _key: Key, _alternatives: &dyn Alternatives) {}
 
+    /// True if the chooser wants to hear what each step touches ([`Chooser::touches`]), and what comes of
+    /// it ([`Chooser::came`], [`Chooser::state`]).
+    fn tracks(&self) -> bool {
+        false
+    }
+
     /// The step that is under way reads an object, or changes it. Told only to who
-    /// [`follows`](Chooser::follows).
+    /// [`tracks`](Chooser::tracks).
     fn touches(&mut self, _object: u64, _write: bool) {}
+
+    /// The step that is under way submits something, or something comes of it: in one word. Told only to
+    /// who [`tracks`](Chooser::tracks).
+    fn came(&mut self, _word: u64) {}
+
+    /// What the model says of its own state, after a handler. Told only to who
+    /// [`tracks`](Chooser::tracks).
+    fn state(&mut self, _digest: u64) {}
 
     /// True if the rest of the execution is of no interest any more.
     fn over(&self) -> bool {

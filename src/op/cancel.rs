@@ -7,6 +7,7 @@ use super::elsewhere::Started;
 use super::home::{Home, Message};
 use super::slots::{Slot, Stop};
 use crate::backend::Token;
+use crate::observe;
 use crate::switch::{self, Point};
 
 /// Asks an operation that has been started to end early. Copies are cheap; dropping one does nothing.
@@ -45,6 +46,7 @@ impl Cancel {
     #[track_caller]
     pub fn cancel(&self) {
         switch::point(Point::Cancel);
+        observe::tell(|it| it.cancels());
         let (home, first) = match &self.0 {
             Target::InSlot(home, first) => (*home, *first),
             Target::Elsewhere(Some(started)) => match started.cancel() {

@@ -38,6 +38,7 @@ impl Kernel {
         if self.verdict.is_some() {
             return;
         }
+        self.touches_all();
         self.note(|| format!("busy for {}", duration(cost)));
         let until = self.m.now.saturating_add(cost);
         while self.next_deadline().is_some_and(|at| at <= until) {

@@ -16,6 +16,9 @@ impl Kernel {
         if state == State::Free || self.is_over() {
             return;
         }
+        if self.decider.tracks {
+            self.touches_by_cancel(id);
+        }
         if self.recorder.on {
             let text = format!("cancel {}", self.m.describe(id));
             self.record(id, What::CancelAsked, text);
@@ -109,7 +112,11 @@ impl Kernel {
         if op.state == State::Free || op.verb != Verb::Timer {
             return;
         }
-        if op.cancel_pending {
+        let cancel_pending = op.cancel_pending;
+        if self.decider.tracks {
+            self.touches_by_cancel(id);
+        }
+        if cancel_pending {
             self.m.cancels.remove(|&other| other == id);
         }
         if self.m.ops[id as usize].state == State::Done {

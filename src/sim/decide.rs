@@ -13,6 +13,8 @@ pub(super) struct Decider {
     pub(super) kind: bool,
     /// The chooser hears of steps that it has no choice of.
     pub(super) follows: bool,
+    /// The chooser hears what each step touches.
+    pub(super) tracks: bool,
     pub(super) coverage: Coverage,
 }
 
@@ -21,6 +23,7 @@ impl Decider {
         Decider {
             kind: chooser.is_kind(),
             follows: chooser.follows(),
+            tracks: chooser.tracks(),
             chooser,
             coverage: Coverage::default(),
         }
@@ -39,6 +42,7 @@ impl Decider {
     fn replace(&mut self, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
         self.kind = chooser.is_kind();
         self.follows = chooser.follows();
+        self.tracks = chooser.tracks();
         std::mem::replace(&mut self.chooser, chooser)
     }
 
@@ -46,6 +50,21 @@ impl Decider {
     pub(super) fn chooser_as<C: Chooser>(&mut self) -> Option<&mut C> {
         let chooser: &mut dyn std::any::Any = &mut *self.chooser;
         chooser.downcast_mut()
+    }
+
+    /// The step that is under way touches an object.
+    pub(super) fn touches(&mut self, object: u64, write: bool) {
+        self.chooser.touches(object, write);
+    }
+
+    /// Something comes of the step that is under way.
+    pub(super) fn came(&mut self, word: u64) {
+        self.chooser.came(word);
+    }
+
+    /// The model's own state.
+    pub(super) fn state(&mut self, digest: u64) {
+        self.chooser.state(digest);
     }
 
     /// A step is made that is the only one.
@@ -158,7 +177,10 @@ impl Alternatives for Menu {
 }
 
 /// The place of a late cancel among its target's children.
-const LATE_CANCEL: u32 = TIMEOUT - 1;
+pub(super) const LATE_CANCEL: u32 = TIMEOUT - 1;
+
+/// Who moves time.
+const THE_CLOCK: EventId = EventId(0x0c10_0c10_0c10_0c10);
 
 /// What may come next: queued completions, late effects, pending cancels, the clock; in this order.
 pub(super) struct Steps<'a> {
@@ -280,6 +302,14 @@ impl Alternatives for Steps<'_> {
         } else {
             event
         })
+    }
+
+    fn process(&self, index: usize) -> Option<EventId> {
+        match self.step(index) {
+            // Whichever deadline is the first by now.
+            Step::Clock => Some(THE_CLOCK),
+            _ => self.event(index),
+        }
     }
 
     fn cause(&self, index: usize) -> Option<EventId> {

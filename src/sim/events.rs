@@ -65,6 +65,7 @@ impl Kernel {
         let Some(place) = self.event_of(raw) else {
             return;
         };
+        self.touches_event(place as u32);
         self.puts(raw);
         self.mix(EventId::ROOT, SET, raw as u32 as u64);
         if self.recorder.on {

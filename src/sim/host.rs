@@ -49,7 +49,7 @@ impl Host {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> String {
-        self.world.with(|kernel| kernel.host_name(self.host))
+        self.world.outside(|kernel| kernel.host_name(self.host))
     }
 
     /// Its address: 10.0.0.1 of the first that was named in a world, 10.0.0.2 of the second, and so on.
@@ -95,7 +95,7 @@ impl Host {
     /// for bytes waits for ever; that is for a timeout to find. Listeners stay.
     pub fn reset_connections(&self) {
         self.world
-            .with(|kernel| kernel.reset_connections(self.host));
+            .outside(|kernel| kernel.reset_connections(self.host));
     }
 }
 
@@ -145,7 +145,7 @@ impl Link {
     pub fn latency(&self, latency: Duration) -> &Link {
         let [a, b] = self.ends;
         self.world
-            .with(|kernel| kernel.set_latency(a, b, nanos(latency)));
+            .outside(|kernel| kernel.set_latency(a, b, nanos(latency)));
         self
     }
 
@@ -155,7 +155,8 @@ impl Link {
     /// never notices.
     pub fn lose(&self) -> &Link {
         let [a, b] = self.ends;
-        self.world.with(|kernel| kernel.lose(a, b, true, u64::MAX));
+        self.world
+            .outside(|kernel| kernel.lose(a, b, true, u64::MAX));
         self
     }
 
@@ -163,21 +164,22 @@ impl Link {
     pub fn lose_for(&self, time: Duration) -> &Link {
         let [a, b] = self.ends;
         self.world
-            .with(|kernel| kernel.lose(a, b, true, nanos(time)));
+            .outside(|kernel| kernel.lose(a, b, true, nanos(time)));
         self
     }
 
     /// As [`lose`](Link::lose), for what the host sends whose `link` this is; the other one's still arrives.
     pub fn lose_one_way(&self) -> &Link {
         let [a, b] = self.ends;
-        self.world.with(|kernel| kernel.lose(a, b, false, u64::MAX));
+        self.world
+            .outside(|kernel| kernel.lose(a, b, false, u64::MAX));
         self
     }
 
     /// The link is there again. What waited is sent at its next try.
     pub fn heal(&self) -> &Link {
         let [a, b] = self.ends;
-        self.world.with(|kernel| kernel.heal(a, b));
+        self.world.outside(|kernel| kernel.heal(a, b));
         self
     }
 
@@ -187,7 +189,7 @@ impl Link {
     pub fn may_be_lost(&self, most: Duration) -> &Link {
         let [a, b] = self.ends;
         self.world
-            .with(|kernel| kernel.set_may_be_lost(a, b, nanos(most)));
+            .outside(|kernel| kernel.set_may_be_lost(a, b, nanos(most)));
         self
     }
 }

@@ -451,6 +451,9 @@ impl Kernel {
 
     #[inline(never)]
     fn start_chosen_transfer(&mut self, id: u32) {
+        if self.decider.tracks {
+            self.touches_by_submission(id);
+        }
         // Nobody but the kernel ran since the buffer was lent: there is nothing to be checked.
         if self.transfer_comes(id) {
             self.transfer::<true>(id);
@@ -459,6 +462,9 @@ impl Kernel {
 
     #[inline(never)]
     fn start(&mut self, id: u32) {
+        if self.decider.tracks {
+            self.touches_by_submission(id);
+        }
         match self.m.ops[id as usize].verb {
             Verb::Nop => self.finish(id, 0),
             Verb::Timer => {
@@ -545,6 +551,9 @@ impl Kernel {
     /// The effect of a receive or a send. `CHOOSES`: unless it is known that all is kind.
     #[inline(always)]
     pub(super) fn transfer<const CHOOSES: bool>(&mut self, id: u32) {
+        if CHOOSES && self.decider.tracks {
+            self.touches_by_effect(id);
+        }
         let result = match self.m.ops[id as usize].verb {
             Verb::Recv => Some(self.recv::<CHOOSES>(id)),
             _ => self.send::<CHOOSES>(id),
@@ -557,6 +566,9 @@ impl Kernel {
 
     #[inline(never)]
     fn effect_beside_transfers(&mut self, id: u32, verb: Verb) {
+        if self.decider.tracks {
+            self.touches_by_effect(id);
+        }
         let result = match verb {
             Verb::Accept => self.accept(id),
             Verb::Connect => match self.connect(id) {

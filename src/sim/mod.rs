@@ -221,6 +221,7 @@ mod stuck;
 mod tcp;
 #[cfg(test)]
 mod tests;
+pub(crate) mod touches;
 mod trace;
 mod transitions;
 mod violation;

@@ -58,6 +58,7 @@ impl Kernel {
     /// both ways.
     #[cold]
     fn force_reset(&mut self, conn: usize) {
+        self.touches_all();
         let stream = &mut self.m.tcp.conns[conn];
         for direction in &mut stream.directions {
             if direction.pipe.len() > 0 {
@@ -78,6 +79,7 @@ impl Kernel {
     #[cold]
     #[inline(never)]
     fn fails(&mut self, id: u32, error: i32) {
+        self.touches_all();
         self.check_before_effect(id);
         let op = &self.m.ops[id as usize];
         let moved = op.moved;

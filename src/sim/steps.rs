@@ -122,6 +122,9 @@ impl Kernel {
             }
             .step(picked);
             self.decider.coverage.takes(Steps::rule(step), 0);
+            if self.decider.tracks {
+                self.touches_by_step(step);
+            }
             match step {
                 Step::Complete(at) => {
                     if let Some(id) = self.m.done.take(at) {
@@ -314,6 +317,7 @@ impl Kernel {
         if time <= self.m.now {
             return;
         }
+        self.touches_all();
         self.m.now = time;
         self.steps += 1;
         self.progress = self.steps;

@@ -376,6 +376,7 @@ impl Kernel {
             // It went with the power.
             return;
         }
+        self.touches_all();
         self.puts(raw);
         let Some(handle) = self.m.handles.get(raw) else {
             let message = format!(

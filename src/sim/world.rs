@@ -229,6 +229,16 @@ impl World {
         }
     }
 
+    /// The same for who looks at the kernel, or changes it, from outside: the step under way then depends on
+    /// everything.
+    #[track_caller]
+    pub(crate) fn outside<R>(&self, body: impl FnOnce(&mut Kernel) -> R) -> R {
+        self.with(|kernel| {
+            kernel.touches_all();
+            body(kernel)
+        })
+    }
+
     /// Closes a handle: at once on the owner's thread, else as soon as the owner comes by.
     pub(crate) fn close(&self, raw: i32) {
         if self.enter(|kernel| kernel.close(raw)).is_err() {
@@ -309,7 +319,7 @@ impl World {
     #[track_caller]
     pub(crate) fn busy(&self, nanos: u64) {
         let location = std::panic::Location::caller();
-        self.with(|kernel| kernel.busy(nanos, None, location));
+        self.outside(|kernel| kernel.busy(nanos, None, location));
     }
 
     /// Virtual nanoseconds since the kernel began. From any thread.
@@ -325,7 +335,7 @@ impl World {
     /// If there are more than 250.
     #[must_use]
     pub fn host(&self, name: &str) -> Host {
-        match self.with(|kernel| kernel.host(name)) {
+        match self.outside(|kernel| kernel.host(name)) {
             Some(host) => Host::new(self.clone(), host),
             None => panic!("no address is left for a host `{name}`: a simulation has 250 at most"),
         }
@@ -343,30 +353,30 @@ impl World {
 
     /// Puts a file there, with the directories above it. Replaces the content of one that is there.
     pub fn add_file(&self, path: &str, bytes: &[u8]) {
-        self.with(|kernel| kernel.m.files.add_file(path, bytes));
+        self.outside(|kernel| kernel.m.files.add_file(path, bytes));
     }
 
     /// The content of a file. Nothing if there is none, or a directory.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<Vec<u8>> {
-        self.with(|kernel| kernel.m.files.content(path))
+        self.outside(|kernel| kernel.m.files.content(path))
     }
 
     /// Takes a file or an empty directory away; who has it open keeps it. True if there was one.
     pub fn remove_file(&self, path: &str) -> bool {
-        self.with(|kernel| kernel.m.files.remove_path(path))
+        self.outside(|kernel| kernel.m.files.remove_path(path))
     }
 
     /// Puts a directory there, with those above it.
     pub fn add_dir(&self, path: &str) {
-        self.with(|kernel| kernel.m.files.add_dir(path));
+        self.outside(|kernel| kernel.m.files.add_dir(path));
     }
 
     /// From now on files may take so many bytes together; what is there stays. What does not fit is not
     /// written: a write that reaches the limit is short, the next one fails (ENOSPC). Bytes that were never
     /// written take no room, nor do names.
     pub fn disk_quota(&self, bytes: u64) {
-        self.with(|kernel| kernel.m.files.set_quota(bytes));
+        self.outside(|kernel| kernel.m.files.set_quota(bytes));
     }
 
     /// The machine begins another life, on which a proactor can be made. From the first one on, what is not
@@ -379,7 +389,7 @@ impl World {
     pub fn boot(&self) {
         let location = std::panic::Location::caller();
         self.empty_inbox();
-        self.with(|kernel| kernel.boot(location));
+        self.outside(|kernel| kernel.boot(location));
     }
 
     /// The power is lost, now. Nothing completes any more, nothing that is started happens, and
@@ -387,7 +397,7 @@ impl World {
     /// handler that calls this runs to its end. What is left of unsynced changes the chooser says: a kind one
     /// loses nothing.
     pub fn lose_power(&self) {
-        self.with(Kernel::lose_power);
+        self.outside(Kernel::lose_power);
     }
 
     /// False from a loss of power until the next [`boot`](World::boot).
@@ -399,7 +409,7 @@ impl World {
     /// From now on opening this file or directory, which must exist, or anything below it fails:
     /// permission denied.
     pub fn deny(&self, path: &str) {
-        self.with(|kernel| kernel.m.files.deny(path));
+        self.outside(|kernel| kernel.m.files.deny(path));
     }
 
     /// What oracles whose level is `warn` have found since this kernel was made, in the order in which it

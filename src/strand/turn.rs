@@ -53,12 +53,14 @@ impl Counts {
 
 impl Inner {
     pub(super) fn new(home: HomeRef, made_at: &'static Location<'static>) -> Arc<Inner> {
-        Arc::new(Inner {
+        let strand = Arc::new(Inner {
             queue: Queue::new(),
             home,
             made_at,
             counts: Counts::default(),
-        })
+        });
+        observe::tell(|it| it.made(strand.watched()));
+        strand
     }
 
     /// Whether the running handler is one of this strand's.

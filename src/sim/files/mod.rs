@@ -110,6 +110,11 @@ impl Files {
     }
 
     /// How many bytes files may take together, from now on. What is there stays.
+    /// Whether what files take together is bounded.
+    pub(super) fn has_quota(&self) -> bool {
+        self.quota != u64::MAX
+    }
+
     pub(super) fn set_quota(&mut self, bytes: u64) {
         self.quota = bytes;
     }
