@@ -58,7 +58,7 @@ pub(crate) trait Observer {
 
 thread_local! {
     static OBSERVED: Cell<bool> = const { Cell::new(false) };
-    static INVARIANTS: Cell<bool> = const { Cell::new(false) };
+    static BETWEEN: Cell<bool> = const { Cell::new(false) };
     static OBSERVER: RefCell<Option<Rc<dyn Observer>>> = const { RefCell::new(None) };
 }
 
@@ -69,16 +69,17 @@ pub(crate) fn install(observer: Option<Rc<dyn Observer>>) -> Option<Rc<dyn Obser
     OBSERVER.replace(observer)
 }
 
-/// Whether the observer has invariants of the model to look at between handlers.
+/// Whether the observer has something to do between handlers: invariants of the model to look at, or to tell
+/// what a handler touched.
 #[cfg(feature = "check")]
-pub(crate) fn has_invariants(has: bool) {
-    INVARIANTS.set(has);
+pub(crate) fn has_between(has: bool) {
+    BETWEEN.set(has);
 }
 
 /// Tells the observer that no handler runs on this worker, if that is of interest.
 #[inline]
 pub(crate) fn between_handlers() {
-    if INVARIANTS.get() {
+    if BETWEEN.get() {
         told(|it| it.between_handlers());
     }
 }

@@ -97,6 +97,7 @@ impl Observers {
         // A panic may have left it.
         self.evaluates.set(false);
         self.tracks.set(self.world.with(|kernel| kernel.tracks()));
+        observe::has_between(self.tracks.get());
         self.ran.set(0);
         self.on_strand.set(false);
         self.left.set(false);
@@ -116,13 +117,13 @@ impl Observers {
             holds: Box::new(holds),
             location,
         });
-        observe::has_invariants(true);
+        observe::has_between(true);
         self.between_handlers();
     }
 
     /// The model is over: what its invariants hold on to is let go of.
     pub(crate) fn forget_always(&self) {
-        observe::has_invariants(false);
+        observe::has_between(false);
         // Out of the cell: dropping them is the model's code.
         let always = self.always.take();
         drop(always);
