@@ -644,3 +644,27 @@ fn without_a_promise_only_steps_of_the_kernel_are_reduced() {
     assert_eq!(reduced(&timers(false), None).1.len(), 6);
     assert_eq!(reduced(&timers(true), None).0.traces, 1);
 }
+
+#[test]
+fn an_effect_at_once_is_tried_where_its_own_handler_could_tell() {
+    // A cancel in the handler that started the operation: it finds it armed, or over.
+    let cancels = model(Personality::Any, false, |sim: &Sim| {
+        sim.file("/0", b"0");
+        let opened = sim.proactor().block_on(File::open(sim.proactor(), "/0"));
+        let file = Arc::new(opened.expect("it ends").expect("it is there"));
+        BEGUN.set(true);
+        let kept = file.clone();
+        sim.proactor().post(move || {
+            let read = kept.read_at(Vec::with_capacity(1), 0);
+            let cancel = read.then(|(read, _)| {
+                SEEN.with_borrow_mut(|seen| seen.push(read.is_ok().to_string()));
+            });
+            cancel.cancel();
+        });
+        let _ = sim.proactor().run();
+        BEGUN.set(false);
+    });
+    let (_, all) = naive(&cancels, Some(0), 1_000).expect("it is small");
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert_eq!(reduced(&cancels, Some(0)).1, all);
+}
