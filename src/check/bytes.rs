@@ -19,8 +19,24 @@ use crate::choice::{Alternatives, Chooser, Key, Site};
 /// fuzz.run(&Choices(vec![0, 3, 1])); // panics with the report if it fails
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Choices(pub Vec<u8>);
+
+/// Of any length up to what is left: a derived one would mostly be of two or three.
+#[cfg(feature = "arbitrary")]
+impl<'a> arbitrary::Arbitrary<'a> for Choices {
+    fn arbitrary(data: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Choices> {
+        let length = data.arbitrary_len::<u8>()?;
+        data.bytes(length).map(|bytes| Choices(bytes.to_vec()))
+    }
+
+    fn arbitrary_take_rest(data: arbitrary::Unstructured<'a>) -> arbitrary::Result<Choices> {
+        Ok(Choices(data.take_rest().to_vec()))
+    }
+
+    fn size_hint(_: usize) -> (usize, Option<usize>) {
+        (0, None)
+    }
+}
 
 impl AsRef<[u8]> for Choices {
     fn as_ref(&self) -> &[u8] {

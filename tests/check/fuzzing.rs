@@ -49,3 +49,28 @@ fn each_strategy_finds_the_short_read_and_the_same_one_twice() {
         assert!(all_needed, "{one}");
     }
 }
+
+/// What proptest, bolero and libFuzzer make of `Choices`: anything, from which a failure is shrunk.
+#[cfg(feature = "arbitrary")]
+#[test]
+fn arbitrary_choices_find_it_as_well() {
+    use arbitrary::{Arbitrary, Unstructured};
+    use rand::{Rng, SeedableRng};
+
+    let mut fuzz = Checker::new()
+        .name("frames")
+        .fuzz(|sim| frame(sim, one_read));
+    let mut dice = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(1);
+    let failing = (0..2_000).find_map(|_| {
+        let mut bytes = [0; 128];
+        dice.fill_bytes(&mut bytes);
+        // Zero is kind: with any bytes a kernel would be unkind nearly everywhere.
+        for byte in &mut bytes {
+            *byte = byte.saturating_sub(224);
+        }
+        let choices = Choices::arbitrary(&mut Unstructured::new(&bytes)).expect("any bytes do");
+        fuzz.try_run(choices).err()
+    });
+    let failing = failing.expect("a short send, and a late one");
+    assert_eq!(failing.deviations().len(), 2, "{failing}");
+}
