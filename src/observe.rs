@@ -93,7 +93,7 @@ pub(crate) fn is_on() -> bool {
 /// Whether it is of interest when no handler runs.
 #[inline]
 pub(crate) fn looks_between_handlers() -> bool {
-    INVARIANTS.get()
+    BETWEEN.get()
 }
 
 /// Tells the observer, if there is one.
