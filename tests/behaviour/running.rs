@@ -91,7 +91,10 @@ fn run_for_comes_back_when_the_time_is_over() {
             ran >= 20 * MS && ran < Duration::from_secs(1_000),
             "{ran:?}"
         );
-        assert_eq!(told.take(), [1, 2]);
+        // Both may be due when the kernel is looked at next; it may hand out either first then.
+        let mut slept = told.take();
+        slept.sort_unstable();
+        assert_eq!(slept, [1, 2]);
         assert_eq!(proactor.run_for(Duration::ZERO).unwrap(), 0);
         assert_eq!(proactor.stats().operations, 1);
     });
