@@ -1,7 +1,7 @@
 //! The proactor's clock: nanoseconds since it was made, real or virtual.
 
 mod sleep;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows, feature = "check"))]
 pub(crate) mod timers;
 
 pub use sleep::Sleep;
