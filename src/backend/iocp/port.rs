@@ -336,8 +336,10 @@ pub(super) mod code {
     /// CancelIoEx, the thread's or the handle's end: STATUS_CANCELLED.
     pub(crate) const OPERATION_ABORTED: u32 = 995;
     #[cfg(windows)]
+    #[expect(dead_code, reason = "for the calls of Windows, which are not written")]
     pub(crate) const IO_PENDING: u32 = 997;
     #[cfg(windows)]
+    #[expect(dead_code, reason = "for the calls of Windows, which are not written")]
     pub(crate) const NOT_FOUND: u32 = 1168;
     /// STATUS_CONNECTION_REFUSED.
     pub(crate) const CONNECTION_REFUSED: u32 = 1225;
@@ -351,6 +353,7 @@ pub(super) mod code {
     /// STATUS_IO_TIMEOUT: in a packet of a socket, nobody has answered.
     pub(crate) const SEM_TIMEOUT: u32 = 121;
     #[cfg(windows)]
+    #[expect(dead_code, reason = "for the calls of Windows, which are not written")]
     pub(crate) const WAIT_TIMEOUT: u32 = 258;
 
     pub(crate) const WSAEINVAL: u32 = 10022;
@@ -367,6 +370,10 @@ pub(super) mod code {
 
 /// As Win32 wants it: whole milliseconds, rounded up, and not INFINITE.
 #[cfg(any(windows, test))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for the calls of Windows, which are not written")
+)]
 pub(super) fn milliseconds(left: Duration) -> u32 {
     let millis = left.as_nanos().div_ceil(1_000_000);
     u32::try_from(millis).unwrap_or(u32::MAX).min(u32::MAX - 1)
