@@ -21,13 +21,7 @@ pub(crate) fn story() -> Result<String, Box<dyn Error>> {
     let mut out = String::new();
     for plan in ["recv: full", "recv: half"] {
         let mut hand = Hand::new(Config::default());
-        let listener = hand.listen("10.0.0.1:7")?;
-        let client = hand.socket()?;
-        let connect = hand.submit(Request::connect(client, "10.0.0.1:7".parse()?))?;
-        hand.step(Step::Complete(connect))?;
-        hand.reap();
-        let (server, _) = hand.try_accept(listener)?;
-
+        let (client, server) = hand.connection("10.0.0.1:7")?;
         hand.decide(plan)?;
         hand.submit(Request::send(client, "GET /index"))?;
         let recv = hand.submit(Request::recv(server, Vec::with_capacity(64)))?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use proactor::check::{self, Checker, Sim};
 use proactor::choice::Kind;
 use proactor::fs::File;
-use proactor::sim::hand::{Interest, Request, Step, Stream};
+use proactor::sim::hand::{Interest, Stream};
 use proactor::sim::{Config, Hand, Personality, World, legality};
 use proactor::{Handle, Proactor};
 
@@ -151,7 +151,7 @@ pub(crate) fn emulated() -> Result<String, Box<dyn Error>> {
         let name = if patient { "patient" } else { "hasty" };
         writeln!(out, "{name}")?;
         let mut hand = Hand::new(Config::default());
-        let (client, server) = connected(&mut hand)?;
+        let (client, server) = hand.connection("10.0.0.1:7")?;
         hand.decide("spurious: ready")?;
         let mut engine = Emulated {
             hand,
@@ -179,17 +179,6 @@ pub(crate) fn emulated() -> Result<String, Box<dyn Error>> {
         writeln!(out, "  the handler is told: {result:?}, {text:?}")?;
     }
     Ok(out)
-}
-
-/// A client and a server that are connected.
-fn connected(hand: &mut Hand) -> Result<(Stream, Stream), Box<dyn Error>> {
-    let listener = hand.listen("10.0.0.1:7")?;
-    let client = hand.socket()?;
-    let connect = hand.submit(Request::connect(client, "10.0.0.1:7".parse()?))?;
-    hand.step(Step::Complete(connect))?;
-    hand.reap();
-    let (server, _) = hand.try_accept(listener)?;
-    Ok((client, server))
 }
 
 // ---- a pool of threads

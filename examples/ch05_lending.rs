@@ -14,7 +14,7 @@ use proactor::check::{Checker, Sim};
 use proactor::choice::Kind;
 use proactor::fs::File;
 use proactor::net::{TcpListener, TcpStream};
-use proactor::sim::hand::{OpId, Owner, Request, Step, Stream};
+use proactor::sim::hand::{OpId, Owner, Request, Step};
 use proactor::sim::{Config, Hand, World};
 use proactor::{IoBuf, Proactor, compose};
 
@@ -114,7 +114,7 @@ pub(crate) fn cancelled() -> Result<String, Box<dyn Error>> {
     let mut out = String::new();
     for bytes_came_first in [false, true] {
         let mut hand = Hand::new(Config::default());
-        let (client, server) = connected(&mut hand)?;
+        let (client, server) = hand.connection("10.0.0.1:7")?;
         let recv = hand.submit(Request::recv(server, Vec::with_capacity(16)))?;
         if bytes_came_first {
             hand.submit(Request::send(client, "hello"))?;
@@ -141,17 +141,6 @@ fn whose(hand: &Hand, op: OpId) -> &'static str {
         Some(Owner::Queue) => "in the queue",
         _ => "yours",
     }
-}
-
-/// A client and a server that are connected.
-fn connected(hand: &mut Hand) -> Result<(Stream, Stream), Box<dyn Error>> {
-    let listener = hand.listen("10.0.0.1:7")?;
-    let client = hand.socket()?;
-    let connect = hand.submit(Request::connect(client, "10.0.0.1:7".parse()?))?;
-    hand.step(Step::Complete(connect))?;
-    hand.reap();
-    let (server, _) = hand.try_accept(listener)?;
-    Ok((client, server))
 }
 
 // ---- a part of a buffer

@@ -86,16 +86,8 @@ impl Stage {
 
     /// A client and a server that are connected, in that order. This is before the story.
     pub(crate) fn connected(&mut self, address: &str) -> (Stream, Stream) {
-        let kind = "nothing is decided here, so the kernel is kind";
-        let listener = self.hand.listen(address).expect(kind);
-        let client = self.hand.socket().expect(kind);
-        let address = address.parse().expect("an address");
-        let connect = Request::connect(client, address);
-        let connect = self.hand.submit(connect).expect(kind);
-        self.hand.step(Step::Complete(connect)).expect(kind);
-        self.hand.reap();
-        let (server, _) = self.hand.try_accept(listener).expect(kind);
-        (client, server)
+        let connected = self.hand.connection(address);
+        connected.unwrap_or_else(|error| panic!("{address}: {error}"))
     }
 
     /// There is a buffer now, and the program has it.
@@ -271,7 +263,7 @@ impl Stage {
             let labels: Vec<String> = decision
                 .alternatives
                 .iter()
-                .map(|it| plain(&it.label))
+                .map(|it| it.label.clone())
                 .collect();
             let asked = format!("The kernel decides: {}", question(decision.site));
             let at = pick(script, decided, items, asked, labels.clone());
@@ -303,11 +295,6 @@ fn pick(
     *decided += 1;
     items.push(Item::Choice { asked, labels, at });
     at
-}
-
-/// A label of the kernel's, as it reads in the middle of a story.
-fn plain(label: &str) -> String {
-    label.to_owned()
 }
 
 fn question(site: Site) -> &'static str {

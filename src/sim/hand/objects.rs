@@ -5,8 +5,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use super::super::{errno, handles};
-use super::request::{Event, Listener, Object, Stream};
-use super::{Hand, HandError};
+use super::request::{Event, Listener, Object, Request, Stream};
+use super::{Hand, HandError, Step};
 
 /// The first address of one in words.
 pub(super) fn first(addr: impl ToSocketAddrs) -> io::Result<SocketAddr> {
@@ -53,6 +53,37 @@ impl Hand {
     pub fn socket_at(&mut self, local: impl ToSocketAddrs) -> io::Result<Stream> {
         let raw = self.kernel.socket(Some(first(local)?));
         raw.map(Stream).map_err(errno::error)
+    }
+
+    /// A client and a server that are connected, in that order: what most lessons begin with. The address is free
+    /// again afterwards. The kernel is kind meanwhile: [plan](Hand::decide) what comes after it.
+    ///
+    /// ```
+    /// use proactor::sim::{Config, Hand};
+    ///
+    /// let mut hand = Hand::new(Config::default());
+    /// let (client, server) = hand.connection("10.0.0.1:7")?;
+    /// hand.try_write(client, b"hello")?;
+    /// assert_eq!(hand.try_read(server, &mut [0; 16])?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Hand::listen`] and [`Hand::socket`]; too many operations are in flight; or the address is that of another
+    /// [host](Hand::host), to which a connect takes its time.
+    pub fn connection(&mut self, addr: impl ToSocketAddrs) -> io::Result<(Stream, Stream)> {
+        let addr = first(addr)?;
+        let listener = self.listen(addr)?;
+        let client = self.socket()?;
+        let connect = self.submit_with(Request::connect(client, addr), |_| 0);
+        let connect = connect.map_err(io::Error::other)?;
+        let told = self.step_with(Step::Complete(connect), |_| 0);
+        told.map_err(io::Error::other)?;
+        self.ready.retain(|done| done.op != connect);
+        let (server, _) = self.try_accept(listener)?;
+        self.close(listener).map_err(io::Error::other)?;
+        Ok((client, server))
     }
 
     /// A user event that is not set.
