@@ -1,4 +1,5 @@
-//! Chapter 1 of the book: the same two words between the same two sockets, by readiness and by completion.
+//! Chapter 1 of the book: a reactor's habit that a proactor does not forgive; and the same two words between the same
+//! two sockets, by readiness and by completion.
 //!
 //! ```text
 //! cargo run --example ch01_two_models
@@ -6,15 +7,74 @@
 
 use std::error::Error;
 use std::fmt::Write;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use proactor::sim::hand::{Interest, OpId, Owner, Request, Step, Stream};
-use proactor::sim::{Config, Hand};
+use proactor::Handle;
+use proactor::check::{Checker, Sim};
+use proactor::net::{TcpListener, TcpStream};
+use proactor::sim::hand::{Interest, OpId, Owner, Request, Step};
+use proactor::sim::{Config, Hand, Level, Oracle};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    println!("{}", lost()?);
     print!("{}", story()?);
     Ok(())
 }
+
+// ---- the trap
+
+// ANCHOR: glance
+/// What the client says within a millisecond. Nothing: then it is the turn of others, and one looks again later.
+async fn glance(proactor: &Handle, stream: &TcpStream) -> Option<io::Result<Vec<u8>>> {
+    let mut read = pin!(stream.read(Vec::with_capacity(16)).into_future());
+    let mut moment = pin!(proactor.sleep(Duration::from_millis(1)).into_future());
+    poll_fn(|context| {
+        if let Poll::Ready((read, said)) = read.as_mut().poll(context) {
+            return Poll::Ready(Some(read.map(|_| said)));
+        }
+        moment.as_mut().poll(context).map(|_| None)
+    })
+    .await
+}
+// ANCHOR_END: glance
+
+/// A client that says two things, with a pause, and a server that glances at it until it has ended.
+fn world(sim: &Sim) {
+    let proactor = sim.proactor();
+    let listener = TcpListener::bind(proactor, "10.0.0.1:7").expect("nobody else is here");
+    let client = sim.connect("10.0.0.1:7");
+    let pause = Duration::from_micros(500);
+    client.lenient().stall(pause).send("hello");
+    client.stall(pause).send("again");
+    drop(client);
+    let _ = proactor.block_on(async {
+        let (stream, _) = listener.accept().await?;
+        loop {
+            if let Some(said) = glance(proactor, &stream).await
+                && said?.is_empty()
+            {
+                return io::Result::Ok(()); // the client has ended
+            }
+        }
+    });
+}
+
+/// What the checker says of it. It is told to take a lost result for a failure.
+pub(crate) fn lost() -> Result<String, Box<dyn Error>> {
+    let checker = Checker::new()
+        .name("ch01/glance")
+        .oracle(Oracle::LostResult, Level::Deny);
+    match checker.run(world) {
+        Err(failure) => Ok(failure.to_string()),
+        Ok(_) => Err("the lost bytes were not found".into()),
+    }
+}
+
+// ---- the two models
 
 /// What the book prints.
 pub(crate) fn story() -> Result<String, Box<dyn Error>> {
@@ -29,7 +89,7 @@ pub(crate) fn story() -> Result<String, Box<dyn Error>> {
 // ANCHOR: readiness
 fn by_readiness(out: &mut String) -> Result<(), Box<dyn Error>> {
     let mut hand = Hand::new(Config::default());
-    let (client, server) = connected(&mut hand)?;
+    let (client, server) = hand.connection("10.0.0.1:7")?;
     let mut buffer = [0; 16];
 
     let early = hand.try_read(server, &mut buffer);
@@ -48,7 +108,7 @@ fn by_readiness(out: &mut String) -> Result<(), Box<dyn Error>> {
 // ANCHOR: completion
 fn by_completion(out: &mut String) -> Result<(), Box<dyn Error>> {
     let mut hand = Hand::new(Config::default());
-    let (client, server) = connected(&mut hand)?;
+    let (client, server) = hand.connection("10.0.0.1:7")?;
 
     let recv = hand.submit(Request::recv(server, Vec::with_capacity(16)))?;
     writeln!(out, "  submit recv: the buffer is {}", whose(&hand, recv))?;
@@ -81,15 +141,4 @@ fn whose(hand: &Hand, op: OpId) -> &'static str {
         Some(Owner::Queue) => "in the queue",
         _ => "yours again",
     }
-}
-
-/// A client and a server that are connected.
-fn connected(hand: &mut Hand) -> Result<(Stream, Stream), Box<dyn Error>> {
-    let listener = hand.listen("10.0.0.1:7")?;
-    let client = hand.socket()?;
-    let connect = hand.submit(Request::connect(client, "10.0.0.1:7".parse()?))?;
-    hand.step(Step::Complete(connect))?;
-    hand.reap();
-    let (server, _) = hand.try_accept(listener)?;
-    Ok((client, server))
 }

@@ -1,4 +1,4 @@
-//! Chapter 2 of the book: a kernel that does nothing unless you say so.
+//! Chapter 2 of the book: a program that relies on an order, and a kernel that does nothing unless you say so.
 //!
 //! ```text
 //! cargo run --example ch02_kernel_in_hand
@@ -6,14 +6,66 @@
 
 use std::error::Error;
 use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use proactor::sim::hand::{Request, Step, Stream};
+use proactor::check::{Checker, Sim};
+use proactor::net::{TcpListener, TcpStream};
+use proactor::sim::hand::{Request, Step};
 use proactor::sim::{Config, Hand};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    println!("{}", unasked()?);
     print!("{}\n{}", story()?, trace()?);
     Ok(())
 }
+
+// ---- the trap
+
+// ANCHOR: ask
+/// Asks how deep the water is, and notes so once that has been sent. The answer finds the note, and is believed.
+fn ask(stream: TcpStream) {
+    let asked = Arc::new(AtomicBool::new(false));
+    let note = asked.clone();
+    stream
+        .write("how deep?")
+        .then(move |(sent, _)| note.store(sent.is_ok(), Ordering::Relaxed));
+    stream
+        .read(Vec::with_capacity(16))
+        .then(move |(read, _answer)| {
+            let is_answer = matches!(read, Ok(1..));
+            let asked = asked.load(Ordering::Relaxed);
+            assert!(!is_answer || asked, "an answer, and nothing was asked");
+            drop(stream); // which closes it
+        });
+}
+// ANCHOR_END: ask
+
+/// A pilot who knows, and a ship that asks.
+fn world(sim: &Sim) {
+    let listener = TcpListener::bind(sim.proactor(), "10.0.0.1:7").expect("nobody else is here");
+    let pilot = sim.connect("10.0.0.1:7");
+    pilot.lenient().expect("how deep?").send("9 feet");
+    drop(pilot);
+    listener.accept().then(move |accepted| {
+        drop(listener);
+        if let Ok((stream, _)) = accepted {
+            ask(stream);
+        }
+    });
+    let _ = sim.proactor().run();
+}
+
+/// What the checker says of it, with a kernel on which nothing fails: only the orders are its own.
+pub(crate) fn unasked() -> Result<String, Box<dyn Error>> {
+    let checker = Checker::new().name("ch02/ask").faults_per_operation(0);
+    match checker.run(world) {
+        Err(failure) => Ok(failure.to_string()),
+        Ok(_) => Err("the answer that came first was not found".into()),
+    }
+}
+
+// ---- a kernel in the hand
 
 /// What the book prints.
 pub(crate) fn story() -> Result<String, Box<dyn Error>> {
@@ -30,7 +82,7 @@ pub(crate) fn story() -> Result<String, Box<dyn Error>> {
 /// Two sends can complete. Which one is told first is nobody's promise.
 fn order(out: &mut String) -> Result<(), Box<dyn Error>> {
     let mut hand = Hand::new(Config::default());
-    let (client, server) = connected(&mut hand)?;
+    let (client, server) = hand.connection("10.0.0.1:7")?;
     hand.submit(Request::send(client, "ping"))?;
     let second = hand.submit(Request::send(server, "pong"))?;
 
@@ -49,7 +101,7 @@ fn order(out: &mut String) -> Result<(), Box<dyn Error>> {
 /// Ten bytes are there. A receive may bring all of them, or one, or half.
 fn halves(out: &mut String) -> Result<(), Box<dyn Error>> {
     let mut hand = Hand::new(Config::default());
-    let (client, server) = connected(&mut hand)?;
+    let (client, server) = hand.connection("10.0.0.1:7")?;
     hand.submit(Request::send(client, "ten bytes!"))?;
 
     let recv = hand.submit_with(Request::recv(server, Vec::with_capacity(64)), |decision| {
@@ -75,7 +127,7 @@ fn halves(out: &mut String) -> Result<(), Box<dyn Error>> {
 fn cancel(out: &mut String) -> Result<(), Box<dyn Error>> {
     for answer in ["kind", "late"] {
         let mut hand = Hand::new(Config::default());
-        let (client, server) = connected(&mut hand)?;
+        let (client, server) = hand.connection("10.0.0.1:7")?;
         let recv = hand.submit(Request::recv(server, Vec::with_capacity(64)))?;
         if answer == "late" {
             // The bytes are there before the cancel is looked at.
@@ -95,13 +147,13 @@ fn cancel(out: &mut String) -> Result<(), Box<dyn Error>> {
 // ANCHOR_END: cancel
 
 // ANCHOR: trace
-/// Two receives wait; then bytes come. What has happened, in the kernel's own words?
+/// A receive waits; then bytes come, and a cancel comes too late. What has happened, in the kernel's own words?
 pub(crate) fn trace() -> Result<String, Box<dyn Error>> {
     let mut hand = Hand::new(Config {
         trace: true,
         ..Config::default()
     });
-    let (client, server) = connected(&mut hand)?;
+    let (client, server) = hand.connection("10.0.0.1:7")?;
     let recv = hand.submit(Request::recv(server, Vec::with_capacity(4)))?;
     hand.submit(Request::send(client, "too many"))?;
     hand.cancel(recv)?;
@@ -112,14 +164,3 @@ pub(crate) fn trace() -> Result<String, Box<dyn Error>> {
     Ok(hand.kernel_trace())
 }
 // ANCHOR_END: trace
-
-/// A client and a server that are connected.
-fn connected(hand: &mut Hand) -> Result<(Stream, Stream), Box<dyn Error>> {
-    let listener = hand.listen("10.0.0.1:7")?;
-    let client = hand.socket()?;
-    let connect = hand.submit(Request::connect(client, "10.0.0.1:7".parse()?))?;
-    hand.step(Step::Complete(connect))?;
-    hand.reap();
-    let (server, _) = hand.try_accept(listener)?;
-    Ok((client, server))
-}

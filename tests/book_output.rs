@@ -59,11 +59,13 @@ fn chapter_0() {
 
 #[test]
 fn chapter_1() {
+    is_printed("ch01-glance.txt", &ch01_two_models::lost().unwrap());
     is_printed("ch01.txt", &ch01_two_models::story().unwrap());
 }
 
 #[test]
 fn chapter_2() {
+    is_printed("ch02-ask.txt", &ch02_kernel_in_hand::unasked().unwrap());
     is_printed("ch02.txt", &ch02_kernel_in_hand::story().unwrap());
     is_printed("ch02-trace.txt", &ch02_kernel_in_hand::trace().unwrap());
 }

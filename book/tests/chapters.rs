@@ -48,11 +48,16 @@ fn every_chapter_has_all_of_its_parts() {
             let head = text.split("\n## ").next().unwrap();
             assert!(head.contains(fact), "{page}: its head does not say {fact}");
         }
-        // The trap comes first: something is shown before anything is explained.
+        // The trap comes first, in the checker's own words: a conviction is shown before anything is explained.
         let (before, _) = text.split_once("\n## The idea").expect(page);
+        let shown = before.split("{{#include output/").skip(1);
+        let mut shown =
+            shown.map(|rest| read(&format!("output/{}", rest.split("}}").next().unwrap())));
         assert!(
-            before.contains("{{#include"),
-            "{page} does not begin with a run"
+            shown
+                .any(|report| report.starts_with("proactor: check `")
+                    && report.contains("FAILS HERE")),
+            "{page} does not begin with a conviction"
         );
         assert!(text.contains("```mermaid\n"), "{page} has no diagram");
         let quiz = section(&text, "Quiz").expect(page);
