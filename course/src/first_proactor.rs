@@ -23,6 +23,7 @@ fn world(sim: &Sim, serve: fn(TcpStream), is_quiet: bool) {
     let heard = proactor.block_on(converse(proactor, &["ahoy", ", "]));
     let expected = ["ahoy, ", GOODBYE].concat();
     expect(
+        sim,
         heard.unwrap_or_else(|error| Err(std::io::Error::other(error))),
         expected.as_bytes(),
         is_quiet,

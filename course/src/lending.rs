@@ -99,5 +99,5 @@ fn world(sim: &Sim, announce: fn(&Arc<Board>, &'static str), is_quiet: bool) {
     });
     let heard = proactor.block_on(converse(proactor, &[]));
     let heard = heard.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    expect(heard, NEWS.concat().as_bytes(), is_quiet);
+    expect(sim, heard, NEWS.concat().as_bytes(), is_quiet);
 }

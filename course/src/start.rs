@@ -22,6 +22,7 @@ fn world(sim: &Sim, greet: fn(TcpStream), is_quiet: bool) {
     serve_one(proactor, greet);
     let heard = proactor.block_on(converse(proactor, &[]));
     expect(
+        sim,
         heard.unwrap_or_else(|error| Err(std::io::Error::other(error))),
         GREETING.as_bytes(),
         is_quiet,

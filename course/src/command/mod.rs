@@ -64,6 +64,13 @@ pub struct Workshop<'a> {
     pub looks: Option<u64>,
 }
 
+/// The first exercise that does not pass, when all were graded.
+fn next(graded: &[Graded]) -> Option<&'static Exercise> {
+    let mut all = EXERCISES.iter().zip(graded);
+    let (exercise, _) = all.find(|(_, it)| it.standing != Standing::Passes)?;
+    Some(exercise)
+}
+
 impl Workshop<'_> {
     /// Does what was asked for. False: it was not understood, or not done.
     ///
@@ -134,21 +141,12 @@ impl Workshop<'_> {
             .ok_or_else(|| io::Error::other("it was not graded"))
     }
 
-    /// The first exercise that does not pass.
-    fn next(&mut self) -> io::Result<Option<&'static Exercise>> {
-        for exercise in &EXERCISES {
-            if self.grade(exercise, false)?.standing != Standing::Passes {
-                return Ok(Some(exercise));
-            }
-        }
-        Ok(None)
-    }
-
     fn next_or_all_done(
         &mut self,
         then: impl FnOnce(&mut Self, &Exercise) -> io::Result<bool>,
     ) -> io::Result<bool> {
-        match self.next()? {
+        let graded = self.grader.grade(&EXERCISES, false)?;
+        match next(&graded) {
             Some(exercise) => then(self, exercise),
             None => {
                 writeln!(self.out, "All {} exercises pass.", EXERCISES.len())?;
@@ -179,16 +177,12 @@ impl Workshop<'_> {
                 exercise.name, exercise.title
             )?;
         }
-        let next = EXERCISES
-            .iter()
-            .zip(&graded)
-            .find(|(_, it)| it.standing != Standing::Passes);
-        match next {
+        match next(&graded) {
             None => writeln!(
                 self.out,
                 "\nAll of them pass. What is next is code of your own: book/src/check-your-own.md"
             )?,
-            Some((exercise, _)) => {
+            Some(exercise) => {
                 let Exercise {
                     name,
                     title,

@@ -265,3 +265,26 @@ fn what_never_ends_is_told() {
         );
     }
 }
+
+/// So is one that hangs only when the kernel does something unusual: patience is with an execution, not with all of them.
+#[test]
+fn what_seldom_ends_is_told() {
+    fn greets_or_parks(stream: proactor::net::TcpStream) {
+        let greeting = proactor_course::start::GREETING;
+        proactor::compose::write_all(&stream, greeting).then(move |(written, _)| {
+            while written.is_err() {
+                std::thread::park();
+            }
+            drop(stream);
+        });
+    }
+    let verdict = proactor_course::start::check(greets_or_parks)
+        .within(std::time::Duration::from_millis(300));
+    assert_eq!(verdict.code(), 3, "{verdict}");
+    assert!(
+        verdict
+            .to_string()
+            .contains("had come to their ends before"),
+        "{verdict}"
+    );
+}
