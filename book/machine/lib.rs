@@ -60,6 +60,12 @@ pub fn build(home: &Path, into: &Path) -> io::Result<()> {
     book.build().map_err(io::Error::other)
 }
 
+/// A text as it stands in HTML and in SVG, also in an attribute.
+pub(crate) fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    text.replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// All files below a directory with this extension, in the order of their names.
 pub(crate) fn files(below: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();

@@ -3,10 +3,12 @@
 //! Without a script a question is its options and a fold with the answer; `assets/quiz.js` adds the button that
 //! compares. What this machine asks for beyond the format: every question has an `id`, one answer or several, and a `context`
 //! in which each wrong option has a list item of its own that begins with the option in bold, then why it is wrong.
-//! An `id` that begins with `idea-` is about an idea; any other answer is recomputed by a test (`tests/quizzes.rs`).
+//! An `id` that begins with `idea-` is about an idea; any other answer is recomputed by a test (`tests/quizzes`).
 
 use mdbook_quiz_schema::{MultipleChoice, MultipleChoiceAnswerFormat, Question, Quiz, ShortAnswer};
 use pulldown_cmark::{Options, Parser, html};
+
+use crate::escaped;
 
 /// One question, as the machine knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,11 +179,6 @@ fn inline(markdown: &str) -> String {
         Some(inside) if !inside.contains("<p>") => inside.to_owned(),
         _ => out.to_owned(),
     }
-}
-
-fn escaped(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;");
-    text.replace('"', "&quot;")
 }
 
 #[cfg(test)]

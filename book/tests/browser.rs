@@ -1,6 +1,6 @@
 //! The players and the quizzes in a real browser, where there is one: every story of every player is stepped through, by
 //! buttons and by keys, and every question is answered wrongly and rightly. Without a browser this says so and passes; the
-//! data is tested in `players.rs` and `quizzes.rs` everywhere.
+//! data is tested in `players.rs` and `quizzes` everywhere.
 
 use std::env;
 use std::fs;

@@ -24,7 +24,7 @@ mod tree;
 mod worlds;
 
 pub use stage::Owner;
-pub use tree::{Choice, Node, Tree};
+pub use tree::{Choice, Node, Tree, another};
 
 /// The names of all worlds.
 #[must_use]

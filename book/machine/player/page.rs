@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::stage::Owner;
 use super::tree::{Node, Tree};
+use crate::escaped;
 
 /// The figure: HTML without an empty line.
 pub(crate) fn figure(name: &str, tree: &Tree) -> String {
@@ -89,7 +90,7 @@ fn whose(owner: Owner) -> &'static str {
 
 /// The tree as JSON, safe inside a `script` element: `texts`, and `nodes` as `[lane, text, buffer, nanoseconds, question or -1,
 /// [[label or -1, node]…]]`, where texts, questions and labels are places in `texts`.
-pub(crate) fn data(tree: &Tree) -> String {
+fn data(tree: &Tree) -> String {
     let mut texts: Vec<&str> = Vec::new();
     let mut places = HashMap::new();
     let mut at = |text| {
@@ -124,11 +125,4 @@ pub(crate) fn data(tree: &Tree) -> String {
     json!({ "lanes": lanes, "texts": texts, "nodes": nodes })
         .to_string()
         .replace("</", "<\\/")
-}
-
-pub(crate) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }

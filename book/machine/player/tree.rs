@@ -58,6 +58,19 @@ impl Tree {
     }
 }
 
+/// From one story to the next, given which alternative was taken at each choice, and of how many: the last choice that
+/// has another one takes it. False: that was the last story.
+pub fn another(story: &mut Vec<(usize, usize)>) -> bool {
+    while story.last().is_some_and(|(at, count)| at + 1 == *count) {
+        story.pop();
+    }
+    match story.last_mut() {
+        Some((at, _)) => *at += 1,
+        None => return false,
+    }
+    true
+}
+
 /// More stories than that nobody clicks through, and a page has to be small.
 pub(crate) const STORIES: usize = 400;
 
@@ -117,19 +130,14 @@ pub(crate) fn explore(
                 }
             }
         }
-        // The next story: the last choice that has another alternative takes it.
-        while counts.last().is_some_and(|(at, count)| at + 1 == *count) {
-            counts.pop();
-        }
-        let Some((at, _)) = counts.last_mut() else {
+        if !another(&mut counts) {
             return Tree {
                 title,
                 about,
                 lanes,
                 nodes,
             };
-        };
-        *at += 1;
+        }
         script = counts.into_iter().map(|(at, _)| at).collect();
     }
     panic!("the world `{title}` has more than {STORIES} stories: nobody clicks through them")

@@ -1,217 +1,9 @@
-//! Sequence diagrams: mermaid's text is read, checked, and drawn as SVG while the book is built.
-//!
-//! The pages need no script for them and follow the reader's theme; and a slip of the pen is a fault of the book, not
-//! a red box in somebody's browser. Of mermaid's `sequenceDiagram` this is what the book uses: `accTitle`
-//! (required), `participant`, messages (`->>`, `-->>`, `-x`, `--x`, with `+` and `-` to begin and end a bar), `activate`,
-//! `deactivate`, `Note over`, `Note left of`, `Note right of`, the blocks `loop`, `opt`, `alt` with `else`, and `%%`.
+//! A diagram is drawn as SVG: the lanes first, then row after row.
 
 use std::fmt::Write;
 
-/// A line of the diagram, from 0, and what is wrong with it.
-pub(crate) type Slip = (usize, String);
-
-/// The diagram as SVG, or why it can't be drawn.
-pub(crate) fn draw(text: &str) -> Result<String, Slip> {
-    let diagram = read(text)?;
-    Ok(Canvas::new(&diagram).draw(&diagram))
-}
-
-struct Diagram {
-    title: String,
-    lanes: Vec<Lane>,
-    rows: Vec<Row>,
-}
-
-struct Lane {
-    name: String,
-    label: String,
-}
-
-enum Row {
-    Message {
-        from: usize,
-        to: usize,
-        dashed: bool,
-        lost: bool,
-        text: String,
-    },
-    Note {
-        first: usize,
-        last: usize,
-        side: Side,
-        text: String,
-    },
-    /// A bar begins (true) or ends.
-    Bar(usize, bool),
-    Open {
-        kind: &'static str,
-        text: String,
-    },
-    Else(String),
-    Close,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Side {
-    Over,
-    Left,
-    Right,
-}
-
-const BLOCKS: [&str; 3] = ["loop", "opt", "alt"];
-
-// ---- reading
-
-fn read(text: &str) -> Result<Diagram, Slip> {
-    let mut diagram = Diagram {
-        title: String::new(),
-        lanes: Vec::new(),
-        rows: Vec::new(),
-    };
-    let mut begun = false;
-    // The blocks that are open, and how many bars stand on each lane.
-    let mut open: Vec<&str> = Vec::new();
-    let mut bars: Vec<usize> = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with("%%") {
-            continue;
-        }
-        let slip = |what: &str| (number, format!("{what}: {line:?}"));
-        if !begun {
-            if line != "sequenceDiagram" {
-                return Err(slip("a diagram begins with `sequenceDiagram`"));
-            }
-            begun = true;
-            continue;
-        }
-        let first = diagram.rows.len();
-        diagram.line(line, &mut open).map_err(|what| slip(&what))?;
-        bars.resize(diagram.lanes.len(), 0);
-        for row in &diagram.rows[first..] {
-            match *row {
-                Row::Bar(lane, true) => bars[lane] += 1,
-                Row::Bar(lane, false) if bars[lane] == 0 => {
-                    return Err(slip("ends a bar that never began"));
-                }
-                Row::Bar(lane, false) => bars[lane] -= 1,
-                _ => {}
-            }
-        }
-    }
-    let last = text.lines().count();
-    if let Some(kind) = open.last() {
-        return Err((last, format!("a `{kind}` without its `end`")));
-    }
-    if let Some(lane) = bars.iter().position(|count| *count > 0) {
-        let name = &diagram.lanes[lane].name;
-        return Err((last, format!("the bar of {name} never ends")));
-    }
-    if diagram.title.is_empty() {
-        return Err((0, "no `accTitle:` for who can't see it".to_owned()));
-    }
-    if diagram.rows.is_empty() {
-        return Err((last, "nothing happens in it".to_owned()));
-    }
-    Ok(diagram)
-}
-
-impl Diagram {
-    fn line(&mut self, line: &str, open: &mut Vec<&'static str>) -> Result<(), String> {
-        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-        match word {
-            "accTitle:" => self.title = rest.trim().to_owned(),
-            "participant" => {
-                let (name, label) = rest.split_once(" as ").unwrap_or((rest, rest));
-                let (name, label) = (name.trim().to_owned(), label.trim().to_owned());
-                if name.is_empty() || self.lanes.iter().any(|lane| lane.name == name) {
-                    return Err("a participant without a name, or twice".to_owned());
-                }
-                self.lanes.push(Lane { name, label });
-            }
-            "activate" => self.rows.push(Row::Bar(self.lane(rest)?, true)),
-            "deactivate" => self.rows.push(Row::Bar(self.lane(rest)?, false)),
-            "Note" | "note" => self.note(rest)?,
-            "else" if open.last() == Some(&"alt") => self.rows.push(Row::Else(rest.to_owned())),
-            "end" if rest.is_empty() => {
-                open.pop().ok_or("an `end` of nothing")?;
-                self.rows.push(Row::Close);
-            }
-            _ => match BLOCKS.iter().find(|kind| **kind == word) {
-                Some(kind) => {
-                    open.push(kind);
-                    let text = rest.to_owned();
-                    self.rows.push(Row::Open { kind, text });
-                }
-                None => self.message(line)?,
-            },
-        }
-        Ok(())
-    }
-
-    fn lane(&self, name: &str) -> Result<usize, String> {
-        let name = name.trim();
-        let found = self.lanes.iter().position(|lane| lane.name == name);
-        found.ok_or_else(|| format!("no participant {name:?}"))
-    }
-
-    fn note(&mut self, rest: &str) -> Result<(), String> {
-        let (place, text) = rest.split_once(':').ok_or("a note without a text")?;
-        let sides = [
-            ("over ", Side::Over),
-            ("left of ", Side::Left),
-            ("right of ", Side::Right),
-        ];
-        let found = sides
-            .iter()
-            .find_map(|(word, side)| Some((place.strip_prefix(word)?, *side)));
-        let (lanes, side) = found.ok_or("a note is `over`, `left of` or `right of`")?;
-        let (first, last) = lanes.split_once(',').unwrap_or((lanes, lanes));
-        let (first, last) = (self.lane(first)?, self.lane(last)?);
-        self.rows.push(Row::Note {
-            first: first.min(last),
-            last: first.max(last),
-            side,
-            text: text.trim().to_owned(),
-        });
-        Ok(())
-    }
-
-    fn message(&mut self, line: &str) -> Result<(), String> {
-        // The longest first: `-->>` contains `->>`.
-        let arrows = [
-            ("-->>", true, false),
-            ("--x", true, true),
-            ("->>", false, false),
-            ("-x", false, true),
-        ];
-        let found = arrows.iter().find_map(|(arrow, dashed, lost)| {
-            let (from, rest) = line.split_once(arrow)?;
-            Some((from, rest, *dashed, *lost))
-        });
-        let (from, rest, dashed, lost) = found.ok_or("neither a message nor a known word")?;
-        let (to, text) = rest.split_once(':').ok_or("a message without a text")?;
-        let from = self.lane(from)?;
-        let (begins, ends) = (to.strip_prefix('+'), to.strip_prefix('-'));
-        let to = self.lane(begins.or(ends).unwrap_or(to))?;
-        self.rows.push(Row::Message {
-            from,
-            to,
-            dashed,
-            lost,
-            text: text.trim().to_owned(),
-        });
-        if begins.is_some() {
-            self.rows.push(Row::Bar(to, true));
-        }
-        if ends.is_some() {
-            self.rows.push(Row::Bar(from, false));
-        }
-        Ok(())
-    }
-}
-
-// ---- drawing
+use super::{Diagram, Row, Side};
+use crate::escaped;
 
 /// About so wide is a letter, and so high a line, of the font that the style sheet sets.
 const LETTER: f32 = 6.7;
@@ -220,7 +12,8 @@ const LINE: f32 = 17.0;
 const HEAD: f32 = 44.0;
 const MARGIN: f32 = 12.0;
 
-struct Canvas {
+/// What is drawn so far.
+pub(super) struct Canvas {
     /// The middle of each lane.
     middle: Vec<f32>,
     width: f32,
@@ -237,14 +30,9 @@ fn width(text: &str) -> f32 {
     longest.unwrap_or(0) as f32 * LETTER
 }
 
-fn escaped(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;");
-    text.replace('>', "&gt;").replace('"', "&quot;")
-}
-
 impl Canvas {
     /// Lanes as far apart as what is written between them needs.
-    fn new(diagram: &Diagram) -> Canvas {
+    pub(super) fn new(diagram: &Diagram) -> Canvas {
         let half = |lane: usize| width(&diagram.lanes[lane].label) / 2.0 + 12.0;
         let count = diagram.lanes.len();
         let mut gaps: Vec<f32> = (1..count)
@@ -302,7 +90,7 @@ impl Canvas {
         }
     }
 
-    fn draw(mut self, diagram: &Diagram) -> String {
+    pub(super) fn draw(mut self, diagram: &Diagram) -> String {
         // Bars and frames lie under the text: they are known only when they end, so they are drawn apart.
         let mut under = String::new();
         let mut bars: Vec<(usize, f32)> = Vec::new();
@@ -487,63 +275,5 @@ impl Canvas {
             "<text class=\"dg-block\" x=\"{x:.0}\" y=\"{:.0}\"><tspan class=\"dg-kind\">{kind}</tspan> {text}</text>",
             y + 14.0
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = "sequenceDiagram\naccTitle: A read\nparticipant S as server\nparticipant K as kernel\n\
-        S->>+K: recv(buffer)\nNote right of K: bytes arrive\nloop until full\nK-->>-S: completion<br/>4 < 64\nend\n\
-        alt enough\nS->>S: done\nelse not yet\nS-xK: lost\nend\n";
-
-    #[test]
-    fn a_diagram_is_drawn_with_all_that_it_says() {
-        let svg = draw(GOOD).unwrap();
-        for text in [
-            "aria-label=\"A read\"",
-            ">server<",
-            ">kernel<",
-            ">recv(buffer)<",
-            ">bytes arrive<",
-            ">4 &lt; 64<",
-            ">loop<",
-            "not yet",
-            "dg-bar",
-        ] {
-            assert!(svg.contains(text), "{text} is not in {svg}");
-        }
-        assert!(
-            !svg.contains("\n\n"),
-            "an empty line would end the block of HTML"
-        );
-    }
-
-    #[test]
-    fn slips_are_told_with_their_line() {
-        let head = "sequenceDiagram\naccTitle: A\nparticipant S\nparticipant K\n";
-        for (text, line, what) in [
-            ("graph TD", 0, "begins with"),
-            (&format!("{head}S->>X: hello"), 4, "no participant \"X\""),
-            (&format!("{head}S>>K: hello"), 4, "neither a message"),
-            (&format!("{head}S->>K hello"), 4, "without a text"),
-            (
-                &format!("{head}S->>K: a\nloop twice"),
-                6,
-                "without its `end`",
-            ),
-            (&format!("{head}S->>K: a\nend"), 5, "an `end` of nothing"),
-            (&format!("{head}S->>+K: a"), 5, "never ends"),
-            (&format!("{head}S->>-K: a"), 4, "never began"),
-            (&format!("{head}Note above S: a"), 4, "a note is"),
-            (&format!("{head}participant S"), 4, "twice"),
-            (head, 4, "nothing happens"),
-            ("sequenceDiagram\nparticipant S\nS->>S: a", 0, "accTitle"),
-        ] {
-            let (at, why) = draw(text).map(|_| ()).unwrap_err();
-            assert!(why.contains(what), "{text}: {why}");
-            assert_eq!(at, line, "{text}: {why}");
-        }
     }
 }

@@ -1,134 +1,15 @@
-//! The worlds of the player: each is a program of a screen, played on the kernel with everything that its chapter is
-//! about left to the reader.
-//!
-//! A text that begins with ✗ is a mistake, and the story is over.
+//! Worlds about a loan: whose the buffer is, and who is told of its end, and when.
 
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use proactor::choice::Site;
-use proactor::sim::hand::{Interest, Request, Step};
+use proactor::sim::hand::{Interest, OpId, Request, Step, Stream};
 
-use super::stage::{KERNEL, PEER, POOL, PROGRAM, Stage};
+use super::super::stage::{KERNEL, PROGRAM, Stage};
+use super::{ADDRESS, YOU};
 
-/// One world.
-pub(crate) struct World {
-    pub(crate) name: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) about: &'static str,
-    pub(crate) lanes: &'static [&'static str],
-    pub(crate) play: fn(&mut Stage),
-}
-
-pub(crate) const WORLDS: [World; 9] = [
-    World {
-        name: "one-call",
-        title: "A request, read with one call",
-        about: "The server of the first lines of this book. The client sends its request in one piece, as it always did.",
-        lanes: &["client", "kernel", "server"],
-        play: one_call,
-    },
-    World {
-        name: "ready-or-done",
-        title: "Ready, or done",
-        about: "A program has one buffer and wants what its peer sends. Be the program, and watch whose the buffer is.",
-        lanes: &["peer", "kernel", "program"],
-        play: ready_or_done,
-    },
-    World {
-        name: "effect-before-completion",
-        title: "An answer before the send is told",
-        about: "A question is sent, and its answer is awaited. Two completions will come: be the kernel, and choose their order.",
-        lanes: &["peer", "kernel", "program"],
-        play: effect_before_completion,
-    },
-    World {
-        name: "cancel-race",
-        title: "A cancel, and the bytes",
-        about: "A receive waits. A cancel is asked for, and bytes arrive: in which order, and what the kernel makes of it, is yours.",
-        lanes: &["peer", "kernel", "program"],
-        play: cancel_race,
-    },
-    World {
-        name: "echo",
-        title: "One echo, many ways",
-        about: "The handlers of an echo server, and a client that says “ping”. The kernel may be short, once when it receives and once when it sends.",
-        lanes: &["client", "kernel", "handlers"],
-        play: echo,
-    },
-    World {
-        name: "false-hint",
-        title: "A hint that was false",
-        about: "A library emulates a read: it waits until the socket is ready, and reads. Two threads want the same bytes.",
-        lanes: &["peer", "kernel", "library"],
-        play: false_hint,
-    },
-    World {
-        name: "when-may-i-free",
-        title: "When may I free it?",
-        about: "A receive has borrowed a buffer of yours, and you would like it back. Try.",
-        lanes: &["peer", "kernel", "program"],
-        play: when_may_i_free,
-    },
-    World {
-        name: "frame",
-        title: "A frame, in pieces",
-        about: "Four bytes say how long a message is, then it comes: here 0 0 0 4 and “ahoy”. The kernel cuts where it likes.",
-        lanes: &["peer", "kernel", "program"],
-        play: frame,
-    },
-    World {
-        name: "slow-handler",
-        title: "A slow handler",
-        about: "One worker, two connections. A login costs 50 ms of computing, a ping costs nothing; both arrive at once.",
-        lanes: &["peers", "kernel", "worker", "pool"],
-        play: slow_handler,
-    },
-];
-
-const ADDRESS: &str = "10.0.0.1:7";
-const YOU: &str = "You are the program. What do you do?";
-
-fn one_call(stage: &mut Stage) {
-    let (client, server) = stage.connected(ADDRESS);
-    stage.peer_sends(client, "GET /index", "sends “GET /index”");
-    stage.opens(&[Site::RecvSize]);
-    let recv = stage.lend(
-        Request::recv(server, Vec::with_capacity(64)),
-        "reads the request: one call, room for 64 bytes",
-    );
-    let _ = stage.kernel(&[(recv, "the read")], &[]);
-    let request = stage.reap().buf;
-    stage.tell(PROGRAM, format!("has read {}", said(&request)));
-    if request == b"GET /index" {
-        return stage.tell(
-            PROGRAM,
-            "answers with the index, as it has done for eleven months",
-        );
-    }
-    match stage.choose(
-        "You are the server. What do you do?",
-        &[
-            "read on, until the request is whole",
-            "answer what has come",
-        ],
-    ) {
-        0 => stage.tell(
-            PROGRAM,
-            "reads on: the rest is there already. It answers with the index",
-        ),
-        _ if request == b"GET /" => stage.tell(
-            PROGRAM,
-            "✗ answers with the page “/”, for which nobody has asked",
-        ),
-        _ => stage.tell(
-            PROGRAM,
-            format!("✗ answers {} with “400 Bad Request”", said(&request)),
-        ),
-    }
-}
-
-fn ready_or_done(stage: &mut Stage) {
+pub(super) fn ready_or_done(stage: &mut Stage) {
     let (peer, server) = stage.connected(ADDRESS);
     stage.has_buffer();
     stage.tell(PROGRAM, "has a connection, and an empty buffer");
@@ -142,9 +23,7 @@ fn ready_or_done(stage: &mut Stage) {
     }
 }
 
-type Streams = proactor::sim::hand::Stream;
-
-fn by_readiness(stage: &mut Stage, peer: Streams, server: Streams) {
+fn by_readiness(stage: &mut Stage, peer: Stream, server: Stream) {
     stage.tell(PROGRAM, "tries a read, to see");
     let mut buffer = [0; 16];
     let early = stage.hand.try_read(server, &mut buffer);
@@ -182,7 +61,7 @@ fn by_readiness(stage: &mut Stage, peer: Streams, server: Streams) {
     }
 }
 
-fn by_completion(stage: &mut Stage, peer: Streams, server: Streams) {
+fn by_completion(stage: &mut Stage, peer: Stream, server: Stream) {
     let recv = stage.lend(
         Request::recv(server, Vec::with_capacity(16)),
         "submits a receive, and the buffer with it",
@@ -227,7 +106,7 @@ fn by_completion(stage: &mut Stage, peer: Streams, server: Streams) {
     );
 }
 
-fn effect_before_completion(stage: &mut Stage) {
+pub(super) fn effect_before_completion(stage: &mut Stage) {
     let (peer, server) = stage.connected(ADDRESS);
     stage.tell(PROGRAM, "will ask “how deep?”");
     let recv = stage.submit(
@@ -290,7 +169,7 @@ fn effect_before_completion(stage: &mut Stage) {
     stage.tell(PROGRAM, "is right only if both handlers may come first");
 }
 
-fn cancel_race(stage: &mut Stage) {
+pub(super) fn cancel_race(stage: &mut Stage) {
     let (peer, server) = stage.connected(ADDRESS);
     stage.opens(&[Site::Cancel]);
     let recv = stage.lend(
@@ -343,52 +222,7 @@ fn cancel_race(stage: &mut Stage) {
     }
 }
 
-fn echo(stage: &mut Stage) {
-    let (client, server) = stage.connected(ADDRESS);
-    stage.opens(&[Site::RecvSize, Site::SendSize]);
-    stage.peer_sends(client, "ping", "sends “ping”, and listens");
-    let mut heard = Vec::new();
-    while heard.len() < 4 {
-        let recv = stage.lend(
-            Request::recv(server, Vec::with_capacity(16)),
-            "initiates a read",
-        );
-        let _ = stage.kernel(&[(recv, "the read")], &[]);
-        let mut rest = stage.reap().buf;
-        stage.tell(PROGRAM, format!("the read's handler: {}", said(&rest)));
-        while !rest.is_empty() {
-            let text = format!("initiates a write of {}", said(&rest));
-            let send = stage.lend(Request::send(server, rest.clone()), &text);
-            let _ = stage.kernel(&[(send, "the write")], &[]);
-            let done = stage.reap();
-            let taken = done.bytes().unwrap_or(0);
-            stage.tell(
-                PROGRAM,
-                format!("the write's handler: {taken} of {} were taken", rest.len()),
-            );
-            let mut bytes = [0; 16];
-            let count = stage.hand.try_read(client, &mut bytes).unwrap_or(0);
-            heard.extend(&bytes[..count]);
-            rest.drain(..taken);
-            if !rest.is_empty() {
-                let what = ["write the rest", "read on: it has been written, after all"];
-                if stage.choose("You are the write's handler. What do you do?", &what) == 1 {
-                    return stage.tell(
-                        PEER,
-                        format!("✗ hears {}, and waits for the rest for ever", said(&heard)),
-                    );
-                }
-            }
-        }
-    }
-    stage.tell(PEER, format!("has heard {}", said(&heard)));
-}
-
-fn said(bytes: &[u8]) -> String {
-    format!("“{}”", String::from_utf8_lossy(bytes))
-}
-
-fn false_hint(stage: &mut Stage) {
+pub(super) fn false_hint(stage: &mut Stage) {
     let (peer, server) = stage.connected(ADDRESS);
     let mut buffer = [0; 16];
     stage.tell(
@@ -452,7 +286,7 @@ fn false_hint(stage: &mut Stage) {
     }
 }
 
-fn when_may_i_free(stage: &mut Stage) {
+pub(super) fn when_may_i_free(stage: &mut Stage) {
     let (peer, server) = stage.connected(ADDRESS);
     stage.has_buffer();
     stage.tell(PROGRAM, "has a buffer of 16 bytes");
@@ -523,7 +357,7 @@ fn when_may_i_free(stage: &mut Stage) {
 }
 
 /// It was freed while it was lent.
-fn freed(stage: &mut Stage, recv: proactor::sim::hand::OpId, peer: Streams) {
+fn freed(stage: &mut Stage, recv: OpId, peer: Stream) {
     stage.tell(
         PROGRAM,
         "frees the buffer; the next one to ask for 16 bytes gets this memory",
@@ -543,113 +377,4 @@ fn freed(stage: &mut Stage, recv: proactor::sim::hand::OpId, peer: Streams) {
     } else {
         stage.tell(KERNEL, "✗ had finished with it, this time. Nobody had said so, and the next time it hasn't (I4)");
     }
-}
-
-fn frame(stage: &mut Stage) {
-    let (peer, server) = stage.connected(ADDRESS);
-    stage.tell(PROGRAM, "wants a length: 4 bytes");
-    stage.peer_sends(peer, "\0\0\0\x04ahoy", "sends 0 0 0 4 “ahoy”, in one call");
-    stage.opens(&[Site::RecvSize]);
-    let Some(header) = exactly(stage, server, 4, "the length") else {
-        return;
-    };
-    let length = header
-        .iter()
-        .fold(0, |length, byte| length << 8 | usize::from(*byte));
-    stage.tell(
-        PROGRAM,
-        format!("the length is {length}: not more than it allows, so it wants a body"),
-    );
-    stage.opens(&[Site::RecvSize]);
-    let Some(body) = exactly(stage, server, length, "the body") else {
-        return;
-    };
-    stage.tell(PROGRAM, format!("has a frame: {}", said(&body)));
-}
-
-/// Receives until so many bytes are there. Nothing: the reader has ended the story.
-fn exactly(stage: &mut Stage, server: Streams, count: usize, what: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    while bytes.len() < count {
-        let missing = count - bytes.len();
-        let recv = stage.lend(
-            Request::recv(server, Vec::with_capacity(missing)),
-            &format!("submits a receive of {missing} bytes"),
-        );
-        let _ = stage.kernel(&[(recv, "the receive")], &[]);
-        bytes.extend(stage.reap().buf);
-        stage.tell(
-            PROGRAM,
-            format!("has {} of {count} bytes of {what}", bytes.len()),
-        );
-        if bytes.len() < count {
-            let last = format!("take what is there for {what}");
-            if stage.choose(YOU, &["receive the rest", &last]) == 1 {
-                let text = match what {
-                    "the body" => format!("✗ has a frame: {}; the rest of it will be taken for the next length", said(&bytes)),
-                    _ => "✗ has a length out of too few bytes; the rest of them will be taken for the body".to_owned(),
-                };
-                stage.tell(PROGRAM, text);
-                return None;
-            }
-        }
-    }
-    Some(bytes)
-}
-
-fn slow_handler(stage: &mut Stage) {
-    let (login_peer, login) = stage.connected("10.0.0.1:7");
-    let (ping_peer, ping) = stage.connected("10.0.0.1:8");
-    let logs_in = stage.submit(
-        Request::recv(login, Vec::with_capacity(16)),
-        "reads from the login's connection",
-    );
-    let pings = stage.submit(
-        Request::recv(ping, Vec::with_capacity(16)),
-        "reads from the ping's connection",
-    );
-    stage.peer_sends(login_peer, "secret", "one sends a password");
-    stage.peer_sends(ping_peer, "ping", "the other sends “ping”");
-    let mut names = vec![(logs_in, "the login's read"), (pings, "the ping's read")];
-    let hash = Duration::from_millis(50);
-    loop {
-        match stage.kernel(&names, &[]) {
-            Err(_) => break,
-            Ok(Step::Complete(op)) if op == pings => {
-                stage.reap();
-                let waited = stage.hand.now().as_millis();
-                let text = match waited {
-                    0 => "the ping's handler: answers at once".to_owned(),
-                    _ => format!(
-                        "✗ the ping's handler: answers, {waited} ms late, for somebody else's password (I9)"
-                    ),
-                };
-                stage.tell(PROGRAM, text);
-            }
-            Ok(Step::Complete(op)) if op == logs_in => {
-                stage.reap();
-                stage.tell(PROGRAM, "the login's handler: has the password");
-                let what = [
-                    "have it hashed by the pool",
-                    "hash it here: it is only 50 ms",
-                ];
-                if stage.choose("You are the login's handler. What do you do?", &what) == 0 {
-                    let end = stage.hand.now() + hash;
-                    let job = stage.submit(Request::timer(end), "offloads the hash, and returns");
-                    names.push((job, "the job"));
-                    stage.tell(POOL, "hashes");
-                } else {
-                    stage.tell(PROGRAM, "hashes; everybody else waits");
-                    stage.takes(hash);
-                    stage.tell(PROGRAM, "has hashed, 50 ms later, and answers");
-                }
-            }
-            Ok(Step::Complete(_)) => {
-                stage.reap();
-                stage.tell(PROGRAM, "the job's handler: answers the login");
-            }
-            Ok(_) => stage.tell(POOL, "has hashed"),
-        }
-    }
-    stage.tell(PROGRAM, "has nothing left to do");
 }
