@@ -1,6 +1,7 @@
 //! What a grader says, and how long it may take to say it.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -151,6 +152,7 @@ impl Check {
 /// Checks an answer and says what came of it: the `main` of an exercise.
 pub fn grade(check: Check) -> ExitCode {
     let verdict = check.within(PATIENCE);
-    println!("{verdict}");
+    // Who has heard enough (`| head`) may close the pipe.
+    let _ = writeln!(io::stdout(), "{verdict}");
     ExitCode::from(verdict.code())
 }
