@@ -44,7 +44,7 @@ use std::time::Duration;
 
 use crate::choice::EventId;
 
-#[cfg(any(windows, feature = "check"))]
+#[cfg(feature = "check")]
 pub(crate) mod iocp;
 #[cfg(feature = "check")]
 pub(crate) mod sim;
@@ -235,6 +235,12 @@ pub(crate) struct ConnectAddr {
     /// The lane's to use: as large and as aligned as a `sockaddr_in6` needs.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the ring's"))]
     pub(crate) scratch: [u64; 4],
+}
+
+/// A time as SO_LINGER counts it, rounded up: half a second is not the zero that resets.
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs()
+        .saturating_add(u64::from(time.subsec_nanos() > 0))
 }
 
 /// One operation, plain: what a driver turns into a submission entry.

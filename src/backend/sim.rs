@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::{
     Backend, Began, Code, Completion, ConnectAddr, LENGTH_OFFSET, Lane, ListenOptions, Note,
-    Notified, Op, Origin, Raw, Submitted, Tag, Token, Until, Waited,
+    Notified, Op, Origin, Raw, Submitted, Tag, Token, Until, Waited, whole_seconds,
 };
 use crate::choice::EventId;
 use crate::sim::World;
@@ -157,10 +157,7 @@ impl Backend for SimBackend {
     }
 
     fn set_linger(&self, raw: Raw, linger: Option<Duration>) -> io::Result<()> {
-        let seconds = linger.map(|linger| {
-            let more = u64::from(linger.subsec_nanos() > 0);
-            linger.as_secs().saturating_add(more)
-        });
+        let seconds = linger.map(whole_seconds);
         self.call(|kernel| kernel.set_linger(raw.0, seconds))
     }
 

@@ -51,9 +51,9 @@ impl Aside {
             offset,
             ..
         } = activation.op;
-        let backend = local.backend.borrow().clone();
-        let Some(backend) = backend.filter(|backend| !backend.does(code)) else {
-            return Ok(activation);
+        let backend = match &*local.backend.borrow() {
+            Some(backend) if !backend.does(code) => Arc::clone(backend),
+            _ => return Ok(activation),
         };
         let paths = paths.to_vec();
         let job = self.0.insert(Offload::new(local.me(), move || {

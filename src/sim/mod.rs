@@ -220,7 +220,7 @@ mod stream;
 mod stuck;
 mod tcp;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod touches;
 mod trace;
 mod transitions;

@@ -1,7 +1,7 @@
 //! The proactor's clock: nanoseconds since it was made, real or virtual.
 
 mod sleep;
-#[cfg(any(target_os = "linux", windows, feature = "check"))]
+#[cfg(any(target_os = "linux", feature = "check"))]
 pub(crate) mod timers;
 
 pub use sleep::Sleep;

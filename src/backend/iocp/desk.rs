@@ -11,6 +11,9 @@
 //! parker, and are woken one by one. Whoever leaves the seat wakes one of those, so that the port is watched for as long as anybody
 //! sleeps (the leader and its followers of POSA2). With one lane there is nobody else.
 //!
+//! A lane that does not sleep looks at the port without the seat, and may take the packet that was to wake who has it.
+//! Then it posts another.
+//!
 //! # No wake is lost
 //!
 //! A desk is awake, asleep, or rung. A wake makes it rung, whatever it was, and only if it was asleep has the sleeper
@@ -100,22 +103,19 @@ impl Desk {
         }
     }
 
-    /// Makes the lane's current or next wait return. From any thread. `post` ends a sleep in the port. False: it was to,
-    /// and could not.
-    pub(super) fn ring(&self, post: impl Fn() -> bool) -> bool {
+    /// Makes the lane's current or next wait return. From any thread. `post` ends a sleep in the port.
+    pub(super) fn ring(&self, post: impl FnOnce()) {
         // Release: what the caller did before is visible to the lane that takes the mark.
-        let before = self.state.swap(RUNG, Ordering::AcqRel);
-        if before == WATCHED {
-            return self
-                .watcher
-                .get()
-                .is_none_or(|it| it.fetch(it.state.swap(RUNG, Ordering::AcqRel), post));
+        match (self.state.swap(RUNG, Ordering::AcqRel), self.watcher.get()) {
+            (WATCHED, Some(watcher)) => {
+                watcher.fetch(watcher.state.swap(RUNG, Ordering::AcqRel), post);
+            }
+            (state, _) => self.fetch(state, post),
         }
-        self.fetch(before, post)
     }
 
     /// Ends a sleep.
-    fn fetch(&self, state: u8, post: impl Fn() -> bool) -> bool {
+    fn fetch(&self, state: u8, post: impl FnOnce()) {
         match state {
             // The packet is only to end the sleep: whose it is the mark says.
             SEATED => post(),
@@ -123,9 +123,8 @@ impl Desk {
                 if let Some(thread) = &*lock(&self.sleeper) {
                     thread.unpark();
                 }
-                true
             }
-            _ => true,
+            _ => {}
         }
     }
 
@@ -190,45 +189,111 @@ struct Seats {
 }
 
 impl Seat {
-    /// Takes the seat. False: another has it, and from now on whoever leaves it may wake this thread.
-    pub(super) fn take(&self) -> bool {
+    /// Takes the seat. None: another has it, and from now on whoever leaves it may wake this thread.
+    pub(super) fn take(&self) -> Option<Seated<'_>> {
         let mut seats = lock(&self.0);
         if seats.taken {
             seats.aside.push(std::thread::current());
-            return false;
+            return None;
         }
         seats.taken = true;
-        true
+        Some(Seated(self))
     }
 
-    /// The port is to be watched by another, if anybody sleeps.
-    pub(super) fn leave(&self) {
-        let next = {
-            let mut seats = lock(&self.0);
-            seats.taken = false;
-            seats.aside.pop()
-        };
-        if let Some(next) = next {
-            next.unpark();
-        }
+    /// Somebody has it.
+    pub(super) fn is_taken(&self) -> bool {
+        lock(&self.0).taken
     }
 
-    /// This thread sleeps beside it no more. If it was to take the seat next, and does not, another is to.
-    pub(super) fn rise(&self, wants_it: bool) {
+    /// This thread sleeps beside it no more. If it was called to the seat it has it now, if it wants it: else another is
+    /// called.
+    pub(super) fn rise(&self, wants_it: bool) -> Option<Seated<'_>> {
         let me = std::thread::current().id();
-        let next = {
-            let mut seats = lock(&self.0);
-            let before = seats.aside.len();
-            seats.aside.retain(|thread| thread.id() != me);
-            let was_called = before == seats.aside.len();
-            if was_called && !wants_it && !seats.taken {
-                seats.aside.pop()
-            } else {
-                None
-            }
-        };
-        if let Some(next) = next {
-            next.unpark();
+        let mut seats = lock(&self.0);
+        let before = seats.aside.len();
+        seats.aside.retain(|thread| thread.id() != me);
+        let was_called = before == seats.aside.len();
+        if !was_called || seats.taken {
+            return None;
         }
+        if wants_it {
+            seats.taken = true;
+            return Some(Seated(self));
+        }
+        call_next(seats);
+        None
+    }
+}
+
+/// Whoever has the seat. Dropped, also by a panic, the port is to be watched by another, if anybody sleeps.
+pub(super) struct Seated<'a>(&'a Seat);
+
+impl Drop for Seated<'_> {
+    fn drop(&mut self) {
+        let mut seats = lock(&self.0.0);
+        seats.taken = false;
+        call_next(seats);
+    }
+}
+
+fn call_next(mut seats: MutexGuard<'_, Seats>) {
+    let next = seats.aside.pop();
+    drop(seats);
+    if let Some(next) = next {
+        next.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A thread that sleeps beside a seat which another leaves then, and rises, wanting it or not.
+    fn called(wants_it: bool) -> (bool, usize) {
+        let seat = Arc::new(Seat::default());
+        let seated = seat.take();
+        let (is_aside, hears) = mpsc::channel();
+        let (leaves, has_left) = mpsc::channel::<()>();
+        let theirs = Arc::clone(&seat);
+        let other = std::thread::spawn(move || {
+            assert!(theirs.take().is_none());
+            is_aside.send(()).expect("it is heard");
+            has_left.recv().expect("it is told");
+            let seated = theirs.rise(wants_it);
+            (
+                seated.is_some(),
+                theirs.is_taken(),
+                seated.map(std::mem::forget),
+            )
+        });
+        hears.recv().expect("it sleeps");
+        // Another one sleeps longer: it is called last.
+        lock(&seat.0).aside.insert(0, std::thread::current());
+        drop(seated);
+        assert!(!seat.is_taken());
+        leaves.send(()).expect("it waits");
+        let (has_it, is_taken, _) = other.join().expect("no panic");
+        assert_eq!(has_it, is_taken);
+        let aside = lock(&seat.0).aside.len();
+        (has_it, aside)
+    }
+
+    #[test]
+    fn who_is_called_to_the_seat_has_it_or_calls_the_next() {
+        assert_eq!(called(true), (true, 1));
+        assert_eq!(called(false), (false, 0));
+    }
+
+    #[test]
+    fn who_was_not_called_does_not_get_it() {
+        let seat = Seat::default();
+        let seated = seat.take();
+        assert!(seat.take().is_none());
+        assert!(seat.rise(true).is_none());
+        assert!(lock(&seat.0).aside.is_empty());
+        drop(seated);
+        assert!(seat.take().is_some());
     }
 }

@@ -13,6 +13,8 @@
 mod convicted;
 mod lane;
 pub(super) mod mistake;
+#[cfg(test)]
+mod on_fake;
 
 use std::io;
 use std::sync::Arc;
@@ -99,7 +101,7 @@ impl<P: Port> Driver<P> {
             _ => 0,
         };
         // SAFETY: nothing is in flight in this entry, so nobody else touches it.
-        unsafe { entry.overlapped.get().write(Overlapped::at(offset)) };
+        unsafe { entry.whole().write(Overlapped::at(offset)) };
         entry.token.set(Some(token));
         entry.code.set(op.code);
         entry.raw.set(op.raw);
@@ -108,7 +110,7 @@ impl<P: Port> Driver<P> {
             .set(known.map_or(Handle(0), |known| known.handle));
         entry.cancelled.set(false);
         let call = Call {
-            overlapped: entry.overlapped.get(),
+            overlapped: entry.whole(),
             token,
             origin,
         };
@@ -248,20 +250,23 @@ impl<P: Port> Driver<P> {
     /// Takes packets out of the port: our own into the batch, others' to their lanes.
     fn dequeue(&mut self, batch: &mut Vec<Completion>, sleep: Sleep) -> io::Result<Dequeued> {
         let shared = &*self.shared;
+        self.blind = 0;
         let dequeued = shared
             .port
             .dequeue(&mut self.packets, sleep)
             .map_err(results::error)?;
         if let Dequeued::Packets(count) = dequeued {
-            self.blind = 0;
             let before = batch.len();
-            shared.deliver(&self.packets[..count], |entry, packet| {
+            let wakes = shared.deliver(&self.packets[..count], |entry, packet| {
                 if !std::ptr::eq(entry.desk, &*self.desk) {
                     return false;
                 }
                 batch.extend(take(shared, entry, packet.bytes, packet.error));
                 true
             });
+            if wakes && sleep == Sleep::No {
+                shared.pass_wake_on();
+            }
             self.ended(batch.len() - before);
         }
         Ok(dequeued)
@@ -271,15 +276,19 @@ impl<P: Port> Driver<P> {
     fn rest(&mut self, batch: &mut Vec<Completion>, until: Until) -> io::Result<(Dequeued, bool)> {
         let sleep = self.sleep(until);
         let shared = Arc::clone(&self.shared);
-        if !shared.seat.take() {
+        let mut seated = shared.seat.take();
+        if seated.is_none() {
             if self.desk.doze(Bed::Aside) {
                 shared.park(sleep);
             }
             let rung = self.desk.rise();
-            // If there is something to do here, another is to have the seat.
+            // If there is something to do here, another is to have the seat. Else it is taken at once: nobody else was
+            // called to it.
             let is_over = matches!(sleep, Sleep::Until(time) if time <= shared.port.now());
-            shared.seat.rise(!rung && !is_over);
-            return Ok((Dequeued::Nothing, rung));
+            seated = shared.seat.rise(!rung && !is_over);
+            if seated.is_none() {
+                return Ok((Dequeued::Nothing, rung));
+            }
         }
         let dequeued = if self.desk.doze(Bed::Seat) {
             self.dequeue(batch, shared.bounded(sleep))
@@ -287,7 +296,7 @@ impl<P: Port> Driver<P> {
             Ok(Dequeued::Nothing)
         };
         let rung = self.desk.rise() && !makes(Mistake::ForgetsTheMark);
-        shared.seat.leave();
+        drop(seated);
         Ok((dequeued?, rung))
     }
 
@@ -351,23 +360,31 @@ unsafe fn transfer(
     })
 }
 
-/// The pieces of a vectored operation, as far as there is room, and a result can count. How many.
+/// The pieces of a vectored operation, as far as there is room, and a result can count. How many. Empty ones are left
+/// out: if they took the room, nothing would be moved where something can be, and that reads as the end.
 ///
 /// # Safety
 ///
 /// `op.len` segments stand at `op.ptr`.
 unsafe fn gather(op: &Op, pieces: &mut [Piece; PIECES]) -> usize {
     let mut left = i32::MAX as usize;
-    let count = (op.len as usize).min(PIECES);
-    for (at, piece) in pieces[..count].iter_mut().enumerate() {
+    let mut count = 0;
+    for at in 0..op.len as usize {
         // SAFETY: the caller's promise.
         let segment = unsafe { *op.ptr.cast::<Segment>().add(at) };
         let len = segment.len.min(left);
+        if len == 0 {
+            continue;
+        }
         left -= len;
-        *piece = Piece {
+        pieces[count] = Piece {
             len: len as u32,
             ptr: segment.ptr,
         };
+        count += 1;
+        if count == PIECES {
+            break;
+        }
     }
     count
 }

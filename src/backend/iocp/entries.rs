@@ -21,7 +21,7 @@ use crate::backend::{Code, Raw, Token};
 /// An operation in flight, or room for one. The overlapped comes first: a packet's pointer is the entry's.
 #[repr(C)]
 pub(super) struct Entry {
-    pub(super) overlapped: UnsafeCell<Overlapped>,
+    overlapped: UnsafeCell<Overlapped>,
     /// Where AcceptEx leaves what nobody reads.
     pub(super) addresses: UnsafeCell<MaybeUninit<Addresses>>,
     /// Whose mail it goes to.
@@ -62,6 +62,12 @@ impl Entry {
             cancelled: Cell::new(false),
             fresh: Cell::new(None),
         }
+    }
+
+    /// The overlapped as calls get it. The pointer is good for all of the entry, since whoever dequeues the packet uses
+    /// that: one to the field alone would not be.
+    pub(super) fn whole(&self) -> *mut Overlapped {
+        std::ptr::from_ref(self).cast_mut().cast()
     }
 
     /// Leaves what the packet said, for the lane whose it is.
@@ -132,9 +138,8 @@ impl Entries {
 impl Drop for Entries {
     fn drop(&mut self) {
         if self.busy > 0 {
-            // The kernel may still write to them, and another lane may put them into the mail (I4).
+            // The kernel may still write to them, and another lane may put them into the mail (I4). (Desks are kept.)
             std::mem::forget(std::mem::take(&mut self.blocks));
-            std::mem::forget(Arc::clone(&self.desk));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The backend on a completion port: Windows' own, or a simulated one.
+//! The backend on a completion port: a simulated one, and some day Windows' own.
 //!
 //! `port` is the seam: the calls of the operating system, with their contract. Above it stands all policy: `driver` is
 //! the [`Lane`], `entries` has the overlapped structures, `objects` what is open, `desk` how a packet and
@@ -10,6 +10,8 @@ mod desk;
 pub(crate) mod door;
 mod driver;
 mod entries;
+#[cfg(test)]
+mod fake;
 mod objects;
 mod port;
 mod results;
@@ -28,7 +30,7 @@ use std::time::Duration;
 use self::driver::Driver;
 use self::port::{Handle, Port, Sort, code};
 use self::shared::Shared;
-use super::{Backend, Code, Lane, ListenOptions, Raw};
+use super::{Backend, Code, Lane, ListenOptions, Raw, whole_seconds};
 
 /// A completion port as a backend.
 struct Iocp<P: Port> {
@@ -131,10 +133,7 @@ impl<P: Port> Backend for Iocp<P> {
     }
 
     fn set_linger(&self, raw: Raw, linger: Option<Duration>) -> io::Result<()> {
-        let seconds = linger.map(|linger| {
-            let more = u64::from(linger.subsec_nanos() > 0);
-            linger.as_secs().saturating_add(more)
-        });
+        let seconds = linger.map(whole_seconds);
         self.on(raw, |port, socket| port.set_linger(socket, seconds))
     }
 
@@ -184,7 +183,7 @@ impl<P: Port> Backend for Iocp<P> {
             Err(error) => match results::ended(code, false, 0, error) {
                 results::Ended::Done(result) => result,
                 // Nobody can cancel it: whatever that was, it has not been done.
-                results::Ended::Undone => -(error as i32),
+                results::Ended::Undone => results::failed(error),
             },
         }
     }

@@ -1,8 +1,8 @@
 //! What the driver knows of a completion port: plain types of our own, and the trait that the calls of the
 //! operating system stand behind.
 //!
-//! Nothing here names a system call's crate, so it compiles everywhere. Windows' port (`windows.rs`, the only
-//! file that names windows-sys) and the simulated one (`sim.rs`) stand behind the same trait, below the very
+//! Nothing here names a system call's crate, so it compiles everywhere. The simulated port (`sim.rs`) stands behind
+//! the trait; the calls of Windows, which are not written, will stand behind the same one, below the very
 //! same driver. The contract is Win32's, as learn.microsoft.com documents it; the page is named where a rule
 //! is not obvious.
 //!

@@ -55,7 +55,15 @@ pub(super) fn ended(code: Code, cancelled: bool, bytes: u32, error: u32) -> Ende
             0 => Ended::Done(CANCELED),
             moved => Ended::Done(moved),
         },
-        _ => Ended::Done(-(winsock(code, error) as i32)),
+        _ => Ended::Done(failed(winsock(code, error))),
+    }
+}
+
+/// A failure as a result of the seam. What would read as a success, or as cancelled, is some other failure.
+pub(super) fn failed(error: u32) -> i32 {
+    match i32::try_from(error) {
+        Ok(error) if error > 0 && error != -CANCELED => -error,
+        _ => -(code::GEN_FAILURE as i32),
     }
 }
 
@@ -73,8 +81,6 @@ fn winsock(op: Code, error: u32) -> u32 {
         code::HOST_UNREACHABLE => code::WSAEHOSTUNREACH,
         // Sending after this side was shut down.
         code::WSAESHUTDOWN if matches!(op, Code::Send | Code::SendVectored) => code::BROKEN_PIPE,
-        // Would read as cancelled.
-        error if error as i32 == -CANCELED => code::GEN_FAILURE,
         error => error,
     }
 }
@@ -134,5 +140,18 @@ fn kind(number: u32) -> io::ErrorKind {
         10065 => io::ErrorKind::HostUnreachable,
         50 => io::ErrorKind::Unsupported,
         _ => io::ErrorKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_never_reads_as_a_success_or_as_cancelled() {
+        assert_eq!(failed(5), -5);
+        for error in [0, CANCELED.unsigned_abs(), 1 << 31, u32::MAX] {
+            assert_eq!(failed(error), -31, "{error}");
+        }
     }
 }

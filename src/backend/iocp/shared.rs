@@ -8,6 +8,7 @@ use super::driver::mistake::{Mistake, makes};
 use super::entries::Entry;
 use super::objects::{Known, Objects};
 use super::port::{Handle, Packet, Port, Sleep, Sort, code};
+use super::results;
 use crate::backend::Raw;
 
 /// The key of all our operations: "proactor".
@@ -80,23 +81,25 @@ impl<P: Port> Shared<P> {
 
     /// The same, of the lane that sits at this desk.
     pub(super) fn ring(&self, desk: &Desk) {
-        if desk.ring(|| self.post_wake()) {
-            return;
-        }
-        // It sleeps in the port, and there was no memory for a packet that fetches it.
-        for _ in 1..POSTS {
-            if makes(Mistake::TrustsThePost) {
+        desk.ring(|| self.post_wake());
+    }
+
+    /// Ends a sleep in the port.
+    fn post_wake(&self) {
+        for _ in 0..POSTS {
+            if self.port.post(WAKE_KEY, 0).is_ok() || makes(Mistake::TrustsThePost) {
                 return;
             }
+            // There is no memory for it.
             std::thread::yield_now();
-            if self.post_wake() {
-                return;
-            }
         }
     }
 
-    fn post_wake(&self) -> bool {
-        self.port.post(WAKE_KEY, 0).is_ok()
+    /// The packet of a wake was taken by somebody who did not sleep: it was for who does.
+    pub(super) fn pass_wake_on(&self) {
+        if self.seat.is_taken() {
+            self.post_wake();
+        }
     }
 
     /// A sleep in the port: so short that a wake which could not be posted is not too late.
@@ -128,17 +131,20 @@ impl<P: Port> Shared<P> {
     }
 
     /// Sees to it that each packet reaches the lane whose operation it ends. `mine` takes what is the caller's own.
+    /// Whether there was a wake among them.
     pub(super) fn deliver(
         &self,
         packets: &[Packet],
         mut mine: impl FnMut(&Entry, &Packet) -> bool,
-    ) {
+    ) -> bool {
+        let mut wakes = false;
         for packet in packets {
+            wakes |= packet.key == WAKE_KEY;
             if packet.key != IO_KEY && !makes(Mistake::FollowsForeignPackets) {
                 continue;
             }
-            // SAFETY: our key: the pointer was given to a call that started an operation, as that of an entry's first
-            // field, and an entry is where it is for as long as its operation is in flight (I4).
+            // SAFETY: our key: the pointer was given to a call that started an operation, and is that of a whole entry
+            // (`Entry::whole`), which is where it is for as long as its operation is in flight (I4).
             let Some(entry) = (unsafe { packet.overlapped.cast::<Entry>().as_ref() }) else {
                 continue;
             };
@@ -148,6 +154,7 @@ impl<P: Port> Shared<P> {
             entry.leave(packet.bytes, packet.error);
             self.bring(entry);
         }
+        wakes
     }
 
     /// Puts an entry whose operation is over into its lane's mail.
@@ -173,7 +180,7 @@ impl<P: Port> Shared<P> {
             Ok(raw) => raw.0,
             Err(error) => {
                 self.port.close(handle, sort);
-                -(error as i32)
+                results::failed(error)
             }
         }
     }

@@ -138,25 +138,31 @@ impl<P: Port> Thread<P> {
     /// Sleeps until anything happens. Whether the time has come.
     fn sleep(&self, packets: &mut [Packet], until: Sleep) -> bool {
         let shared = &*self.shared;
-        if shared.seat.take() {
-            if !self.lane.is_rung() && self.desk.doze(Bed::Seat) {
-                // An error will come again when the lane looks.
-                match shared.port.dequeue(packets, shared.bounded(until)) {
-                    Ok(Dequeued::Packets(count)) => {
-                        shared.deliver(&packets[..count], |_, _| false);
-                    }
-                    Ok(_) => {}
-                    Err(_) => shared.ring(&self.lane),
-                }
+        let seated = shared.seat.take();
+        let bed = match seated {
+            Some(_) => Bed::Seat,
+            None => Bed::Aside,
+        };
+        let mut dequeued = Ok(Dequeued::Nothing);
+        if !self.lane.is_rung() && self.desk.doze(bed) {
+            match bed {
+                Bed::Seat => dequeued = shared.port.dequeue(packets, shared.bounded(until)),
+                _ => shared.park(until),
             }
-            self.desk.rise();
-            shared.seat.leave();
-        } else {
-            if !self.lane.is_rung() && self.desk.doze(Bed::Aside) {
-                shared.park(until);
+        }
+        // Awake, before packets are brought: those of its own lane would else post one to fetch this very thread.
+        self.desk.rise();
+        match dequeued {
+            Ok(Dequeued::Packets(count)) => {
+                shared.deliver(&packets[..count], |_, _| false);
             }
-            self.desk.rise();
-            shared.seat.rise(false);
+            Ok(_) => {}
+            // It will come again when the lane looks.
+            Err(_) => shared.ring(&self.lane),
+        }
+        match seated {
+            Some(seated) => drop(seated),
+            None => drop(shared.seat.rise(false)),
         }
         matches!(until, Sleep::Until(time) if time <= shared.port.now())
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::on_socket;
-use crate::backend::Raw;
+use crate::backend::{Raw, whole_seconds};
 
 /// The sockets whose close would wait. The numbers are the process's, and so is this.
 static LINGERING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
@@ -27,14 +27,10 @@ fn lingering() -> MutexGuard<'static, BTreeSet<i32>> {
     LINGERING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sets the option, in whole seconds, rounded up: half a second is not the zero that resets.
+/// Sets the option, in whole seconds, rounded up.
 pub(super) fn set(socket: &SockRef<'_>, raw: Raw, linger: Option<Duration>) -> io::Result<()> {
-    let seconds = linger.map(|linger| {
-        let up = linger
-            .as_secs()
-            .saturating_add(u64::from(linger.subsec_nanos() > 0));
-        Duration::from_secs(up.min(i32::MAX as u64))
-    });
+    let seconds =
+        linger.map(|linger| Duration::from_secs(whole_seconds(linger).min(i32::MAX as u64)));
     socket.set_linger(seconds)?;
     let mut lingering = lingering();
     if seconds.is_some_and(|seconds| !seconds.is_zero()) {

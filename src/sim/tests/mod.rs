@@ -57,13 +57,13 @@ impl Chooser for Script {
 }
 
 /// Deviates with a probability of `odds` in 256, by a tiny generator.
-pub(super) struct Random {
+pub(crate) struct Random {
     state: u64,
     odds: u64,
 }
 
 impl Random {
-    pub(super) fn new(seed: u64, odds: u64) -> Random {
+    pub(crate) fn new(seed: u64, odds: u64) -> Random {
         Random {
             state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             odds,

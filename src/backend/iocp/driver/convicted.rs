@@ -5,33 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::mistake::{Mistake, making};
-use crate::choice::{Alternatives, Chooser, Key, Site};
 use crate::net::{TcpListener, TcpStream};
+use crate::sim::tests::Random;
 use crate::sim::{Config, Door, World};
 use crate::{Proactor, is_canceled};
 
-/// SplitMix64, which deviates every third time.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-}
-
-impl Chooser for Random {
-    fn choose(&mut self, _: Site, _: Key, count: usize, _: &dyn Alternatives) -> usize {
-        if self.next().is_multiple_of(3) {
-            self.next() as usize % count
-        } else {
-            0
-        }
-    }
-}
+/// In 256: how often a run deviates.
+const ODDS: u64 = 85;
 
 /// Runs `body` behind the port. What was wrong.
 fn run(seed: u64, body: fn(&Proactor)) -> Result<(), String> {
@@ -40,7 +20,7 @@ fn run(seed: u64, body: fn(&Proactor)) -> Result<(), String> {
         faults_per_operation: 0,
         ..Config::default()
     };
-    let world = World::new(config, Box::new(Random(seed)));
+    let world = World::new(config, Box::new(Random::new(seed, ODDS)));
     let ran = catch_unwind(AssertUnwindSafe(|| {
         let proactor = Proactor::builder()
             .simulated(&world)

@@ -43,10 +43,7 @@ impl<P: Port> Lane for Driver<P> {
             let over = if entry.code.get() == Code::Wait && !shared.port.does(Code::Wait) {
                 shared.objects.stop_waiting(entry.raw.get(), entry)
             } else {
-                match shared
-                    .port
-                    .cancel(entry.handle.get(), entry.overlapped.get())
-                {
+                match shared.port.cancel(entry.handle.get(), entry.whole()) {
                     Cancelled::Found => makes(Mistake::FoundIsTheEnd),
                     Cancelled::NotFound => makes(Mistake::NotFoundIsTheEnd),
                 }
@@ -90,7 +87,7 @@ impl<P: Port> Lane for Driver<P> {
                 woken |= rung;
                 // What woke it may be mail.
                 self.hand_out(batch);
-                over |= dequeued == Dequeued::Nothing && self.has_come(until);
+                over |= self.has_come(until);
                 dequeued
             };
             self.fire(batch);
@@ -124,10 +121,11 @@ impl<P: Port> Lane for Driver<P> {
         };
         // From here on whatever comes is told to the watcher. What was there before is seen below.
         let dozes = self.desk.doze(Bed::Watched);
-        let mut found = Vec::new();
-        let looked = self.dequeue(&mut found, Sleep::No);
-        self.in_flight += found.len();
-        self.ready.append(&mut found);
+        let mut ready = std::mem::take(&mut self.ready);
+        let before = ready.len();
+        let looked = self.dequeue(&mut ready, Sleep::No);
+        self.in_flight += ready.len() - before;
+        self.ready = ready;
         let due = match self.sleep(until) {
             Sleep::Until(time) => time <= self.shared.port.now(),
             _ => false,
