@@ -227,7 +227,8 @@ impl Net {
     }
 }
 
-/// What a parcel is a part of, the connect that made its connection, and which: its side and number.
+/// What is no operation and of which something is chosen. A parcel: what it is a part of, the connect that made its
+/// connection, and which, its side and number.
 #[derive(Clone, Copy)]
 pub(super) struct Name {
     pub(super) of: EventId,
@@ -391,7 +392,7 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// Which outcome of a transition it is, for a parcel.
+    /// Which outcome of a transition it is, for what is no operation.
     pub(super) fn pick_for(&mut self, rule: Rule, name: Name) -> Does {
         let transition = rule.transition();
         let kind = transition.outcomes[0].does;

@@ -798,41 +798,6 @@ impl Kernel {
         self.record(id, What::Decision { site, deviation }, text);
     }
 
-    /// Which outcome of a transition it is, for no operation.
-    pub(super) fn pick_for_none(&mut self, rule: Rule, occurrence: u32) -> Does {
-        let transition = rule.transition();
-        if self.decider.kind || self.is_over() {
-            return transition.kind(self.config.personality);
-        }
-        let mask = transition.mask(self.config.personality, false);
-        if mask == 0 {
-            // Another personality's.
-            return transition.kind(self.config.personality);
-        }
-        let menu = Menu::new(transition, mask, 0);
-        let picked = match transition.site {
-            Some(site) if menu.is_choice() => {
-                let key = Key {
-                    event: EventId::ROOT,
-                    occurrence,
-                };
-                let picked = self.decider.choose(site, key, menu.len(), &menu);
-                if self.recorder.on {
-                    let text = crate::choice::Alternatives::label(&menu, picked);
-                    let (root, deviation) = (EventId::ROOT, picked != 0);
-                    let what = What::Decision { site, deviation };
-                    self.recorder
-                        .push(root, root, what, None, text, None, self.m.now);
-                }
-                picked
-            }
-            _ => 0,
-        };
-        let place = menu.place(picked);
-        self.decider.coverage.takes(rule, place);
-        transition.outcomes[place].does
-    }
-
     /// Whether an operation that has to wait comes before those that wait already.
     pub(super) fn goes_ahead(&mut self, id: u32) -> bool {
         let waits = self.m.ops[id as usize].flags & NONBLOCK == 0;

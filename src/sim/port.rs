@@ -4,6 +4,7 @@
 
 use std::panic::Location;
 
+use super::hosts::Name;
 use super::kernel::Kernel;
 use super::op::State;
 use super::transitions::{Does, Rule};
@@ -74,13 +75,10 @@ impl Kernel {
         self.above.ready
     }
 
-    /// The next deadline, be it a timer of the kernel's or of the driver's.
+    /// The earliest point in time at which something happens by itself, here or in the driver.
     pub(super) fn first_deadline(&self) -> Option<u64> {
-        let own = self.m.timers.first().map(|(at, _)| at);
-        match (own, self.above.deadline) {
-            (Some(own), Some(above)) => Some(own.min(above)),
-            (own, above) => own.or(above),
-        }
+        let deadlines = [self.next_deadline(), self.above.deadline];
+        deadlines.into_iter().flatten().min()
     }
 
     /// A wait for an event of the driver's begins.
@@ -106,8 +104,7 @@ impl Kernel {
     pub(crate) fn associates(&mut self) -> Associated {
         let nth = self.above.handles;
         self.above.handles += 1;
-        // The two rules share a root: even numbers are the one's, odd ones the other's.
-        let does = self.pick_for_none(Rule::PortSkip, nth * 2);
+        let does = self.pick_for(Rule::PortSkip, Name::new(EventId::ROOT, 0, nth));
         Associated {
             skips: does != Does::Late,
             foreign: does == Does::Zero,
@@ -118,7 +115,7 @@ impl Kernel {
     pub(crate) fn brings_more(&mut self) -> bool {
         let nth = self.above.looks;
         self.above.looks += 1;
-        self.pick_for_none(Rule::PortBatch, nth * 2 + 1) == Does::Ahead
+        self.pick_for(Rule::PortBatch, Name::new(EventId::ROOT, 1, nth)) == Does::Ahead
     }
 
     /// Whether the operation in this slot is under way: neither over nor unknown.

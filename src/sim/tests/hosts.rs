@@ -128,6 +128,26 @@ fn everything_over_a_link_takes_its_latency() {
 }
 
 #[test]
+fn what_is_on_its_way_is_something_that_a_worker_may_wait_for() {
+    let mut far = Far::new(Hand::kind(), 10);
+    let (client, server) = far.pair();
+    let sent = far.now();
+    let (send, recv) = (far.hand.send(client, b"hello"), far.hand.recv(server, 9));
+    assert_eq!(far.hand.result(send), 5);
+    far.hand.world.with(|kernel| {
+        assert!(kernel.can_step(Until::Event));
+        assert!(!kernel.can_step(Until::Time(sent + 9 * MS)));
+        assert_eq!(
+            kernel.horizon(Until::Event),
+            Until::Time(sent + 10 * MS),
+            "until it arrives"
+        );
+    });
+    assert_eq!(far.hand.result(recv), 5);
+    far.end(&[client, server]);
+}
+
+#[test]
 fn a_delay_may_be_longer_but_nothing_is_overtaken() {
     for (pick, took) in [(1, 20), (2, 100)] {
         // Offers: the three steps of the handshake, then what is sent.
