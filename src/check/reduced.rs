@@ -16,7 +16,7 @@ use super::{Checker, Failure, FailureKind, Summary};
 use crate::choice::{Alternatives, Chooser, Key, Site};
 use crate::fs::File;
 use crate::net::{TcpListener, TcpStream};
-use crate::sim::{Config, Oracle, Personality};
+use crate::sim::{Config, Door, Oracle, Personality};
 use crate::{Cancel, Strand};
 
 thread_local! {
@@ -622,6 +622,13 @@ fn what_does_not_combine_with_reduction_is_refused_with_the_reason() {
             .contains("a loss of power comes after some of them")
     );
     assert!(refused(Checker::new().reduced(false)).contains("`reduced(false)` turns off"));
+    let behind = Config {
+        door: Door::Port,
+        ..Config::default()
+    };
+    assert!(
+        refused(Checker::new().config(behind)).contains("timers and events of a completion port")
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod models;
 mod oracles;
 mod pages;
 mod peers;
+mod port;
 mod refusing;
 mod replaying;
 mod silent;
