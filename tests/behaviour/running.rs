@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proactor::{RunEnd, RunError};
+use proactor::{Proactor, RunEnd, RunError};
 
 use crate::kernels::{in_any_order, on_every_kernel, on_the_real_kernel, on_the_simulated_kernel};
 use crate::tools::{Told, pair, room};
@@ -77,8 +77,7 @@ fn poll_runs_what_is_ready_and_waits_for_nothing() {
 
 #[test]
 fn run_for_comes_back_when_the_time_is_over() {
-    on_every_kernel(|kernel| {
-        let proactor = kernel.proactor();
+    fn slept(proactor: &Proactor) -> Vec<u32> {
         let told = Told::nothing();
         for ms in [1, 2, 3_600_000] {
             let tell = told.clone();
@@ -91,12 +90,17 @@ fn run_for_comes_back_when_the_time_is_over() {
             ran >= 20 * MS && ran < Duration::from_secs(1_000),
             "{ran:?}"
         );
-        // Both may be due when the kernel is looked at next; it may hand out either first then.
-        let mut slept = told.take();
-        slept.sort_unstable();
-        assert_eq!(slept, [1, 2]);
+        let slept = told.take();
         assert_eq!(proactor.run_for(Duration::ZERO).unwrap(), 0);
         assert_eq!(proactor.stats().operations, 1);
+        slept
+    }
+    on_every_kernel(|kernel| {
+        // Two workers have a clock's queue each, and one may be kept from its processor for longer than 1 ms.
+        let mut either = slept(&kernel.proactor());
+        either.sort_unstable();
+        assert_eq!(either, [1, 2]);
+        assert_eq!(slept(&kernel.proactor_with_one_worker()), [1, 2]);
     });
 }
 
