@@ -278,8 +278,9 @@ fn what_seldom_ends_is_told() {
             drop(stream);
         });
     }
-    let verdict = proactor_course::start::check(greets_or_parks)
-        .within(std::time::Duration::from_millis(300));
+    // Longer than a busy machine keeps the first execution from its end.
+    let verdict =
+        proactor_course::start::check(greets_or_parks).within(std::time::Duration::from_secs(3));
     assert_eq!(verdict.code(), 3, "{verdict}");
     assert!(
         verdict
