@@ -92,8 +92,13 @@ fn passed(name: &str, summary: &Summary) -> String {
     let bounded: u64 = (0..=bound)
         .map(|deviations| summary.executions_with(deviations))
         .sum();
+    let deviations = if bound == 1 {
+        "deviation"
+    } else {
+        "deviations"
+    };
     format!(
-        "  {name:<28} all {bounded} executions with at most {bound} deviations, and {random} random ones"
+        "  {name:<28} all {bounded} executions with at most {bound} {deviations}, and {random} random ones"
     )
 }
 

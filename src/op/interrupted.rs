@@ -66,7 +66,8 @@ impl Interrupted {
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stopped after {} bytes: {}", self.done, self.cause)
+        let bytes = if self.done == 1 { "byte" } else { "bytes" };
+        write!(f, "stopped after {} {bytes}: {}", self.done, self.cause)
     }
 }
 
