@@ -1,8 +1,15 @@
 //! Ctrl-c and the request to terminate, as operations.
 //!
-//! The first such operation of a process installs a handler (through `signal-hook`, which shares the
+//! On Unix the first such operation of a process installs a handler (through `signal-hook`, which shares the
 //! signal with others) and starts a thread that passes signals on to whoever waits. From then on the
 //! signal's default action, ending the process, no longer happens.
+//!
+//! On Windows they are what the console tells: ctrl-c and ctrl-break are [`Signal::CtrlC`]; that its window is closed,
+//! the user logs off or the system shuts down is [`Signal::Terminate`]. After the latter a program has
+//! some seconds to end, then Windows ends it.
+
+#[cfg(windows)]
+mod console;
 
 use std::io;
 use std::sync::Mutex;
@@ -17,9 +24,10 @@ use crate::proactor::Handle;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Signal {
-    /// Ctrl-c at the terminal: SIGINT.
+    /// Ctrl-c at the terminal: SIGINT. Ctrl-c or ctrl-break at the console on Windows.
     CtrlC,
-    /// The polite request to end: SIGTERM.
+    /// The polite request to end: SIGTERM. On Windows that the console is closed, the user logs off or the system
+    /// shuts down.
     Terminate,
 }
 
@@ -139,11 +147,12 @@ struct Waiter {
 
 static WAITERS: Mutex<Vec<Waiter>> = Mutex::new(Vec::new());
 
-/// Passes a signal on to those waiters that are meant.
-fn tell(signal: Signal, meant: impl Fn(&HomeRef) -> bool) {
+/// Passes a signal on to those waiters that are meant. How many they are.
+fn tell(signal: Signal, meant: impl Fn(&HomeRef) -> bool) -> usize {
     let told: Vec<Waiter> = lock(&WAITERS)
         .extract_if(.., |waiter| waiter.signal == signal && meant(&waiter.home))
         .collect();
+    let count = told.len();
     for Waiter { home, token, .. } in told {
         match home.here() {
             Some(local) => local.complete_external(token, 0),
@@ -152,6 +161,7 @@ fn tell(signal: Signal, meant: impl Fn(&HomeRef) -> bool) {
             }))),
         }
     }
+    count
 }
 
 #[cfg(unix)]
@@ -181,7 +191,10 @@ fn listen() -> io::Result<()> {
     started.clone().map_err(io::Error::other)
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
+use console::listen;
+
+#[cfg(not(any(unix, windows)))]
 fn listen() -> io::Result<()> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,

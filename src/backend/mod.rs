@@ -44,8 +44,10 @@ use std::time::Duration;
 
 use crate::choice::EventId;
 
-#[cfg(feature = "check")]
+#[cfg(any(windows, feature = "check"))]
 pub(crate) mod iocp;
+#[cfg(any(windows, target_os = "linux"))]
+mod linger;
 #[cfg(feature = "check")]
 pub(crate) mod sim;
 #[cfg(target_os = "linux")]

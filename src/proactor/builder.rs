@@ -177,11 +177,13 @@ impl Builder {
             Choice::Best => Arc::new(crate::backend::uring::Uring::new(
                 crate::backend::uring::Options::default(),
             )?),
-            #[cfg(not(target_os = "linux"))]
+            #[cfg(windows)]
+            Choice::Best => Arc::new(crate::backend::iocp::real()?),
+            #[cfg(not(any(target_os = "linux", windows)))]
             Choice::Best => {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,
-                    "there is no backend for this platform yet: io_uring is Linux' own; handlers can be checked on the simulated kernel",
+                    "there is no backend for this platform yet: io_uring is Linux' own, completion ports are Windows'; handlers can be checked on the simulated kernel",
                 ));
             }
         };

@@ -188,7 +188,11 @@ fn a_file_that_is_not_there_is_not_found() {
             .block_on(File::open(&proactor, below))
             .unwrap()
             .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotADirectory);
+        let through_a_file = match kernel.is_windows() {
+            true => ErrorKind::NotFound,
+            false => ErrorKind::NotADirectory,
+        };
+        assert_eq!(error.kind(), through_a_file);
     });
 }
 
@@ -278,10 +282,8 @@ fn a_stream_that_is_not_connected_any_more_says_so() {
                     .sleep(std::time::Duration::from_millis(1))
                     .await
                     .unwrap();
-                assert_eq!(
-                    client.write("y").await.0.unwrap_err().kind(),
-                    ErrorKind::BrokenPipe
-                );
+                let broken = client.write("y").await.0.unwrap_err().kind();
+                assert!(kernel.is_broken(broken), "{broken:?}");
             })
             .unwrap();
     });

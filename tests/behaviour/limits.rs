@@ -221,6 +221,8 @@ fn a_proactor_describes_its_kernel() {
         assert!(
             text.contains(if kernel.is_simulated() {
                 "simulated"
+            } else if kernel.is_windows() {
+                "I/O completion port (Windows "
             } else {
                 "io_uring"
             }),

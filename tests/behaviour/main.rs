@@ -35,4 +35,5 @@ mod threads;
 mod timing;
 mod tools;
 mod watching;
+mod wine;
 mod workers;

@@ -79,7 +79,10 @@ fn a_length_cuts_and_fills_with_zeros() {
                 file.set_len(u64::MAX).await.unwrap_err();
                 let readable = File::open(&proactor, &path).await.unwrap();
                 let refused = readable.set_len(0).await.unwrap_err();
-                assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+                match refused.kind() {
+                    ErrorKind::PermissionDenied => assert!(kernel.is_windows()),
+                    refused => assert_eq!(refused, ErrorKind::InvalidInput),
+                }
             })
             .unwrap();
         assert_eq!(kernel.content(&path).unwrap(), b"0123\0\0");
@@ -94,6 +97,13 @@ fn a_rename_moves_and_replaces() {
         proactor
             .block_on(async {
                 let replaced = File::open(&proactor, &new).await.unwrap();
+                if kernel.is_wine() {
+                    let denied = fs::rename(&proactor, &old, &new).await.unwrap_err();
+                    assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
+                    replaced.close();
+                    fs::rename(&proactor, &old, &new).await.unwrap();
+                    return;
+                }
                 fs::rename(&proactor, &old, &new).await.unwrap();
                 assert_eq!(replaced.read_at(room(8), 0).await.1, b"new");
                 let again = fs::rename(&proactor, &old, &new).await.unwrap_err();
@@ -115,10 +125,18 @@ fn a_removed_file_is_kept_by_those_who_have_it_open() {
             .block_on(async {
                 let file = for_all().open(&proactor, &path).await.unwrap();
                 fs::remove_file(&proactor, &path).await.unwrap();
-                let gone = fs::remove_file(&proactor, &path).await.unwrap_err();
-                assert_eq!(gone.kind(), ErrorKind::NotFound);
+                if !kernel.is_wine() {
+                    let gone = fs::remove_file(&proactor, &path).await.unwrap_err();
+                    assert_eq!(gone.kind(), ErrorKind::NotFound);
+                }
                 assert_eq!(file.append("d").await.0.unwrap(), 1);
                 assert_eq!(file.read_at(room(8), 0).await.1, b"abcd");
+                if kernel.is_wine() {
+                    file.close();
+                    let gone = File::open(&proactor, &path).await.unwrap_err();
+                    assert_eq!(gone.kind(), ErrorKind::NotFound);
+                    return;
+                }
                 let other = File::create(&proactor, &path).await.unwrap();
                 assert_eq!(other.len().await.unwrap(), 0);
                 assert_eq!(file.len().await.unwrap(), 4);
@@ -149,6 +167,9 @@ fn directories_are_made_renamed_synced_and_removed() {
                 fs::remove_file(&proactor, moved.join("file"))
                     .await
                     .unwrap();
+                if kernel.is_windows() {
+                    open.close();
+                }
                 fs::remove_dir(&proactor, &moved).await.unwrap();
                 let gone = Dir::open(&proactor, &moved).await.unwrap_err();
                 assert_eq!(gone.kind(), ErrorKind::NotFound);
@@ -200,7 +221,10 @@ fn names_that_make_no_sense_are_refused() {
                     ),
                     (
                         fs::create_dir(&proactor, file.join("x")).await,
-                        ErrorKind::NotADirectory,
+                        match kernel.is_windows() {
+                            true => ErrorKind::NotFound,
+                            false => ErrorKind::NotADirectory,
+                        },
                     ),
                     (
                         fs::create_dir(&proactor, kernel.path("x/y")).await,
@@ -208,11 +232,15 @@ fn names_that_make_no_sense_are_refused() {
                     ),
                     (
                         fs::create_dir(&proactor, kernel.path(&"x".repeat(256))).await,
-                        ErrorKind::InvalidFilename,
+                        match kernel.is_wine() {
+                            true => ErrorKind::NotFound,
+                            false => ErrorKind::InvalidFilename,
+                        },
                     ),
                 ];
                 for (at, (result, kind)) in errors.into_iter().enumerate() {
-                    assert_eq!(result.unwrap_err().kind(), kind, "number {at}");
+                    let error = result.unwrap_err();
+                    assert_eq!(error.kind(), kind, "number {at}: {error}");
                 }
                 let options = OpenOptions::new().append(true).truncate(true);
                 let refused = options.open(&proactor, &file).await.unwrap_err();

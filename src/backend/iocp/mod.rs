@@ -1,9 +1,12 @@
-//! The backend on a completion port: a simulated one, and some day Windows' own.
+//! The backend on a completion port: Windows' own, or a simulated one.
 //!
 //! `port` is the seam: the calls of the operating system, with their contract. Above it stands all policy: `driver` is
 //! the [`Lane`], `entries` has the overlapped structures, `objects` what is open, `desk` how a packet and
 //! a wake reach the lane that they are for (all lanes share one port), `results` what the kernel's numbers mean,
-//! `watcher` wakes somebody else's executor. Below it, on any system, a port of the simulated kernel's.
+//! `watcher` wakes somebody else's executor. Below it are the calls of Windows (`windows`), and on any system a port of
+//! the simulated kernel's (`sim`): one and the same driver is above both.
+//!
+//! **Needs Windows 10 or Server 2016**, as Rust's standard library does. It was run under Wine 8, not on Windows itself.
 
 mod desk;
 #[cfg(feature = "check")]
@@ -21,6 +24,8 @@ mod sim;
 #[cfg(feature = "check")]
 mod sim_errors;
 mod watcher;
+#[cfg(windows)]
+mod windows;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -68,6 +73,12 @@ impl<P: Port> Iocp<P> {
     }
 }
 
+/// A completion port of Windows'.
+#[cfg(windows)]
+pub(crate) fn real() -> io::Result<impl Backend> {
+    Ok(Iocp::over(windows::WinPort::new()?))
+}
+
 /// Any address of the family, and any port: ConnectEx wants a socket that is bound.
 fn unspecified(like: SocketAddr) -> SocketAddr {
     match like {
@@ -98,11 +109,17 @@ impl<P: Port> Backend for Iocp<P> {
     }
 
     fn listen(&self, addr: SocketAddr, options: ListenOptions) -> io::Result<Raw> {
-        let handle = self
-            .shared
-            .port
-            .listen(addr, options)
-            .map_err(results::error)?;
+        let handle = match self.shared.port.listen(addr, options) {
+            Ok(handle) => handle,
+            Err(code::NOT_SUPPORTED) if options.reuse_port => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "there is no SO_REUSEPORT on Windows, for listeners that share an address or are sharded: \
+                     open one, whose connections go to all workers in turn",
+                ));
+            }
+            Err(error) => return Err(results::error(error)),
+        };
         self.adopt(handle, Sort::Socket, addr.is_ipv6())
     }
 

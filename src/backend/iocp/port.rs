@@ -2,8 +2,7 @@
 //! operating system stand behind.
 //!
 //! Nothing here names a system call's crate, so it compiles everywhere. The simulated port (`sim.rs`) stands behind
-//! the trait; the calls of Windows, which are not written, will stand behind the same one, below the very
-//! same driver. The contract is Win32's, as learn.microsoft.com documents it; the page is named where a rule
+//! the trait, and the calls of Windows (`windows.rs`) behind the same one, below the very same driver. The contract is Win32's, as learn.microsoft.com documents it; the page is named where a rule
 //! is not obvious.
 //!
 //! # Who owns what
@@ -101,7 +100,15 @@ pub(super) struct Call<'a> {
     /// In the table, and free until this call. Never null.
     pub(super) overlapped: *mut Overlapped,
     /// Which activation it is, and who started it: a real port has no use for them.
+    #[cfg_attr(
+        not(feature = "check"),
+        allow(dead_code, reason = "the simulated port's")
+    )]
     pub(super) token: Token,
+    #[cfg_attr(
+        not(feature = "check"),
+        allow(dead_code, reason = "the simulated port's")
+    )]
     pub(super) origin: &'a Origin,
 }
 
@@ -149,8 +156,20 @@ pub(super) enum Dequeued {
     /// WAIT_TIMEOUT, or an APC ran (WAIT_IO_COMPLETION).
     Nothing,
     /// What [`crate::backend::Waited`] says of the simulated kernel.
+    #[cfg_attr(
+        not(feature = "check"),
+        allow(dead_code, reason = "the simulated port's")
+    )]
     Stuck,
+    #[cfg_attr(
+        not(feature = "check"),
+        allow(dead_code, reason = "the simulated port's")
+    )]
     Over,
+    #[cfg_attr(
+        not(feature = "check"),
+        allow(dead_code, reason = "the simulated port's")
+    )]
     PowerLost,
 }
 
@@ -331,16 +350,14 @@ pub(super) mod code {
     pub(crate) const NOT_SUPPORTED: u32 = 50;
     /// STATUS_LOCAL_DISCONNECT, STATUS_CONNECTION_RESET: in a packet of a socket, the connection is reset.
     pub(crate) const NETNAME_DELETED: u32 = 64;
+    /// Wine, of an accept whose connection is gone (STATUS_UNEXPECTED_NETWORK_ERROR).
+    pub(crate) const UNEXPECTED_NETWORK_ERROR: u32 = 59;
     /// Wine, of a receive whose socket is closed (STATUS_HANDLES_CLOSED).
     pub(crate) const HANDLES_CLOSED: u32 = 676;
     /// CancelIoEx, the thread's or the handle's end: STATUS_CANCELLED.
     pub(crate) const OPERATION_ABORTED: u32 = 995;
     #[cfg(windows)]
-    #[expect(dead_code, reason = "for the calls of Windows, which are not written")]
     pub(crate) const IO_PENDING: u32 = 997;
-    #[cfg(windows)]
-    #[expect(dead_code, reason = "for the calls of Windows, which are not written")]
-    pub(crate) const NOT_FOUND: u32 = 1168;
     /// STATUS_CONNECTION_REFUSED.
     pub(crate) const CONNECTION_REFUSED: u32 = 1225;
     pub(crate) const NETWORK_UNREACHABLE: u32 = 1231;
@@ -350,15 +367,19 @@ pub(super) mod code {
     /// Something does not work.
     pub(crate) const GEN_FAILURE: u32 = 31;
     pub(crate) const BROKEN_PIPE: u32 = 109;
+    /// STATUS_PIPE_DISCONNECTED: in a packet of a socket, this side of it is shut down.
+    pub(crate) const PIPE_NOT_CONNECTED: u32 = 233;
+    /// STATUS_INVALID_CONNECTION: in a packet of a socket, nobody is at its other end.
+    pub(crate) const CONNECTION_INVALID: u32 = 1229;
     /// STATUS_IO_TIMEOUT: in a packet of a socket, nobody has answered.
     pub(crate) const SEM_TIMEOUT: u32 = 121;
     #[cfg(windows)]
-    #[expect(dead_code, reason = "for the calls of Windows, which are not written")]
     pub(crate) const WAIT_TIMEOUT: u32 = 258;
 
     pub(crate) const WSAEINVAL: u32 = 10022;
     pub(crate) const WSAENOTSOCK: u32 = 10038;
     pub(crate) const WSAEMFILE: u32 = 10024;
+    pub(crate) const WSAENOTCONN: u32 = 10057;
     pub(crate) const WSAESHUTDOWN: u32 = 10058;
     pub(crate) const WSAECONNABORTED: u32 = 10053;
     pub(crate) const WSAECONNRESET: u32 = 10054;
@@ -370,10 +391,6 @@ pub(super) mod code {
 
 /// As Win32 wants it: whole milliseconds, rounded up, and not INFINITE.
 #[cfg(any(windows, test))]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the calls of Windows, which are not written")
-)]
 pub(super) fn milliseconds(left: Duration) -> u32 {
     let millis = left.as_nanos().div_ceil(1_000_000);
     u32::try_from(millis).unwrap_or(u32::MAX).min(u32::MAX - 1)

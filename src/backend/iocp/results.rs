@@ -6,7 +6,7 @@
 //! - **An abort** is one if we asked for it. Else somebody else has, or the thread that it began on is gone (page
 //!   *Canceling Pending I/O Operations*): nobody's reason, so it is to be done again.
 //! - **A reset** is an error, whatever was asked for, and never the end of a stream.
-//! - **The end of a file** is an error there and 0 bytes here.
+//! - **The end of a file** is an error there and 0 bytes here. So is the end that a receive finds after a shutdown.
 //! - What has moved is never hidden: an abort of a transfer that has moved bytes is that many bytes.
 
 use std::io;
@@ -47,6 +47,12 @@ pub(super) fn ended(code: Code, cancelled: bool, bytes: u32, error: u32) -> Ende
             Ended::Done(-(win32::WSAECONNRESET as i32))
         }
         win32::HANDLE_EOF if code == Code::ReadAt => Ended::Done(0),
+        // A receive after this side was shut down finds the end, as elsewhere. (As std has it.)
+        win32::WSAESHUTDOWN | win32::PIPE_NOT_CONNECTED
+            if matches!(code, Code::Recv | Code::RecvVectored) =>
+        {
+            Ended::Done(0)
+        }
         win32::OPERATION_ABORTED if moved > 0 => Ended::Done(moved),
         win32::OPERATION_ABORTED if !cancelled => Ended::Undone,
         win32::OPERATION_ABORTED => Ended::Done(CANCELED),
@@ -72,15 +78,28 @@ fn winsock(op: Code, error: u32) -> u32 {
     let is_accept = op == Code::Accept;
     match error {
         // The peer has given up before it was accepted: the next may still come.
-        code::NETNAME_DELETED | code::WSAECONNRESET if is_accept => code::WSAECONNABORTED,
+        code::NETNAME_DELETED
+        | code::WSAECONNRESET
+        | code::CONNECTION_INVALID
+        | code::UNEXPECTED_NETWORK_ERROR
+        | code::WSAENOTCONN
+            if is_accept =>
+        {
+            code::WSAECONNABORTED
+        }
         code::NETNAME_DELETED if is_of_socket(op) => code::WSAECONNRESET,
         code::CONNECTION_ABORTED | code::HANDLES_CLOSED => code::WSAECONNABORTED,
         code::SEM_TIMEOUT if is_of_socket(op) => code::WSAETIMEDOUT,
         code::CONNECTION_REFUSED => code::WSAECONNREFUSED,
+        code::CONNECTION_INVALID => code::WSAENOTCONN,
         code::NETWORK_UNREACHABLE => code::WSAENETUNREACH,
         code::HOST_UNREACHABLE => code::WSAEHOSTUNREACH,
         // Sending after this side was shut down.
-        code::WSAESHUTDOWN if matches!(op, Code::Send | Code::SendVectored) => code::BROKEN_PIPE,
+        code::WSAESHUTDOWN | code::PIPE_NOT_CONNECTED
+            if matches!(op, Code::Send | Code::SendVectored) =>
+        {
+            code::BROKEN_PIPE
+        }
         error => error,
     }
 }
@@ -146,6 +165,43 @@ fn kind(number: u32) -> io::ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_and_a_packet_say_one_thing_in_one_way() {
+        use io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, NotConnected,
+            TimedOut,
+        };
+        let of = |code, error| match ended(code, false, 0, error) {
+            Ended::Done(result) => error_kind(result),
+            Ended::Undone => unreachable!("it is no abort"),
+        };
+        for (code, both, kind) in [
+            (Code::Recv, [64, 10054], Some(ConnectionReset)),
+            (Code::Send, [64, 10054], Some(ConnectionReset)),
+            (Code::Send, [233, 10058], Some(BrokenPipe)),
+            (Code::Send, [1229, 10057], Some(NotConnected)),
+            (Code::Recv, [233, 10058], None),
+            (Code::RecvVectored, [233, 10058], None),
+            (Code::Accept, [64, 10054], Some(ConnectionAborted)),
+            (Code::Accept, [1229, 10057], Some(ConnectionAborted)),
+            (Code::Accept, [59, 10054], Some(ConnectionAborted)),
+            (Code::Connect, [1225, 10061], Some(ConnectionRefused)),
+            (Code::Connect, [121, 10060], Some(TimedOut)),
+            (Code::ReadAt, [38, 38], None),
+        ] {
+            assert_eq!(
+                both.map(|error| of(code, error)),
+                [kind; 2],
+                "{code:?}, {both:?}"
+            );
+        }
+    }
+
+    /// None: done, with nothing moved.
+    fn error_kind(result: i32) -> Option<io::ErrorKind> {
+        (result != 0).then(|| kind(result.unsigned_abs()))
+    }
 
     #[test]
     fn a_failure_never_reads_as_a_success_or_as_cancelled() {
