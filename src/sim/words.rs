@@ -1,12 +1,8 @@
 //! Numbers and places as people read them, and durations as the kernel counts them.
 
 use std::panic::Location;
-use std::time::Duration;
 
-/// A duration in nanoseconds; what does not fit is as good as for ever (584 years).
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
+pub(crate) use crate::time::nanos;
 
 /// `2 ms`, `1.5 s`, `10 us`: in the largest unit that is not below one, to the last nanosecond.
 pub(crate) fn duration(nanos: u64) -> String {

@@ -1,16 +1,19 @@
 //! The proactor's clock: nanoseconds since it was made, real or virtual.
 
 mod sleep;
-#[cfg(any(target_os = "linux", feature = "check"))]
+#[cfg(any(target_os = "linux", windows, feature = "check"))]
 pub(crate) mod timers;
 
 pub use sleep::Sleep;
 
-pub(crate) use crate::sim::words::nanos;
-
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
+
+/// A duration in nanoseconds; what does not fit is as good as for ever (584 years).
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
 
 /// A point on a proactor's own clock. On a real kernel it runs with [`std::time::Instant`]; in a
 /// simulation it is virtual, and moves when the simulated kernel decides so.
