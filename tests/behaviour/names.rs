@@ -252,6 +252,38 @@ fn names_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn a_path_may_be_long() {
+    on_every_kernel(|kernel| {
+        let proactor = kernel.proactor();
+        let mut dir = kernel.path("");
+        proactor
+            .block_on(async {
+                for _ in 0..4 {
+                    dir = dir.join("d".repeat(100));
+                    fs::create_dir(&proactor, &dir).await.unwrap();
+                }
+                let (old, new) = (dir.join("old"), dir.join("new"));
+                let file = File::create(&proactor, &old).await.unwrap();
+                assert_eq!(file.write_at("abc", 0).await.0.unwrap(), 3);
+                drop(file);
+                fs::rename(&proactor, &old, &new).await.unwrap();
+                let file = File::open(&proactor, &new).await.unwrap();
+                assert_eq!(file.len().await.unwrap(), 3);
+                file.close();
+                fs::remove_file(&proactor, &new).await.unwrap();
+                Dir::open(&proactor, &dir)
+                    .await
+                    .unwrap()
+                    .sync()
+                    .await
+                    .unwrap();
+                fs::remove_dir(&proactor, &dir).await.unwrap();
+            })
+            .unwrap();
+    });
+}
+
+#[test]
 fn what_is_dropped_or_cancelled_has_happened_or_not() {
     whatever_happens(|kernel| {
         let proactor = kernel.proactor();

@@ -120,10 +120,8 @@ fn a_simulation_that_waits_for_a_signal_alone_is_stuck() {
 }
 
 /// Set for the child that the next test starts: this very test, which then is the program.
-#[cfg(unix)]
 const CHILD: &str = "PROACTOR_BEHAVIOUR_SIGNALLED";
 
-#[cfg(unix)]
 #[test]
 fn a_real_signal_ends_a_program_gracefully() {
     use std::io::{BufRead, BufReader};
@@ -131,10 +129,12 @@ fn a_real_signal_ends_a_program_gracefully() {
     if std::env::var_os(CHILD).is_some() {
         return a_program_that_is_signalled();
     }
-    crate::kernels::on_the_real_kernel(|_| {
-        for (signal, word) in [(libc::SIGINT, "ctrl-c"), (libc::SIGTERM, "terminate")] {
+    crate::kernels::on_the_real_kernel(|kernel| {
+        for &(signal, word) in sent::SIGNALS {
             let test = "signals::a_real_signal_ends_a_program_gracefully";
-            let mut child = Command::new(std::env::current_exe().unwrap())
+            let mut program = Command::new(std::env::current_exe().unwrap());
+            sent::alone(&mut program);
+            let mut child = program
                 .args(["--exact", test, "--nocapture"])
                 .env(CHILD, "1")
                 .stdout(Stdio::piped())
@@ -146,9 +146,12 @@ fn a_real_signal_ends_a_program_gracefully() {
                 assert!(said.is_some(), "the child ended without `{what}`");
             };
             next("waits for a signal");
-            let pid = libc::pid_t::try_from(child.id()).unwrap();
-            // SAFETY: a system call on a child that was not waited for: the number is still its own.
-            assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+            if let Err(error) = sent::send(child.id(), signal) {
+                assert!(kernel.is_wine(), "{error}");
+                child.kill().unwrap();
+                child.wait().unwrap();
+                return;
+            }
             next(word);
             next("drained");
             assert!(child.wait().unwrap().success());
@@ -156,8 +159,49 @@ fn a_real_signal_ends_a_program_gracefully() {
     });
 }
 
-/// Serves until it is signalled; then ends what is under way, and itself.
+/// How another program is sent a signal.
 #[cfg(unix)]
+mod sent {
+    pub(super) const SIGNALS: &[(i32, &str)] =
+        &[(libc::SIGINT, "ctrl-c"), (libc::SIGTERM, "terminate")];
+
+    /// So that nobody else gets it: it goes to a process.
+    pub(super) fn alone(_: &mut std::process::Command) {}
+
+    pub(super) fn send(pid: u32, signal: i32) -> std::io::Result<()> {
+        let pid = libc::pid_t::try_from(pid).unwrap();
+        // SAFETY: a system call on a child that was not waited for: the number is still its own.
+        match unsafe { libc::kill(pid, signal) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    }
+}
+
+/// As above. Of the console's events a program can send ctrl-break to another, and to no other than a group.
+#[cfg(windows)]
+mod sent {
+    use std::os::windows::process::CommandExt;
+
+    use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
+    use windows_sys::Win32::System::Threading::CREATE_NEW_PROCESS_GROUP;
+
+    pub(super) const SIGNALS: &[(u32, &str)] = &[(CTRL_BREAK_EVENT, "ctrl-c")];
+
+    pub(super) fn alone(program: &mut std::process::Command) {
+        program.creation_flags(CREATE_NEW_PROCESS_GROUP);
+    }
+
+    pub(super) fn send(pid: u32, signal: u32) -> std::io::Result<()> {
+        // SAFETY: a system call on a child that was not waited for: the number is still its own, and its group's.
+        match unsafe { GenerateConsoleCtrlEvent(signal, pid) } {
+            0 => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Serves until it is signalled; then ends what is under way, and itself.
 fn a_program_that_is_signalled() {
     let proactor = proactor::Proactor::new().unwrap();
     let served = proactor

@@ -26,6 +26,8 @@
 //!   once is never seen, nor can it be cancelled. The same goes for AcceptEx.
 //! - Sockets have SO_UPDATE_ACCEPT_CONTEXT and SO_UPDATE_CONNECT_CONTEXT, and addresses without them: that they are
 //!   updated is seen on the simulated port alone.
+//! - GenerateConsoleCtrlEvent fails (ERROR_INVALID_ACCESS, at a terminal ERROR_INVALID_HANDLE): no program is sent
+//!   ctrl-break. That the handler can be installed, and what it does, is seen (`src/signal/console.rs`).
 //! - Threads that sleep in one port are woken in order, and so many as one likes (Windows: the last first, and as many
 //!   as the port was made for).
 //! - CreateIoCompletionPort, GetQueuedCompletionStatusEx in batches, PostQueuedCompletionStatus, CancelIoEx,
