@@ -23,8 +23,9 @@ use crate::sim::World;
 use crate::sim::errno::{self, error};
 use crate::sim::files;
 use crate::sim::kernel::Kernel;
-use crate::sim::op::{Request, Verb};
+use crate::sim::op::{Outline, Request, Verb};
 use crate::sim::peers;
+use crate::sim::plain::Plainly;
 use crate::sim::steps::{Stepped, Until as Till};
 use crate::sim::words::plural;
 use crate::switch;
@@ -265,13 +266,55 @@ pub(super) fn request(token: Token, op: &Op, origin: &Origin) -> Request {
     }
 }
 
+/// What is seen of it at once.
+#[inline(always)]
+fn outline(op: &Op, origin: &Origin) -> Outline {
+    Outline {
+        may_be_ready: origin.may_be_ready,
+        handle: op.raw.0,
+        len: op.len,
+        flags: op.flags,
+    }
+}
+
+/// Submits what is not plain. Out of line, with a request of its own: that of the plain is in registers.
+///
+/// # Safety
+///
+/// As [`Lane::submit`].
+#[inline(never)]
+unsafe fn submit_at_length(
+    kernel: &mut Kernel,
+    token: Token,
+    op: &Op,
+    origin: &Origin,
+) -> Option<i32> {
+    let request = request(token, op, origin);
+    // SAFETY: the seam's contract is the kernel's.
+    unsafe { kernel.submit_at_length(place(token), &request) }
+}
+
 impl Lane for SimLane {
     unsafe fn submit(&mut self, token: Token, op: &Op, origin: &Origin) -> Submitted {
         switch::causes(origin.event);
-        let request = request(token, op, origin);
         let submitted = self.world.enter_here(|kernel| {
+            let (at, outline) = (place(token), outline(op, origin));
+            // A closure for each, so that either has its own in line.
             // SAFETY: the seam's contract is the kernel's.
-            unsafe { kernel.submit_in_line(place(token), &request) }
+            let plainly = unsafe {
+                match op.code {
+                    Code::Recv => {
+                        kernel.receive_plainly(at, outline, || request(token, op, origin))
+                    }
+                    Code::Send => kernel.send_plainly(at, outline, || request(token, op, origin)),
+                    _ => Plainly::NotPlain,
+                }
+            };
+            match plainly {
+                Plainly::Started(result) => result,
+                // SAFETY: the same.
+                Plainly::NotPlain => unsafe { submit_at_length(kernel, token, op, origin) },
+            }
         });
         match submitted {
             Some(None) => Submitted::Pending,
@@ -331,16 +374,22 @@ impl Lane for SimLane {
         if self.bell.rung.load(Ordering::Relaxed) || self.world.has_inbox() {
             return None;
         }
-        let step = |kernel: &mut Kernel| match kernel.in_flight_of_the_model() {
-            0 => None,
-            // If it brings nothing, nor will the one that a wait makes.
-            _ => match kernel.step_in_line(until) {
-                Stepped::Completion(token, result) => Some(Completion {
-                    token: Token(token),
-                    result,
-                }),
-                _ => None,
-            },
+        let step = |kernel: &mut Kernel| {
+            if let Some((token, result)) = kernel.next_plainly() {
+                let token = Token(token);
+                return Some(Completion { token, result });
+            }
+            match kernel.in_flight_of_the_model() {
+                0 => None,
+                // If it brings nothing, nor will the one that a wait makes.
+                _ => match kernel.step_in_line(until) {
+                    Stepped::Completion(token, result) => Some(Completion {
+                        token: Token(token),
+                        result,
+                    }),
+                    _ => None,
+                },
+            }
         };
         self.world.enter_here(step).flatten()
     }

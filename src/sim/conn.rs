@@ -52,6 +52,9 @@ pub(super) struct Conn {
     pub(super) sides: [Side; 2],
     pub(super) directions: [Direction; 2],
     pub(super) settling: bool,
+    /// Both sides are open, neither has ended or died, and there is no wire. May be false of such a one too: who
+    /// breaks it does not mend it.
+    pub(super) smooth: bool,
     /// Its place in `Tcp::wires`, or [`NIL`]: what one side does the other knows at once.
     pub(super) wire: u32,
     /// The server knows that it is connected: it was in the queue of the listener.
@@ -112,6 +115,7 @@ impl Conn {
             sides: [side(client), side(server)],
             directions: Default::default(),
             settling: false,
+            smooth: false,
             wire: NIL,
             established: true,
             event: EventId::ROOT,
@@ -129,6 +133,7 @@ impl Conn {
     ) {
         self.number = number;
         self.settling = false;
+        self.smooth = true;
         self.wire = NIL;
         self.established = true;
         self.event = event;
@@ -174,11 +179,13 @@ impl Conn {
 
     /// The end of the stream has come to `side`.
     pub(super) fn ends_for(&mut self, side: usize) {
+        self.smooth = false;
         self.directions[side ^ 1].fin = true;
     }
 
     /// Nobody has answered for too long (`tcp_write_err`). An orphan goes without a word.
     pub(super) fn times_out(&mut self, side: usize) {
+        self.smooth = false;
         let side = &mut self.sides[side];
         side.gone = true;
         if side.open && !side.dead {
@@ -189,6 +196,7 @@ impl Conn {
 
     /// A RST reached `side` (`tcp_reset`): EPIPE if the end of the stream was seen before.
     pub(super) fn killed(&mut self, side: usize) {
+        self.smooth = false;
         let fin = self.directions[side ^ 1].fin;
         let side = &mut self.sides[side];
         if side.open && !side.dead {
@@ -205,6 +213,17 @@ impl Conn {
     /// SO_LINGER of zero, and not yet closed in both directions (`tcp_need_reset`).
     pub(super) fn resets_by_wish(&self, side: usize) -> bool {
         self.sides[side].linger == Some(0) && !self.has_ended(side)
+    }
+
+    /// Whether it keeps what [`Conn::smooth`] says.
+    pub(super) fn is_smooth(&self) -> bool {
+        let is_whole = |side: &Side| {
+            let is_shut = side.read_shut || side.write_shut;
+            side.open && !side.dead && !side.gone && side.error == 0 && !is_shut
+        };
+        self.wire == NIL
+            && !self.directions.iter().any(|it| it.fin)
+            && self.sides.iter().all(is_whole)
     }
 
     /// Nobody waits on it: most often so.

@@ -11,12 +11,13 @@ use super::files::Files;
 use super::handles::{Handles, Object};
 use super::hosts::Net;
 use super::lent::{Copies, Lent};
-use super::op::{Guard, NONBLOCK, Op, Request, State, Verb};
+use super::op::{NONBLOCK, Op, Request, State, Verb};
 use super::oracle::Oracle;
 use super::peers::Peers;
+use super::plain::Plainly;
 use super::port::{Above, Door};
 use super::power::Power;
-use super::queue::{NIL, Queue};
+use super::queue::Queue;
 use super::smells::{CROWDED, Hole, direction};
 use super::steps::Waits;
 use super::tcp::Tcp;
@@ -97,6 +98,8 @@ pub(crate) struct Kernel {
     pub(super) m: Machine,
     pub(super) peers: Peers,
     pub(super) verdict: Option<Violation>,
+    /// All is kind, nobody looks on, nothing has been found, and buffers are guarded. May be false of such a one too.
+    pub(super) is_plain: bool,
     pub(super) power: Power,
     /// The operations that were under way at the verdict have been ended.
     pub(super) drained: bool,
@@ -117,7 +120,7 @@ pub(crate) struct Kernel {
     pub(super) holes: Vec<Hole>,
     /// The slot of an operation whose result, which is discarded next, nobody waits for.
     pub(crate) unwanted: Option<u32>,
-    submissions: u64,
+    pub(super) submissions: u64,
     pub(super) steps: u64,
     pub(super) completions: u64,
     pub(super) digest: u64,
@@ -143,9 +146,9 @@ pub(super) struct Share {
 }
 
 /// What a step adds to the digest beside its event.
-const SUBMIT: u64 = 1;
+pub(super) const SUBMIT: u64 = 1;
 pub(super) const EFFECT: u64 = 2;
-const COMPLETE: u64 = 3;
+pub(super) const COMPLETE: u64 = 3;
 pub(super) const CLOCK: u64 = 4;
 
 /// The digest after one more step.
@@ -155,11 +158,15 @@ pub(super) fn mixed(digest: u64, event: u64, what: u64, outcome: u64) -> u64 {
     (digest.rotate_left(23) ^ word).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
+/// Whether [`Kernel::is_plain`] at the beginning.
+fn is_plain(config: &Config, chooser: &dyn Chooser) -> bool {
+    chooser.is_kind() && !config.trace && config.poison
+}
+
 impl Kernel {
     pub(super) fn new(config: Config, chooser: Box<dyn Chooser>) -> Kernel {
         let power = Power::new(config.power_losses);
         Kernel {
-            decider: Decider::new(chooser),
             recorder: Recorder::new(config.trace),
             m: Machine {
                 ops: Vec::new(),
@@ -174,6 +181,8 @@ impl Kernel {
                 cancels: Queue::default(),
                 now: 0,
             },
+            is_plain: is_plain(&config, &*chooser),
+            decider: Decider::new(chooser),
             config,
             peers: Peers::default(),
             verdict: None,
@@ -204,6 +213,7 @@ impl Kernel {
 
     /// A fresh kernel in this one's memory.
     pub(super) fn reset(&mut self, config: Config, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
+        self.is_plain = is_plain(&config, &*chooser);
         let old = self.decider.reset(chooser);
         self.recorder.reset(config.trace);
         if self.in_flight > 0 {
@@ -243,6 +253,13 @@ impl Kernel {
         self.lane_taken = false;
         self.above.reset();
         old
+    }
+
+    /// Another chooser decides from now on.
+    #[cfg(test)]
+    pub(super) fn is_decided_by(&mut self, chooser: Box<dyn Chooser>) {
+        self.is_plain = is_plain(&self.config, &*chooser);
+        self.decider.reset(chooser);
     }
 
     /// How many operations have been submitted and not handed out.
@@ -287,18 +304,32 @@ impl Kernel {
     /// What `request.ptr` points at stays valid, unmoved and untouched by others until the completion
     /// was handed out or taken from here, or this kernel is never entered again. For a sending operation
     /// it is initialised.
+    #[inline(never)]
     pub(crate) unsafe fn submit(&mut self, id: u32, request: &Request) -> Option<i32> {
         // SAFETY: the caller's promise.
-        unsafe { self.submit_in_line(id, request) }
+        unsafe {
+            let plainly = match request.verb {
+                Verb::Recv if !request.vectored => {
+                    self.receive_plainly(id, request.outline(), || *request)
+                }
+                Verb::Send if !request.vectored => {
+                    self.send_plainly(id, request.outline(), || *request)
+                }
+                _ => Plainly::NotPlain,
+            };
+            match plainly {
+                Plainly::Started(result) => result,
+                Plainly::NotPlain => self.submit_at_length(id, request),
+            }
+        }
     }
 
-    /// The same, where it is frequent.
+    /// The same of whatever is not plain.
     ///
     /// # Safety
     ///
     /// As [`Kernel::submit`].
-    #[inline(always)]
-    pub(crate) unsafe fn submit_in_line(&mut self, id: u32, request: &Request) -> Option<i32> {
+    pub(crate) unsafe fn submit_at_length(&mut self, id: u32, request: &Request) -> Option<i32> {
         let index = id as usize;
         if self.m.ops.len() <= index {
             self.more_ops(index);
@@ -314,23 +345,12 @@ impl Kernel {
             self.submitted_again(id, request);
             return None;
         }
-        op.token = request.token;
-        op.event = request.event;
-        op.cause = request.cause;
-        op.location = Some(request.location);
-        op.lent = lent;
-        op.offset = request.offset;
-        op.order = self.submissions;
-        op.handle = request.handle;
-        op.flags = request.flags;
-        op.conn = NIL;
-        op.verb = request.verb;
-        op.state = State::Wait;
-        op.faults = self.config.faults_per_operation;
-        op.moved = 0;
-        op.guard = Guard::None;
-        op.cancel_pending = false;
-        op.seen = [0; Site::ALL.len()];
+        op.begin(
+            request,
+            lent,
+            self.submissions,
+            self.config.faults_per_operation,
+        );
         let handle = self.m.handles.get_mut(request.handle);
         let mut is_crowded = false;
         if let Some(handle) = handle {
@@ -360,8 +380,6 @@ impl Kernel {
         }
         match request.verb {
             Verb::Recv | Verb::Send if !self.decider.kind => self.start_chosen_transfer(id),
-            // The most frequent of all is in line.
-            Verb::Recv | Verb::Send if self.transfers_plainly(id) => {}
             Verb::Recv | Verb::Send => self.start_odd_transfer(id),
             _ => self.start(id),
         }
@@ -373,7 +391,7 @@ impl Kernel {
         // Last: only from here on anybody but the kernel runs.
         if self.config.poison && lent.len() > 0 {
             // SAFETY: lent by the caller until the completion, which was not handed out.
-            unsafe { self.guard(id, request.writable) };
+            unsafe { self.guard(id) };
         }
         None
     }
@@ -430,7 +448,7 @@ impl Kernel {
     }
 
     /// What was just submitted is complete already, if it is decided so.
-    fn ready_at_once(&mut self, id: u32) -> Option<i32> {
+    pub(super) fn ready_at_once(&mut self, id: u32) -> Option<i32> {
         if self.m.ops[id as usize].state != State::Done || !self.ready_at_first_poll(id) {
             return None;
         }

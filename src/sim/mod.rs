@@ -208,7 +208,7 @@ pub(crate) mod oracle;
 mod oracles;
 pub(crate) mod peers;
 mod pipe;
-mod plain;
+pub(crate) mod plain;
 mod port;
 mod power;
 mod queue;

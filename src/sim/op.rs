@@ -10,7 +10,7 @@
 
 use std::panic::Location;
 
-use super::lent::{Lent, Short};
+use super::lent::{Copies, Lent, Short};
 use super::queue::NIL;
 use crate::choice::{EventId, Site};
 
@@ -136,6 +136,26 @@ pub(crate) struct Request {
     pub(crate) location: &'static Location<'static>,
 }
 
+/// What is seen at once of a receive or a send that is not vectored.
+#[derive(Clone, Copy)]
+pub(crate) struct Outline {
+    pub(crate) may_be_ready: bool,
+    pub(crate) handle: i32,
+    pub(crate) len: u32,
+    pub(crate) flags: u32,
+}
+
+impl Request {
+    pub(super) fn outline(&self) -> Outline {
+        Outline {
+            may_be_ready: self.may_be_ready,
+            handle: self.handle,
+            len: self.len,
+            flags: self.flags,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
     Free,
@@ -187,6 +207,8 @@ pub(super) struct Op {
     pub(super) side: u8,
     pub(super) verb: Verb,
     pub(super) state: State,
+    /// What may be written of its buffer may be poisoned.
+    pub(super) writable: bool,
     /// Free faults that it may still suffer.
     pub(super) faults: u32,
     pub(super) guard: Guard,
@@ -199,6 +221,87 @@ pub(super) struct Op {
 }
 
 impl Op {
+    /// The slot is taken, by the `order`th submission of the run. Where the operation is to be done the kernel
+    /// finds out.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, request: &Request, lent: Lent, order: u64, faults: u32) {
+        self.token = request.token;
+        self.event = request.event;
+        self.cause = request.cause;
+        self.location = Some(request.location);
+        self.lent = lent;
+        self.offset = request.offset;
+        self.order = order;
+        self.handle = request.handle;
+        self.flags = request.flags;
+        self.writable = request.writable;
+        self.conn = NIL;
+        self.verb = request.verb;
+        self.state = State::Wait;
+        self.faults = faults;
+        self.moved = 0;
+        self.guard = Guard::None;
+        self.cancel_pending = false;
+        self.seen = [0; Site::ALL.len()];
+    }
+
+    /// The submitter goes on: from now on the buffer is to be left alone.
+    ///
+    /// # Safety
+    ///
+    /// The buffer is lent, and the copies are those of the kernel, in which this is slot `id`.
+    #[inline(always)]
+    pub(super) unsafe fn guard(&mut self, id: u32, copies: &mut Copies) {
+        match self.verb {
+            Verb::Recv | Verb::ReadAt if self.writable => {
+                // What the effect has written already is a part of the copy, and no poison.
+                let written = match self.state {
+                    State::Done => self.result.max(0) as u32,
+                    _ => self.moved,
+                };
+                // Any byte will do; one that differs between operations is hit by chance less often.
+                let pattern = (self.event.0 >> 24) as u8 | 1;
+                self.guard = Guard::Poison(pattern);
+                // SAFETY: the caller's promise, and it is writable.
+                unsafe {
+                    self.copies(id, copies);
+                    self.lent.poison(written, pattern);
+                }
+            }
+            // SAFETY: the caller's promise.
+            Verb::Send | Verb::WriteAt | Verb::Append => unsafe { self.guard_sent(id, copies) },
+            _ => {}
+        }
+    }
+
+    /// The same of what is sent or written.
+    ///
+    /// # Safety
+    ///
+    /// The same.
+    #[inline(always)]
+    pub(super) unsafe fn guard_sent(&mut self, id: u32, copies: &mut Copies) {
+        self.guard = Guard::Copy;
+        // SAFETY: the caller's promise.
+        unsafe { self.copies(id, copies) };
+    }
+
+    /// # Safety
+    ///
+    /// As [`Op::guard`].
+    #[inline(always)]
+    unsafe fn copies(&mut self, id: u32, copies: &mut Copies) {
+        let lent = self.lent;
+        // SAFETY: the caller's promise.
+        unsafe {
+            if Short::fits(lent) {
+                self.copy.copy(lent, lent.len());
+            } else {
+                lent.copy(copies.room(id, lent.len()));
+            }
+        }
+    }
+
     /// A transfer is over, and has moved so many bytes. `busy`: what handlers have declared by now.
     #[inline(always)]
     pub(super) fn has_plainly_had_effect(&mut self, moved: u32, busy: u64) {
@@ -245,6 +348,18 @@ impl Op {
         }
     }
 
+    /// Writes what is sent into its buffer, which [was untouched](Op::is_surely_untouched), and keeps a copy.
+    ///
+    /// # Safety
+    ///
+    /// What is sent is lent and initialised; this is a receive in flight whose buffer is at least as long; both
+    /// [fit](Short::fits).
+    #[inline(always)]
+    pub(super) unsafe fn gets(&mut self, sent: Lent) {
+        // SAFETY: the caller's promise. (Where no copy is compared, it does no harm.)
+        unsafe { self.copy.hand_over(sent, self.lent) };
+    }
+
     pub(super) fn free() -> Op {
         Op {
             token: 0,
@@ -267,6 +382,7 @@ impl Op {
             side: 0,
             verb: Verb::Nop,
             state: State::Free,
+            writable: false,
             faults: 0,
             guard: Guard::None,
             cancel_pending: false,

@@ -6,7 +6,7 @@ use std::panic::Location;
 use super::errno;
 use super::kernel::{Kernel, Machine};
 use super::lent::Short;
-use super::op::{Guard, Op, State, Verb};
+use super::op::{Guard, Op, State};
 use super::oracle::{Level, Oracle};
 use super::trace::What;
 use super::violation::Violation;
@@ -27,31 +27,9 @@ impl Kernel {
     ///
     /// The buffer of the operation is lent.
     #[inline(always)]
-    pub(super) unsafe fn guard(&mut self, id: u32, writable: bool) {
-        let op = &mut self.m.ops[id as usize];
-        op.guard = match op.verb {
-            // Any byte will do; one that differs between operations is hit by chance less often.
-            Verb::Recv | Verb::ReadAt if writable => Guard::Poison((op.event.0 >> 24) as u8 | 1),
-            Verb::Send | Verb::WriteAt | Verb::Append => Guard::Copy,
-            _ => return,
-        };
-        let lent = op.lent;
-        // What the effect has written already is a part of the copy, and no poison.
-        let written = match op.state {
-            State::Done => op.result.max(0) as u32,
-            _ => op.moved,
-        };
-        // SAFETY: lent; and what is to be poisoned is writable.
-        unsafe {
-            if Short::fits(lent) {
-                op.copy.copy(lent, lent.len());
-            } else {
-                lent.copy(self.copies.room(id, lent.len()));
-            }
-            if let Guard::Poison(pattern) = op.guard {
-                lent.poison(written, pattern);
-            }
-        }
+    pub(super) unsafe fn guard(&mut self, id: u32) {
+        // SAFETY: the caller's promise.
+        unsafe { self.m.ops[id as usize].guard(id, &mut self.copies) };
     }
 
     /// What is sent is part of what a program does.
@@ -240,6 +218,7 @@ impl Kernel {
                 }
                 super::debugger::fails();
                 self.verdict = Some(violation);
+                self.is_plain = false;
             }
         }
     }

@@ -133,6 +133,7 @@ impl Kernel {
             false => Supply::Lost,
         };
         self.power.lost += 1;
+        self.is_plain = false;
         self.tell_power("power lost".to_owned());
         self.lose_unsynced();
     }

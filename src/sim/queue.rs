@@ -35,7 +35,7 @@ impl<T: Copy + Default> Queue<T> {
         (self.head + index) & self.ring.len().wrapping_sub(1)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, item: T) {
         if self.len == self.ring.len() {
             self.grow();
@@ -170,6 +170,17 @@ impl List {
             ops[self.head as usize].prev = id;
         }
         self.head = id;
+    }
+
+    /// Takes the one that waits longest out: `next` is the one behind it.
+    #[inline(always)]
+    pub(super) fn pop(&mut self, ops: &mut [Op], next: u32) {
+        self.head = next;
+        if next == NIL {
+            self.tail = NIL;
+        } else {
+            ops[next as usize].prev = NIL;
+        }
     }
 
     #[inline]

@@ -143,7 +143,9 @@ impl Kernel {
 
     /// The side has no handle any more, nor a place in a backlog.
     pub(super) fn leave(&mut self, conn: u32, side: usize) {
-        self.m.tcp.conns[conn as usize].sides[side].open = false;
+        let stream = &mut self.m.tcp.conns[conn as usize];
+        stream.sides[side].open = false;
+        stream.smooth = false;
         if self.m.tcp.conns[conn as usize].sides[side ^ 1].open {
             self.settle(conn as usize);
         } else {

@@ -222,6 +222,7 @@ impl Kernel {
         match op.verb {
             Verb::Recv if bytes > 0 => {
                 let (event, location) = (op.event, op.location);
+                self.is_plain = false;
                 self.holes.push(Hole {
                     handle: op.handle,
                     bytes,

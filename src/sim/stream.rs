@@ -293,6 +293,7 @@ impl Kernel {
             // `inet_shutdown` in state TCP_CLOSE
             return -errno::ENOTCONN;
         }
+        stream.smooth = false;
         if how != 1 {
             stream.sides[side].read_shut = true;
         }
@@ -306,6 +307,7 @@ impl Kernel {
     pub(super) fn ends_sending(&mut self, conn: usize, side: usize) {
         let stream = &mut self.m.tcp.conns[conn];
         stream.sides[side].write_shut = true;
+        stream.smooth = false;
         match stream.wire {
             NIL => stream.directions[side].fin = true,
             _ => self.end_over(conn, side),

@@ -106,6 +106,7 @@ impl Kernel {
             (way.acked, way.arrived, way.sent, way.queued) = (so_far, so_far, so_far, so_far);
         }
         self.m.tcp.conns[conn].wire = place;
+        self.m.tcp.conns[conn].smooth = false;
     }
 
     /// Every connection between two hosts has a wire from now on.

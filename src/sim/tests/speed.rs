@@ -11,7 +11,7 @@ fn ping(pairs: usize, rounds: usize, config: Config, chooser: impl Chooser) -> f
     let listener = hand.listen(4096);
     let ends: Vec<(i32, i32)> = (0..pairs).map(|_| hand.pair_at(listener)).collect();
     hand.world
-        .with(|kernel| kernel.decider.reset(Box::new(chooser)));
+        .with(|kernel| kernel.is_decided_by(Box::new(chooser)));
     let mut buffers: Vec<[u8; 64]> = vec![[1; 64]; 2 * pairs];
     let world = hand.world.clone();
     let submit = |kernel: &mut Kernel, id: usize, verb, buffers: &mut Vec<[u8; 64]>, nth: u32| {
