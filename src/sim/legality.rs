@@ -125,6 +125,7 @@ impl fmt::Display for Evidence {
             Evidence::Microsoft(page) => write!(f, "Microsoft, \"{page}\""),
             Evidence::Standard(section) => f.write_str(section),
             Evidence::Test(name) => write!(f, "test `{name}`"),
+            Evidence::Wine(name) => write!(f, "Wine 8, test `{name}`"),
             Evidence::Other(words) => f.write_str(words),
         }
     }

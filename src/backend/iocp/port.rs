@@ -100,15 +100,7 @@ pub(super) struct Call<'a> {
     /// In the table, and free until this call. Never null.
     pub(super) overlapped: *mut Overlapped,
     /// Which activation it is, and who started it: a real port has no use for them.
-    #[cfg_attr(
-        not(feature = "check"),
-        allow(dead_code, reason = "the simulated port's")
-    )]
     pub(super) token: Token,
-    #[cfg_attr(
-        not(feature = "check"),
-        allow(dead_code, reason = "the simulated port's")
-    )]
     pub(super) origin: &'a Origin,
 }
 
@@ -156,20 +148,8 @@ pub(super) enum Dequeued {
     /// WAIT_TIMEOUT, or an APC ran (WAIT_IO_COMPLETION).
     Nothing,
     /// What [`crate::backend::Waited`] says of the simulated kernel.
-    #[cfg_attr(
-        not(feature = "check"),
-        allow(dead_code, reason = "the simulated port's")
-    )]
     Stuck,
-    #[cfg_attr(
-        not(feature = "check"),
-        allow(dead_code, reason = "the simulated port's")
-    )]
     Over,
-    #[cfg_attr(
-        not(feature = "check"),
-        allow(dead_code, reason = "the simulated port's")
-    )]
     PowerLost,
 }
 

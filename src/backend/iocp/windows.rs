@@ -8,6 +8,8 @@
 //! differs there stands at the head of `tests/behaviour/wine.rs`.
 
 mod files;
+#[cfg(test)]
+mod on_windows;
 mod queue;
 mod sockets;
 mod transfers;

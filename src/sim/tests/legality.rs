@@ -526,6 +526,7 @@ fn each_test_that_the_table_names_is_there() {
     for folder in [
         "src/sim/tests",
         "src/sim/files/tests",
+        "src/backend/iocp/windows",
         "tests/behaviour",
         "tests/check",
     ] {
@@ -540,7 +541,7 @@ fn each_test_that_the_table_names_is_there() {
         .flat_map(|it| it.outcomes)
         .flat_map(|it| it.evidence)
         .filter_map(|it| match it {
-            crate::sim::Evidence::Test(name) => Some(*name),
+            crate::sim::Evidence::Test(name) | crate::sim::Evidence::Wine(name) => Some(*name),
             _ => None,
         });
     for name in named.chain(evidence) {

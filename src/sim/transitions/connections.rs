@@ -1,6 +1,6 @@
 //! How connections come about.
 
-use super::Evidence::{Linux, Man, Microsoft, Other, Standard, Test};
+use super::Evidence::{Linux, Man, Microsoft, Other, Standard, Test, Wine};
 use super::{Does, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 use crate::sim::errno;
@@ -169,6 +169,7 @@ pub(super) const ACCEPT_RESET: Transition = Transition::new(
                 Standard("POSIX.1-2024, accept()"),
                 Other("FreeBSD's accept(2), ERRORS"),
                 Microsoft("accept function (winsock2.h)"),
+                Wine("listening::a_connection_that_was_reset_before_it_is_accepted_is_an_abort"),
             ],
         ),
     ],

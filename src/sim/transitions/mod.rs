@@ -64,6 +64,8 @@ pub enum Evidence {
     Standard(&'static str),
     /// A test of this crate that sees it on a real kernel.
     Test(&'static str),
+    /// A test of this crate that sees it on a completion port of Windows', as Wine plays it.
+    Wine(&'static str),
     /// Another source, in words.
     Other(&'static str),
 }

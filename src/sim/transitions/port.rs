@@ -4,7 +4,7 @@
 //! else it sees is not chosen: a cancel finds what is not over, and a packet is queued before the call that
 //! started its operation returns if that was done at once.
 
-use super::Evidence::Microsoft;
+use super::Evidence::{Microsoft, Wine};
 use super::{Does, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 
@@ -23,6 +23,7 @@ pub(super) const PORT_CALL: Transition = Transition::new(
             &[
                 Microsoft("WSARecv function (winsock2.h)"),
                 Microsoft("Synchronous and Asynchronous I/O"),
+                Wine("a_receive_that_waits_ends_by_a_packet_with_what_came_or_aborted"),
             ],
         ),
         OutcomeClass::new(
@@ -34,6 +35,7 @@ pub(super) const PORT_CALL: Transition = Transition::new(
                 Microsoft("SetFileCompletionNotificationModes function"),
                 Microsoft("WSARecv function (winsock2.h)"),
                 Microsoft("ReadFile function (fileapi.h)"),
+                Wine("what_is_done_at_once_brings_a_packet_unless_that_is_skipped"),
             ],
         ),
     ],
@@ -51,7 +53,10 @@ pub(super) const PORT_SKIP: Transition = Transition::new(
             "it can be told to skip the packets of what is done at once",
             Does::Go,
             Personalities::PORT,
-            &[Microsoft("SetFileCompletionNotificationModes function")],
+            &[
+                Microsoft("SetFileCompletionNotificationModes function"),
+                Wine("what_is_done_at_once_brings_a_packet_unless_that_is_skipped"),
+            ],
         ),
         OutcomeClass::new(
             "no skip",
@@ -65,7 +70,10 @@ pub(super) const PORT_SKIP: Transition = Transition::new(
             "it can; and somebody who knows the port posts a packet of his own",
             Does::Zero,
             Personalities::PORT,
-            &[Microsoft("PostQueuedCompletionStatus function")],
+            &[
+                Microsoft("PostQueuedCompletionStatus function"),
+                Wine("packets_come_in_batches_and_those_of_others_are_not_followed"),
+            ],
         ),
     ],
 );
@@ -82,14 +90,20 @@ pub(super) const PORT_BATCH: Transition = Transition::new(
             "it comes alone",
             Does::Go,
             Personalities::PORT,
-            &[Microsoft("GetQueuedCompletionStatusEx function")],
+            &[
+                Microsoft("GetQueuedCompletionStatusEx function"),
+                Wine("packets_come_in_batches_and_those_of_others_are_not_followed"),
+            ],
         ),
         OutcomeClass::new(
             "more",
             "the next comes with it, if there is one",
             Does::Ahead,
             Personalities::PORT,
-            &[Microsoft("GetQueuedCompletionStatusEx function")],
+            &[
+                Microsoft("GetQueuedCompletionStatusEx function"),
+                Wine("packets_come_in_batches_and_those_of_others_are_not_followed"),
+            ],
         ),
     ],
 );

@@ -1,6 +1,6 @@
 //! Which step comes next, effects that come late, cancels, time, and whose code runs.
 
-use super::Evidence::{Linux, Man, Microsoft, Other, Standard, Test};
+use super::Evidence::{Linux, Man, Microsoft, Other, Standard, Test, Wine};
 use super::{Does, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 
@@ -110,6 +110,7 @@ const WON: OutcomeClass = OutcomeClass::new(
     &[
         Man("io_uring_cancelation(7)"),
         Microsoft("CancelIoEx function"),
+        Wine("a_receive_that_waits_ends_by_a_packet_with_what_came_or_aborted"),
         IN_THE_DRIVER,
         Test("everything_that_waits_can_be_cancelled"),
     ],

@@ -1,6 +1,6 @@
 //! Transfers of connected streams, and what goes wrong under them.
 
-use super::Evidence::{Linux, Man, Microsoft, Other, Standard, Test};
+use super::Evidence::{Linux, Man, Microsoft, Other, Standard, Test, Wine};
 use super::{Does, Evidence, OutcomeClass, Personalities, StepKind, Transition};
 use crate::choice::Site;
 use crate::sim::errno;
@@ -61,7 +61,10 @@ pub(super) const SEND_REST: Transition = Transition::new(
             "it waits to send the rest",
             Does::Rest,
             Personalities::PORT,
-            &[Microsoft("WSASend function")],
+            &[
+                Microsoft("WSASend function"),
+                Wine("a_large_send_waits_to_send_the_rest"),
+            ],
         ),
     ],
 );
