@@ -68,6 +68,13 @@
     private_interfaces,
     reason = "`Kind` is sealed by a supertrait whose methods name the crate's own types"
 )]
+#![cfg_attr(
+    not(feature = "check"),
+    allow(
+        dead_code,
+        reason = "what only the simulated kernel and the checker ask for"
+    )
+)]
 
 mod atomics;
 pub(crate) mod backend;

@@ -12,6 +12,7 @@
 use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
+#[cfg(feature = "check")]
 use std::time::Duration;
 
 use super::Entry;
@@ -20,6 +21,7 @@ use crate::backend::{Code, Op, Raw};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, lock};
 use crate::op::kind::{Activation, Outcome, Steps};
+#[cfg(feature = "check")]
 use crate::time::nanos;
 
 thread_local! {
