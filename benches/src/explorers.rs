@@ -50,7 +50,7 @@ pub enum Model {
 impl Model {
     const ALL: [Model; 2] = [Model::Counter, Model::Senders];
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Model::Counter => "counter",
             Model::Senders => "senders",

@@ -62,6 +62,9 @@ proactor-benches profile kind|random [CONNECTIONS] [ROWS]
     Where the instructions of one request, or of one simulated completion, go.
 proactor-benches profile chained|bursts TIMES [ROWS]
     The same of one post to a strand and its run.
+proactor-benches profile explore counter|senders [ROWS]
+proactor-benches profile framed|naive|reduced|counter|nothing|connection 1 [ROWS]
+    The same of one execution of the checker.
 proactor-benches serve SERVER CONNECTIONS REQUESTS
 proactor-benches client ADDRESS CONNECTIONS REQUESTS
 proactor-benches simulate kind|random|idle|framed|naive|reduced|counter CONNECTIONS MESSAGES
@@ -107,6 +110,11 @@ fn run(args: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
         ["turmoil", "--quick"] => return turmoil::print(Size::Quick),
         ["strands"] => return Ok(strands::print(Size::Full, callgrind::installed())?),
         ["strands", "--quick"] => return Ok(strands::print(Size::Quick, callgrind::installed())?),
+        ["profile", "explore", model, rest @ ..] if rest.len() <= 1 => {
+            let rows = rest.first().map_or(Ok(40), |rows| rows.parse())?;
+            let model = explorers::Model::from_name(model).ok_or(USAGE)?;
+            profile::print(Subject::Explore(model.name()), rows)?;
+        }
         ["profile", subject, rest @ ..] if rest.len() <= 2 => {
             let connections = rest.first().copied().unwrap_or("64");
             let rows = rest.get(1).map_or(Ok(40), |rows| rows.parse())?;

@@ -22,6 +22,8 @@ pub enum Subject<'a> {
     Simulation(&'a str, &'a str),
     /// To a strand, in this way.
     Posts(&'a str),
+    /// The checker's executions of this model of the explorers'.
+    Explore(&'a str),
 }
 
 pub fn print(subject: Subject<'_>, rows: usize) -> io::Result<()> {
@@ -33,7 +35,7 @@ pub fn print(subject: Subject<'_>, rows: usize) -> io::Result<()> {
     let mut events = Vec::new();
     let (short, long) = match subject {
         Subject::Echo(_, connections) => lengths(Size::Full, connections),
-        Subject::Simulation(..) | Subject::Posts(_) => (20_000, 220_000),
+        Subject::Simulation(..) | Subject::Posts(_) | Subject::Explore(_) => (20_000, 220_000),
     };
     for length in [short, long] {
         let (run, out) = match subject {
@@ -52,6 +54,11 @@ pub fn print(subject: Subject<'_>, rows: usize) -> io::Result<()> {
             Subject::Posts(way) => {
                 let name = format!("profile-{way}-{length}");
                 child::own(How::Fine(&name), &["post", way, &length.to_string()])?
+            }
+            Subject::Explore(model) => {
+                let name = format!("profile-explore-{model}-{length}");
+                let args = ["explore", "ours", model, &length.to_string()];
+                child::own(How::Fine(&name), &args)?
             }
         };
         counts.push(callgrind::read(&out.expect("under callgrind"))?);
