@@ -22,6 +22,13 @@ use crate::choice::Chooser;
 /// How much of a budget of executions the bounded search may take if random ones come after it.
 const BOUNDED_SHARE: u64 = 2;
 
+/// How much of what is left the reduced search may take if random executions come after it: it proves something
+/// only when it comes to its end, it runs on one thread, and its executions cost more.
+const REDUCED_SHARE: u64 = 16;
+
+/// It may take as much as the bounded search if by then so much of it seems to be behind.
+const REDUCED_BEHIND: f64 = 0.1;
+
 /// Of so many executions of the reduced search two steps are run in both orders, then of a sample.
 const FIRST_PAIRS: u64 = 8;
 
@@ -408,11 +415,15 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
     None
 }
 
-/// The reduced search: on half of what is left of the budget, if random executions follow.
+/// The reduced search: on a sixteenth of what is left of the budget if random executions follow, or on half of it
+/// if it may come to its end with that.
 fn reduced<S: Subject>(subject: &S, plan: &Plan, done: &mut Done) -> Option<Found> {
-    let share = if plan.random { BOUNDED_SHARE } else { 1 };
-    let budget = (plan.executions - done.executions()).div_ceil(share);
     let before = done.executions();
+    let left = plan.executions - before;
+    let (sure, budget) = match plan.random {
+        true => (left.div_ceil(REDUCED_SHARE), left.div_ceil(BOUNDED_SHARE)),
+        false => (left, left),
+    };
     let mut bench = subject.bench();
     let mut dpor = Box::new(Dpor::with_outcomes(
         subject
@@ -425,21 +436,23 @@ fn reduced<S: Subject>(subject: &S, plan: &Plan, done: &mut Done) -> Option<Foun
     let mut gatherer = Gatherer::begin();
     for run in 0..budget {
         let late = plan.deadline.is_some_and(|end| Instant::now() >= end);
-        if run % 64 == 0 && late {
+        let is_far = run == sure && dpor.progress() < REDUCED_BEHIND;
+        if run % 64 == 0 && late || is_far {
             break;
         }
         dpor.begin();
         let (outcome, back) = subject.run(&mut bench, dpor, plan.seed);
         dpor = back;
-        let script = Script {
+        let script = |dpor: &Dpor| Script {
             seed: plan.seed,
             deviations: dpor.deviations(),
         };
         if outcome.news {
-            gatherer.news(subject, &bench, (REDUCED, run), script.clone());
+            gatherer.news(subject, &bench, (REDUCED, run), script(&dpor));
         }
-        let is_sampled = outcome.fault.is_none()
-            && (run < FIRST_PAIRS || repeat::is_sampled(run, plan.repeat_every));
+        let failing = outcome.fault.map(|fault| (script(&dpor), fault));
+        let is_sampled =
+            failing.is_none() && (run < FIRST_PAIRS || repeat::is_sampled(run, plan.repeat_every));
         let pair = is_sampled.then(|| dpor.pair(seed_of(plan.seed, run)));
         if let Some(pair) = pair.flatten() {
             pairs += 1;
@@ -454,7 +467,7 @@ fn reduced<S: Subject>(subject: &S, plan: &Plan, done: &mut Done) -> Option<Foun
             found = Some(Found::Difference(
                 "Under the choices of an earlier execution the program offered others.".to_owned(),
             ));
-        } else if let Some(fault) = outcome.fault {
+        } else if let Some((script, fault)) = failing {
             found = Some(Found::Fault {
                 script,
                 fault,

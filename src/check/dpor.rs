@@ -29,6 +29,9 @@
 //! A step may disable another for good: a cancel takes the last deadline away, and time never moves. What an
 //! execution does not hold no race tells of, so whatever a step disables is tried instead of it.
 //!
+//! An execution begins as the one before it did. Of what is the same nothing is written down or learned
+//! again: what its steps touched is known, and its races were looked at.
+//!
 //! An execution in which everything enabled sleeps is *blocked*: another one was, or will be, the same. It
 //! costs and counts nothing.
 
@@ -48,10 +51,17 @@ pub(crate) struct Dpor {
     path: Vec<Node>,
     /// The place of the next choice.
     at: usize,
-    /// The steps of the current execution.
+    /// The steps of the current execution, and from the one before it those that are to be made again.
     steps: Vec<Done>,
     /// What they touched.
     touched: Vec<(u64, bool)>,
+    /// How many steps have been made.
+    made: usize,
+    /// So many steps were made before what is different from the execution before; the last of them may be what
+    /// is. 0: all is, from before the first one on.
+    fresh: usize,
+    /// What was touched since [`Dpor::since`].
+    marks: Marks,
     /// Everything enabled sleeps: the rest of the execution is of no interest.
     blocked: bool,
     /// The program offered other choices than before: it is not deterministic.
@@ -69,6 +79,8 @@ pub(crate) struct Dpor {
     scratch: Scratch,
     /// Places that are over, for those to come.
     spare: Vec<Place>,
+    /// What sleepers touch, those of earlier places first.
+    sleepers: Vec<(u64, bool)>,
 }
 
 /// An effect that is late.
@@ -119,16 +131,23 @@ struct Place {
     chosen: usize,
     /// What is to be tried here, or was.
     backtrack: Vec<EventId>,
-    /// Steps, every continuation of which was run: from here, or before.
+    /// Steps, every continuation of which was run: from before, then from here.
     asleep: Vec<Sleeper>,
+    /// How many of them are from before.
+    inherited: usize,
+    /// How much `Dpor::sleepers` held when it began.
+    sleepers: usize,
     /// What the chosen step touches, all outcomes together.
     touches: Vec<(u64, bool)>,
 }
 
-#[derive(Clone)]
+/// A step that sleeps.
+#[derive(Clone, Copy)]
 struct Sleeper {
     event: EventId,
-    touches: Vec<(u64, bool)>,
+    marks: Marks,
+    /// Where in `Dpor::sleepers` what it touches begins and ends.
+    touches: (usize, usize),
 }
 
 /// One step of the current execution.
@@ -146,6 +165,45 @@ fn dependent(one: &[(u64, bool)], two: &[(u64, bool)]) -> bool {
         two.iter()
             .any(|(other, overwrite)| object == other && (*write || *overwrite))
     })
+}
+
+/// What is touched, roughly: a bit for each object, which others may have as well. Mostly it says by itself that
+/// two steps have nothing in common.
+#[derive(Clone, Copy, Default)]
+struct Marks {
+    touched: u128,
+    written: u128,
+}
+
+impl Marks {
+    fn bit(object: u64) -> u128 {
+        1 << (object.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57)
+    }
+
+    fn of(touches: &[(u64, bool)]) -> Marks {
+        let mut marks = Marks::default();
+        for (object, write) in touches {
+            marks.add(*object, *write);
+        }
+        marks
+    }
+
+    fn add(&mut self, object: u64, write: bool) {
+        let bit = Marks::bit(object);
+        self.touched |= bit;
+        self.written |= if write { bit } else { 0 };
+    }
+
+    /// Whether it may have been touched in this way.
+    fn may_have(&self, object: u64, write: bool) -> bool {
+        let marks = if write { self.written } else { self.touched };
+        marks & Marks::bit(object) != 0
+    }
+
+    /// False: they are independent.
+    fn may_depend(&self, other: &Marks) -> bool {
+        self.written & other.touched | self.touched & other.written != 0
+    }
 }
 
 impl Place {
@@ -172,10 +230,18 @@ impl Dpor {
     pub(crate) fn begin(&mut self) {
         self.at = 0;
         self.used = 0;
-        self.lates.clear();
-        self.steps.clear();
-        self.touched.clear();
+        self.made = 0;
         self.blocked = false;
+        self.marks = Marks::default();
+        // What is different begins with the first step that is not kept; or before all of them.
+        let kept = self.fresh.saturating_sub(1);
+        let touched = match self.fresh {
+            0 => 0,
+            _ => self.steps.get(kept).map_or(0, |step| step.touched),
+        };
+        self.steps.truncate(kept);
+        self.touched.truncate(touched);
+        self.lates.retain(|late| late.step < self.fresh);
     }
 
     /// Where the execution deviated from the kind one, by the places of its choices.
@@ -265,7 +331,7 @@ impl Dpor {
             self.count.traces += 1;
         }
         self.lost |= self.at < self.path.len();
-        for at in 0..self.steps.len() {
+        for at in self.fresh.saturating_sub(1)..self.steps.len() {
             let (from, to) = self.range(at);
             let Node::Step(place) = &mut self.path[self.steps[at].node] else {
                 continue;
@@ -281,6 +347,15 @@ impl Dpor {
         }
         self.at_once();
         self.races();
+        let is_next = self.is_next();
+        // The step at the last place, or the one under way there, is what is different next.
+        let last = self.path.len();
+        self.fresh = self.steps.partition_point(|step| step.node < last);
+        is_next
+    }
+
+    /// Goes on to the next execution, if there is one.
+    fn is_next(&mut self) -> bool {
         while let Some(node) = self.path.last_mut() {
             match node {
                 Node::Outcome {
@@ -304,9 +379,13 @@ impl Dpor {
                     }
                 }
                 Node::Step(place) => {
-                    let event = place.enabled[place.chosen];
-                    let touches = std::mem::take(&mut place.touches);
-                    place.asleep.push(Sleeper { event, touches });
+                    let from = self.sleepers.len();
+                    self.sleepers.append(&mut place.touches);
+                    place.asleep.push(Sleeper {
+                        event: place.enabled[place.chosen],
+                        marks: Marks::of(&self.sleepers[from..]),
+                        touches: (from, self.sleepers.len()),
+                    });
                     let next = place
                         .backtrack
                         .iter()
@@ -319,10 +398,40 @@ impl Dpor {
                 }
             }
             if let Some(Node::Step(place)) = self.path.pop() {
+                self.sleepers.truncate(place.sleepers);
                 self.spare.push(place);
             }
         }
         false
+    }
+
+    /// How much of the search is behind, from 0 to 1, if all that is open is as large as what stands beside it: a
+    /// guess, since neither that is known nor what races will add. (Knuth, *Estimating the efficiency of backtrack
+    /// programs*, 1975, of one path; weighted as by Kilby and others, *Estimating search tree size*, AAAI 2006.)
+    pub(crate) fn progress(&self) -> f64 {
+        let (mut behind, mut share) = (0.0, 1.0);
+        for node in &self.path {
+            let (tried, all) = match node {
+                Node::Step(place) => {
+                    let tried = place.asleep.len() - place.inherited;
+                    (tried, place.backtrack.len().max(tried + 1))
+                }
+                Node::Outcome {
+                    count,
+                    chosen,
+                    used,
+                    ..
+                } => match self.outcomes {
+                    Some(most) if *used >= most => (0, 1),
+                    _ => (*chosen as usize, *count as usize),
+                },
+                Node::Late { late, at_once, .. } => (usize::from(!late), 1 + usize::from(*at_once)),
+            };
+            let one = share / all as f64;
+            behind += one * tried as f64;
+            share = one;
+        }
+        behind
     }
 
     fn range(&self, step: usize) -> (usize, usize) {
@@ -348,12 +457,12 @@ impl Dpor {
             return;
         };
         let touches = self.touches_of(last);
-        let sleepers = place.asleep.iter();
-        asleep.extend(
-            sleepers
-                .filter(|sleeper| !dependent(&sleeper.touches, touches))
-                .cloned(),
-        );
+        let marks = Marks::of(touches);
+        let sleeps_on = |sleeper: &&Sleeper| {
+            let (from, to) = sleeper.touches;
+            !(sleeper.marks.may_depend(&marks) && dependent(&self.sleepers[from..to], touches))
+        };
+        asleep.extend(place.asleep.iter().filter(sleeps_on));
     }
 
     /// What could have been done instead of the last step, and now can't any more, is tried there: it may
@@ -386,6 +495,8 @@ impl Dpor {
             place.backtrack.clear();
             place.touches.clear();
             self.asleep(&mut place.asleep);
+            place.inherited = place.asleep.len();
+            place.sleepers = self.sleepers.len();
             let enabled =
                 (0..count).map(|index| steps.process(index).unwrap_or(EventId(index as u64)));
             place.enabled.extend(enabled);
@@ -410,12 +521,21 @@ impl Dpor {
                 return 0;
             }
         };
-        self.steps.push(Done {
-            event,
-            node,
-            touched: self.touched.len(),
-        });
+        self.made += 1;
+        if !self.repeats() {
+            self.marks = Marks::default();
+            self.steps.push(Done {
+                event,
+                node,
+                touched: self.touched.len(),
+            });
+        }
         chosen
+    }
+
+    /// Whether what is under way is as in the execution before.
+    fn repeats(&self) -> bool {
+        self.made < self.fresh
     }
 }
 
@@ -442,9 +562,15 @@ impl Chooser for Dpor {
     }
 
     fn touches(&mut self, object: u64, write: bool) {
-        if !self.blocked && !self.touched[self.since()..].contains(&(object, write)) {
-            self.touched.push((object, write));
+        if self.blocked || self.repeats() {
+            return;
         }
+        let touch = (object, write);
+        if self.marks.may_have(object, write) && self.touched[self.since()..].contains(&touch) {
+            return;
+        }
+        self.marks.add(object, write);
+        self.touched.push(touch);
     }
 
     fn over(&self) -> bool {
@@ -510,7 +636,8 @@ impl Dpor {
             self.lost = true;
             return 0;
         };
-        if late {
+        if late && !self.repeats() {
+            self.marks = Marks::default();
             self.lates.push(Late {
                 event: key.event,
                 node,

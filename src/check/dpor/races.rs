@@ -1,6 +1,6 @@
 //! What is learned from an execution that has ended: its races, and late effects that would be something else at once.
 
-use super::{Dpor, Node, dependent};
+use super::{Dpor, Marks, Node, dependent};
 use crate::choice::EventId;
 
 /// Memory of the race analysis.
@@ -8,6 +8,8 @@ use crate::choice::EventId;
 pub(super) struct Scratch {
     /// For each step, those that happened before it: so many words of bits each.
     before: Vec<u64>,
+    words: usize,
+    marks: Vec<Marks>,
     seen: Vec<u64>,
     suffix: Vec<usize>,
     initials: Vec<EventId>,
@@ -17,18 +19,27 @@ impl Dpor {
     /// Finds the races of the execution, and sees to it that each is tried the other way round.
     pub(super) fn races(&mut self) {
         let count = self.steps.len();
-        let words = count.div_ceil(64);
         let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.before.clear();
+        // Of the steps that were made before in the same way all is known.
+        let mut first = self.fresh.saturating_sub(1);
+        if count > 64 * scratch.words {
+            scratch.words = count.div_ceil(64);
+            first = 0;
+        }
+        let words = scratch.words;
         scratch.before.resize(count * words, 0);
-        for late in 0..count {
+        scratch.marks.truncate(first);
+        for step in first..count {
+            scratch.marks.push(Marks::of(self.touches_of(step)));
+        }
+        for late in first..count {
             scratch.seen.clear();
             scratch.seen.resize(words, 0);
             for early in (0..late).rev() {
-                if scratch.seen[early / 64] >> (early % 64) & 1 != 0 {
-                    continue;
-                }
-                if !dependent(self.touches_of(early), self.touches_of(late)) {
+                if !scratch.marks[early].may_depend(&scratch.marks[late])
+                    || scratch.seen[early / 64] >> (early % 64) & 1 != 0
+                    || !dependent(self.touches_of(early), self.touches_of(late))
+                {
                     continue;
                 }
                 scratch.seen[early / 64] |= 1 << (early % 64);

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::*;
+use crate::check::campaign::{Plan, search};
 use crate::check::execution::Subject;
-use crate::check::program::{Cell, Machine, Program};
+use crate::check::portfolio::Strategy;
+use crate::check::program::{Cell, Machine, Program, Step};
 use crate::check::random::{below, seed_of};
 
 /// All that a search came to.
@@ -266,6 +268,54 @@ fn strands_that_share_nothing_have_one_order_and_one_strand_all_of_them() {
         assert_eq!(explored.finals.len(), orders);
         assert_eq!(explored.count.traces, orders as u64);
     }
+}
+
+#[test]
+fn the_progress_is_told_exactly_where_all_branches_are_alike() {
+    let mut program = Program::new();
+    let x = program.cell(0);
+    let twice = |step: &mut Step<'_>| {
+        step.choose(4);
+        step.choose(2);
+    };
+    program.thread("one").step([x.write()], twice);
+    let mut machine = Machine::default();
+    let mut dpor = Box::<Dpor>::default();
+    for behind in 1..8 {
+        dpor.begin();
+        dpor = program.run(&mut machine, dpor, 0).1;
+        assert!(dpor.advance());
+        assert_eq!(dpor.progress(), f64::from(behind) / 8.0);
+    }
+}
+
+#[test]
+fn a_campaign_gives_the_reduced_search_little_unless_its_end_is_near() {
+    let reduced = |readers_in_it| {
+        let plan = Plan {
+            executions: 4_000,
+            deviations: 0,
+            random: true,
+            reduced: true,
+            strategy: Strategy::Random,
+            seed: 0,
+            first: 0,
+            threads: 1,
+            deadline: None,
+            memory: usize::MAX,
+            repeat_every: 0,
+        };
+        let (done, found) = search(&readers(readers_in_it), &plan);
+        assert!(found.is_none());
+        let reduced = done.reduced.expect("programs tell all");
+        let run = reduced.count.traces + reduced.count.blocked;
+        (run, reduced.whole, done.random)
+    };
+    // One execution was the kind one. A sixteenth of the others:
+    assert_eq!(reduced(12), (250, false, 4_000 - 1 - 250));
+    // Half of its 512 traces are behind by then, and random executions would only repeat them.
+    assert_eq!(reduced(9), (512, true, 0));
+    assert_eq!(reduced(3), (8, true, 0));
 }
 
 /// A program of a few threads whose steps read and write a few cells, take a lock, wait, or choose.
