@@ -6,6 +6,9 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// Random numbers.
 pub(crate) trait Dice {
+    /// Begins the numbers of this seed, if they are numbers of a seed.
+    fn begin(&mut self, _seed: u64) {}
+
     /// One of `0..count`, each as likely. `count` is at least 1.
     fn below(&mut self, count: usize) -> usize;
 
@@ -23,6 +26,10 @@ impl Seeded {
 }
 
 impl Dice for Seeded {
+    fn begin(&mut self, seed: u64) {
+        *self = Seeded::new(seed);
+    }
+
     #[inline]
     fn below(&mut self, count: usize) -> usize {
         super::random::below(self.0.next_u64(), count)

@@ -33,6 +33,8 @@ pub(crate) struct Pct {
     /// Steps before which the highest is lowered, from 1, with the number of the draw.
     places: Vec<usize>,
     step: usize,
+    /// The chains of the enabled steps.
+    enabled: Vec<Chain>,
 }
 
 impl Scheduler for Pct {
@@ -50,21 +52,23 @@ impl Scheduler for Pct {
 
     fn pick(&mut self, count: usize, steps: &dyn Alternatives, dice: &mut dyn Dice) -> usize {
         self.step += 1;
+        self.enabled.clear();
         for index in 0..count {
             let chain = self.chains.at(index, steps);
+            self.enabled.push(chain);
             if !self.order.contains(&chain) && !self.lowered.iter().any(|it| it.1 == chain) {
                 let place = dice.below(self.order.len() + 1);
                 self.order.insert(place, chain);
             }
         }
-        let mut picked = self.highest(count, steps);
+        let mut picked = self.highest();
         for at in 0..self.places.len() {
             if self.places[at] == self.step {
-                let chain = self.chains.at(picked, steps);
+                let chain = self.enabled[picked];
                 self.order.retain(|it| *it != chain);
                 self.lowered.retain(|it| it.1 != chain);
                 self.lowered.push((at, chain));
-                picked = self.highest(count, steps);
+                picked = self.highest();
             }
         }
         picked
@@ -72,7 +76,7 @@ impl Scheduler for Pct {
 }
 
 impl Pct {
-    fn highest(&mut self, count: usize, steps: &dyn Alternatives) -> usize {
+    fn highest(&self) -> usize {
         let rank = |chain: Chain| match self.order.iter().position(|it| *it == chain) {
             Some(place) => (0, place),
             // Of the lowered ones the highest number is the highest priority: as in the paper, the i-th
@@ -82,8 +86,8 @@ impl Pct {
                 None => (2, 0),
             },
         };
-        (0..count)
-            .min_by_key(|index| rank(self.chains.at(*index, steps)))
+        (0..self.enabled.len())
+            .min_by_key(|index| rank(self.enabled[*index]))
             .unwrap_or(0)
     }
 }

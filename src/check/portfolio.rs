@@ -146,24 +146,17 @@ impl Portfolio {
         tally.add(&self.walk.tally());
         tally
     }
-
-    fn scheduled(&mut self) -> Option<&mut dyn Chooser> {
-        match self.turn {
-            Strategy::Random | Strategy::Portfolio => None,
-            Strategy::Pct => Some(&mut self.pct),
-            Strategy::Pos => Some(&mut self.pos),
-            Strategy::Surw => Some(&mut self.surw),
-            Strategy::Walk => Some(&mut self.walk),
-        }
-    }
 }
 
 impl Chooser for Portfolio {
     #[inline]
     fn choose(&mut self, site: Site, key: Key, count: usize, steps: &dyn Alternatives) -> usize {
-        match self.scheduled() {
-            None => self.random.choose(site, key, count, steps),
-            Some(chooser) => chooser.choose(site, key, count, steps),
+        match self.turn {
+            Strategy::Random | Strategy::Portfolio => self.random.choose(site, key, count, steps),
+            Strategy::Pct => self.pct.choose(site, key, count, steps),
+            Strategy::Pos => self.pos.choose(site, key, count, steps),
+            Strategy::Surw => self.surw.choose(site, key, count, steps),
+            Strategy::Walk => self.walk.choose(site, key, count, steps),
         }
     }
 
@@ -172,8 +165,12 @@ impl Chooser for Portfolio {
     }
 
     fn only(&mut self, site: Site, key: Key, steps: &dyn Alternatives) {
-        if let Some(chooser) = self.scheduled() {
-            chooser.only(site, key, steps);
+        match self.turn {
+            Strategy::Random | Strategy::Portfolio => {}
+            Strategy::Pct => self.pct.only(site, key, steps),
+            Strategy::Pos => self.pos.only(site, key, steps),
+            Strategy::Surw => self.surw.only(site, key, steps),
+            Strategy::Walk => self.walk.only(site, key, steps),
         }
     }
 }

@@ -5,12 +5,10 @@
 //! literature speaks of threads: steps of which each is the first thing that the handler of the one before
 //! submitted.
 
-use std::collections::HashMap;
-
 use super::dice::{Dice, Seeded};
 use super::execution::{Deviation, Tally};
 use super::random::Random;
-use crate::choice::events::ByEvent;
+use crate::choice::events::{ByEvent, ByNumber};
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
 
 /// Picks the next step.
@@ -35,7 +33,7 @@ pub(crate) struct Known {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) steps: usize,
-    pub(crate) on: HashMap<u64, usize>,
+    pub(crate) on: ByNumber<usize>,
 }
 
 /// The name of a chain: the first event of it that was seen.
@@ -52,11 +50,16 @@ impl Chains {
         self.of.clear();
     }
 
-    /// The chain of a step.
-    pub(crate) fn of(&mut self, event: EventId, cause: Option<EventId>) -> Chain {
-        if let Some(chain) = self.of.get(&event) {
-            return *chain;
+    /// The chain of a step. `cause` is asked of one that was not seen before.
+    #[inline]
+    pub(crate) fn of(&mut self, event: EventId, cause: impl FnOnce() -> Option<EventId>) -> Chain {
+        match self.of.get(&event) {
+            Some(chain) => *chain,
+            None => self.first_of(event, cause()),
         }
+    }
+
+    fn first_of(&mut self, event: EventId, cause: Option<EventId>) -> Chain {
         let chain = match cause {
             // The first thing that the cause's handler submitted goes on with its chain. The root's
             // submissions are the beginnings: a body that submits ten operations starts ten chains.
@@ -72,7 +75,7 @@ impl Chains {
     /// The chain of the step at this place.
     pub(crate) fn at(&mut self, index: usize, steps: &dyn Alternatives) -> Chain {
         match steps.event(index) {
-            Some(event) => self.of(event, steps.cause(index)),
+            Some(event) => self.of(event, || steps.cause(index)),
             None => EventId(index as u64),
         }
     }
@@ -106,7 +109,7 @@ impl<S: Scheduler> Scheduled<S> {
     pub(crate) fn begin(&mut self, known: &Known, seed: u64) {
         self.outcomes.begin(seed);
         // Of its own: so the outcomes of a seed do not depend on how many orders were picked.
-        self.dice = Box::new(Seeded::new(!seed));
+        self.dice.begin(!seed);
         self.scheduler.begin(known, &mut *self.dice);
     }
 

@@ -34,7 +34,12 @@ pub(crate) struct Surw {
     left: ByEvent<usize>,
     /// Whose interesting step comes next.
     intended: Option<Chain>,
+    /// Memory for the enabled steps.
+    enabled: Vec<Enabled>,
 }
+
+/// An enabled step: its place, its chain, whether it is interesting.
+type Enabled = (usize, Chain, bool);
 
 impl Scheduler for Surw {
     fn begin(&mut self, known: &Known, dice: &mut dyn Dice) {
@@ -59,12 +64,15 @@ impl Scheduler for Surw {
             None => true,
             Some(object) => steps.object(index).is_none_or(|(other, _)| other == object),
         };
-        let all: Vec<(usize, Chain, bool)> = (0..count)
-            .map(|index| (index, self.chains.at(index, steps), interesting(index)))
-            .collect();
+        let mut all = std::mem::take(&mut self.enabled);
+        all.clear();
+        all.extend((0..count).map(|index| {
+            let chain = self.chains.at(index, steps);
+            (index, chain, interesting(index))
+        }));
         let weight = |chain: &Chain| self.left.get(chain).copied().unwrap_or(1).max(1);
         // Whoever is intended may be anybody that still has an interesting step, enabled or not.
-        let waits = |intended: Option<Chain>, it: &(usize, Chain, bool)| {
+        let waits = |intended: Option<Chain>, it: &Enabled| {
             it.2 && intended.is_some_and(|chain| chain != it.1)
         };
         if self.intended.is_none() || all.iter().all(|it| waits(self.intended, it)) {
@@ -82,12 +90,13 @@ impl Scheduler for Surw {
                 }
             }
         }
-        let free: Vec<_> = all.iter().filter(|it| !waits(self.intended, it)).collect();
-        let picked = match free.len() {
-            0 => all[0],
-            1 => *free[0],
-            many => *free[dice.below(many)],
+        let mut free = all.iter().filter(|it| !waits(self.intended, it));
+        let nth = match free.clone().count() {
+            0 | 1 => 0,
+            many => dice.below(many),
         };
+        let picked = free.nth(nth).copied().unwrap_or(all[0]);
+        self.enabled = all;
         if picked.2 {
             self.intended = None;
             if let Some(left) = self.left.get_mut(&picked.1) {

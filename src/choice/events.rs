@@ -8,6 +8,9 @@ use super::EventId;
 /// A map by event. Its order means nothing.
 pub(crate) type ByEvent<V> = HashMap<EventId, V, BuildHasherDefault<AsItIs>>;
 
+/// A map by what is a small number, or a hash already. Its order means nothing.
+pub(crate) type ByNumber<V> = HashMap<u64, V, BuildHasherDefault<AsItIs>>;
+
 /// For keys that are hashes or small numbers already.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AsItIs(u64);
