@@ -213,7 +213,13 @@ impl Local {
             if goal.main && self.main_ready.get() {
                 return Ok(Paused::Goal);
             }
-            if steps && !is_watched && self.step_by_step(enough, &goal) {
+            let stepped = match (steps, is_watched) {
+                (true, false) => self.step_by_step::<false>(enough, &goal),
+                // A watchdog wants to hear of each before it runs.
+                (true, true) if !self.watched.get() => self.step_by_step::<true>(enough, &goal),
+                _ => false,
+            };
+            if stepped {
                 continue;
             }
             let polls = goal.wait == Until::Now && goal.alone;
@@ -238,7 +244,7 @@ impl Local {
     /// Takes one completion after the other from a simulated kernel, as long as nothing but their handlers
     /// is to be run. False: the kernel is to be asked in the ordinary way.
     #[inline]
-    fn step_by_step(&self, enough: usize, goal: &Goal) -> bool {
+    fn step_by_step<const WATCHED: bool>(&self, enough: usize, goal: &Goal) -> bool {
         let mut stepped = false;
         while self.ready.borrow().is_empty()
             && !self.home.is_rung()
@@ -252,7 +258,13 @@ impl Local {
             };
             drop(lane);
             self.begin_turn();
+            if WATCHED {
+                observe::between_handlers();
+            }
             self.dispatch(completion);
+            if WATCHED {
+                observe::between_handlers();
+            }
             stepped = true;
         }
         stepped

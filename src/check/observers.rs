@@ -124,11 +124,12 @@ impl Observers {
     /// The model is over: what its invariants hold on to is let go of.
     pub(crate) fn forget_always(&self) {
         observe::has_between(false);
-        // Out of the cell: dropping them is the model's code.
-        let always = self.always.take();
-        drop(always);
-        let digests = self.digests.take();
-        drop(digests);
+        let is_any = !self.always.borrow().is_empty() || !self.digests.borrow().is_empty();
+        if is_any {
+            // Out of the cells: dropping them is the model's code.
+            drop(self.always.take());
+            drop(self.digests.take());
+        }
     }
 
     /// One more digest of the model's own state.

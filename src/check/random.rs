@@ -73,6 +73,31 @@ const DRAWN: [Drawn; Site::ALL.len()] = {
     drawn
 };
 
+/// How many sites, the first ones, have weights that are drawn with the generator.
+const OLD: usize = Site::Worker as usize;
+
+/// What those are drawn from, all of one length, so that drawing them takes no branch.
+const OLD_WEIGHTS: [[u64; 8]; OLD] = {
+    let mut weights = [OUTCOME_WEIGHTS; OLD];
+    let mut at = 0;
+    while at < OLD {
+        match DRAWN[at] {
+            Drawn::Outcome => {}
+            Drawn::Order => {
+                // Each twice: as likely as it was.
+                let mut twice = 0;
+                while twice < 8 {
+                    weights[at][twice] = ORDER_WEIGHTS[twice / 2];
+                    twice += 1;
+                }
+            }
+            _ => panic!("a weight that is drawn beside the generator"),
+        }
+        at += 1;
+    }
+    weights
+};
+
 /// The seed of the `index`th execution of a campaign.
 pub(crate) fn seed_of(campaign: u64, index: u64) -> u64 {
     // SplitMix64's output function over a stream of its own for each campaign.
@@ -110,13 +135,11 @@ impl Random {
     pub(crate) fn begin(&mut self, seed: u64) {
         // In registers until it is done.
         let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
-        for (weight, drawn) in self.weights.iter_mut().zip(&DRAWN) {
-            *weight = match drawn {
-                Drawn::Outcome => of(&OUTCOME_WEIGHTS, generator.next_u64()),
-                Drawn::Order => of(&ORDER_WEIGHTS, generator.next_u64()),
-                _ => LATER,
-            };
+        let (old, young) = self.weights.split_at_mut(OLD);
+        for (weight, drawn) in old.iter_mut().zip(&OLD_WEIGHTS) {
+            *weight = of(drawn, generator.next_u64());
         }
+        young.fill(LATER);
         self.seed = seed;
         self.generator = generator;
         self.position = 0;

@@ -22,6 +22,7 @@ use crate::overlap::Workers;
 use crate::proactor::Vacancy;
 use crate::sim::busy::Segment;
 use crate::sim::warnings::Warnings;
+use crate::sim::world::Concluded;
 use crate::sim::{Config, Door, Host, Invariant, Oracle, Violation, Warning, World};
 use crate::sync::per_execution::Execution;
 use crate::time::nanos;
@@ -42,16 +43,33 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// `vacancy`: where the proactor of the execution before was.
-    fn new(world: &World, observers: &Rc<Observers>, vacancy: Option<Vacancy>, seed: u64) -> Sim {
+    fn new(world: World, observers: Rc<Observers>) -> Sim {
         Sim {
             proactor: OnceCell::new(),
-            vacancy: Cell::new(vacancy),
+            vacancy: Cell::new(None),
             booted: Cell::new(None),
-            world: world.clone(),
-            observers: observers.clone(),
-            seed,
+            world,
+            observers,
+            seed: 0,
             generators: Cell::new(0),
+        }
+    }
+
+    /// An execution begins.
+    fn begins(&mut self, seed: u64) {
+        self.seed = seed;
+        self.generators.set(0);
+        self.booted.set(None);
+    }
+
+    /// It has ended. What has failed is thrown away whole; else the next one's proactor takes the place of this
+    /// one's.
+    fn ends(&mut self) {
+        let proactor = self.proactor.take();
+        if self.world.failed() {
+            drop(proactor);
+        } else if let Some(proactor) = proactor {
+            self.vacancy.set(proactor.vacate());
         }
     }
 
@@ -386,19 +404,20 @@ pub(crate) struct Model<F> {
 
 /// What a thread keeps between two executions.
 pub(crate) struct Bench {
-    world: World,
+    /// With the place of the last execution's proactor, if that left nothing.
+    sim: Sim,
     /// If there are several.
     workers: Option<Rc<Workers>>,
-    observers: Rc<Observers>,
-    /// The place of the last execution's proactor, if that left nothing.
-    vacancy: Option<Vacancy>,
 }
 
 #[cfg(test)]
 impl Bench {
     /// Whether the next execution's proactor need not be made.
     pub(crate) fn is_kept(&self) -> bool {
-        self.vacancy.is_some()
+        let vacancy = self.sim.vacancy.take();
+        let is_kept = vacancy.is_some();
+        self.sim.vacancy.set(vacancy);
+        is_kept
     }
 }
 
@@ -429,57 +448,54 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
         self
     }
 
-    /// The workers of a kernel, if there are several.
-    fn workers_of(&self, world: &World) -> Option<Rc<Workers>> {
-        (self.workers > 1).then(|| Workers::new(world, self.workers))
+    /// A bench around this kernel.
+    fn bench_of(&self, world: World) -> Bench {
+        Bench {
+            workers: (self.workers > 1).then(|| Workers::new(&world, self.workers)),
+            sim: Sim::new(world.clone(), Observers::new(&world, self.promised)),
+        }
     }
 
-    /// One execution from the start to the last breath of the kernel. `world` is fresh.
+    /// One execution from the start to the last breath of the kernel, which is fresh.
     fn execute(&self, bench: &mut Bench, seed: u64) -> Outcome {
-        let Bench {
-            world,
-            workers,
-            observers,
-            vacancy,
-        } = bench;
+        let Bench { sim, workers } = bench;
         let inside = Inside::enter();
-        let _watched = observers.install();
+        let _watched = sim.observers.install();
         let mut panicked = None;
         // What the kernel found first caused whatever panics later: it wins.
-        let blame = |panic| if world.failed() { None } else { Some(panic) };
+        let blame = |sim: &Sim, panic| (!sim.world.failed()).then_some(panic);
         let mut execution = || {
             // Dropped last: what the proactor's teardown drops may still use them.
             let _statics = Execution::begin();
-            let sim = Sim::new(world, observers, vacancy.take(), seed);
+            sim.begins(seed);
             let outcome = inside.catch(|| {
-                (self.model)(&sim);
-                observers.between_handlers();
+                (self.model)(sim);
+                sim.observers.between_handlers();
             });
             if let Err(panic) = outcome {
-                panicked = blame(panic);
+                panicked = blame(sim, panic);
                 if let Some(panic) = &panicked {
                     // From here on the kernel chooses nothing and lets everything end.
                     let message = panic.message.clone();
-                    world.report(Violation::new(Oracle::Panic, message, EventId::ROOT, None));
+                    let violation = Violation::new(Oracle::Panic, message, EventId::ROOT, None);
+                    sim.world.report(violation);
                 }
             }
-            observers.forget_always();
-            // What has failed is thrown away whole.
-            if !world.failed() {
-                *vacancy = match sim.proactor.into_inner() {
-                    Some(proactor) => proactor.vacate(),
-                    None => sim.vacancy.take(),
-                };
-            }
+            sim.observers.forget_always();
+            sim.ends();
         };
         let end = inside.catch(|| match workers {
             Some(workers) => workers.within(self.races, execution),
             None => execution(),
         });
         if let Err(panic) = end {
-            panicked = panicked.or_else(|| blame(panic));
+            panicked = panicked.or_else(|| blame(sim, panic));
         }
-        let (digest, violation) = world.conclude(panicked.is_none());
+        let Concluded {
+            digest,
+            violation,
+            news,
+        } = sim.world.conclude(panicked.is_none());
         let fault = match panicked {
             Some(panic) => Some(Fault {
                 oracle: Oracle::Panic,
@@ -497,12 +513,12 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
             }),
         };
         if fault.is_some() {
-            *vacancy = None;
+            sim.vacancy.set(None);
         }
         Outcome {
             digest,
             fault: fault.map(Box::new),
-            news: world.has_news(),
+            news,
         }
     }
 }
@@ -525,24 +541,18 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
     }
 
     fn bench(&self) -> Bench {
-        let world = World::new(self.config.clone(), Box::new(Kind));
-        Bench {
-            workers: self.workers_of(&world),
-            observers: Observers::new(&world, self.promised),
-            world,
-            vacancy: None,
-        }
+        self.bench_of(World::new(self.config.clone(), Box::new(Kind)))
     }
 
     fn run<C: Chooser>(&self, bench: &mut Bench, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>) {
-        bench.world.reset(self.config.clone(), chooser);
+        bench.sim.world.runs_again(chooser);
         let outcome = self.execute(bench, seed);
-        (outcome, taken_back(&bench.world))
+        (outcome, taken_back(&bench.sim.world))
     }
 
     fn warnings(&self, bench: &Bench) -> (Vec<Warning>, u64) {
         let list = |warnings: &Warnings| (warnings.list().to_vec(), warnings.more());
-        bench.world.with_warnings(list)
+        bench.sim.world.with_warnings(list)
     }
 
     fn trace<C: Chooser>(&self, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>, Story) {
@@ -553,12 +563,7 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
             },
             chooser,
         );
-        let mut bench = Bench {
-            workers: self.workers_of(&world),
-            observers: Observers::new(&world, self.promised),
-            world: world.clone(),
-            vacancy: None,
-        };
+        let mut bench = self.bench_of(world.clone());
         let outcome = self.execute(&mut bench, seed);
         let trace = world.trace();
         let story = Story {

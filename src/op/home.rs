@@ -349,13 +349,18 @@ impl HomeRef {
     /// Leaves a message and sees to it that the worker reads it. The message is dropped if the
     /// proactor is gone.
     pub(crate) fn send(&self, message: Message) {
+        if let Some(local) = self.beside().filter(|local| !local.home.has_mail()) {
+            // It is this thread that will read it, behind what it has not read yet.
+            local.mail.borrow_mut().push_back(message);
+            return local.home.wake_beside();
+        }
         if self.home.inbox.send(self.incarnation, message).is_ok() {
             self.home.wake();
         }
     }
 
     pub(crate) fn backend(&self) -> io::Result<Arc<dyn Backend>> {
-        if let Some(local) = self.here() {
+        if let Some(local) = self.here().or_else(|| self.beside()) {
             return local.backend.borrow().clone().ok_or_else(gone);
         }
         let backend = lock(&self.home.backend).clone();

@@ -116,6 +116,10 @@ impl<T> Inbox<T> {
         while ord::WAITS_FOR_SENDERS && self.gate.load(ord::SEE_OUT) & INSIDE != 0 {
             pause();
         }
+        if self.is_empty() {
+            // (Whoever has left something is out, and that has been seen.)
+            return Vec::new();
+        }
         self.take_all().collect()
     }
 

@@ -361,6 +361,10 @@ impl Objects {
         let mut raws = Vec::new();
         let Pool { all, free } = &mut *pool;
         for object in all.iter() {
+            // (It is opened under the lock alone.)
+            if object.raw.load(Ordering::Relaxed) == Raw::NONE.0 {
+                continue;
+            }
             let raw = object.raw.swap(Raw::NONE.0, Ordering::SeqCst);
             if raw != Raw::NONE.0 {
                 let generation = object.generation.load(Ordering::Relaxed);

@@ -102,13 +102,16 @@ impl Net {
     pub(super) fn clear(&mut self) {
         self.names.clear();
         self.links.clear();
-        self.parcels.clear();
+        self.stop();
         self.sent = 0;
     }
 
     /// Nothing is under way any more.
     pub(super) fn stop(&mut self) {
-        self.parcels.clear();
+        // (A tree is made anew when it is cleared.)
+        if !self.parcels.is_empty() {
+            self.parcels.clear();
+        }
     }
 
     /// The host of this name, and its address. It is made if there is none; nothing if there are too many.

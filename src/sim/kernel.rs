@@ -213,9 +213,15 @@ impl Kernel {
 
     /// A fresh kernel in this one's memory.
     pub(super) fn reset(&mut self, config: Config, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
-        self.is_plain = is_plain(&config, &*chooser);
+        self.config = config;
+        self.runs_again(chooser)
+    }
+
+    /// The same, with the configuration that it has.
+    pub(super) fn runs_again(&mut self, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
+        self.is_plain = is_plain(&self.config, &*chooser);
         let old = self.decider.reset(chooser);
-        self.recorder.reset(config.trace);
+        self.recorder.reset(self.config.trace);
         if self.in_flight > 0 {
             // Also its places in the timer heap and in a listener's lines, which are emptied below.
             self.m.ops.fill(Op::free());
@@ -230,8 +236,7 @@ impl Kernel {
         self.m.armed.clear();
         self.m.cancels.clear();
         self.m.now = 0;
-        self.power = Power::new(config.power_losses);
-        self.config = config;
+        self.power = Power::new(self.config.power_losses);
         self.peers.clear();
         self.verdict = None;
         self.drained = false;
@@ -260,6 +265,12 @@ impl Kernel {
     pub(super) fn is_decided_by(&mut self, chooser: Box<dyn Chooser>) {
         self.is_plain = is_plain(&self.config, &*chooser);
         self.decider.reset(chooser);
+    }
+
+    /// The end of a run: what is left over becomes a violation.
+    pub(super) fn ends(&mut self) {
+        self.end_peers();
+        self.account();
     }
 
     /// How many operations have been submitted and not handed out.

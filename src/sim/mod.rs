@@ -229,7 +229,7 @@ pub(crate) mod warnings;
 mod wire;
 pub(crate) mod words;
 mod workers;
-mod world;
+pub(crate) mod world;
 
 pub use divergence::{Divergence, Side};
 pub use hand::Hand;

@@ -182,6 +182,15 @@ struct Shared {
     inbox_full: AtomicBool,
 }
 
+/// What a run came to.
+pub(crate) struct Concluded {
+    pub(crate) digest: u64,
+    /// Its first breach.
+    pub(crate) violation: Option<Violation>,
+    /// It brought warnings that were not there before.
+    pub(crate) news: bool,
+}
+
 /// What another thread wants done.
 #[derive(Clone, Copy)]
 enum Left {
@@ -292,6 +301,18 @@ impl World {
     ///
     /// What was in flight is forgotten: its memory must not be freed before this.
     pub fn reset(&self, config: Config, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
+        self.forgets_others();
+        self.with(|kernel| kernel.reset(config, chooser))
+    }
+
+    /// The same, for another run with the same configuration.
+    pub(crate) fn runs_again(&self, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
+        self.forgets_others();
+        self.with(|kernel| kernel.runs_again(chooser))
+    }
+
+    /// What other threads have left counts for nothing any more.
+    fn forgets_others(&self) {
         if self.0.inbox_full.load(Ordering::Acquire) {
             self.0.inbox_full.store(false, Ordering::Relaxed);
             self.0
@@ -300,7 +321,6 @@ impl World {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clear();
         }
-        self.with(|kernel| kernel.reset(config, chooser))
     }
 
     /// Takes the chooser out. [`Kind`](crate::choice::Kind) stands in its place.
@@ -424,11 +444,6 @@ impl World {
         self.with(|kernel| read(&kernel.warnings))
     }
 
-    /// Whether this execution brought a warning that was not there before.
-    pub(crate) fn has_news(&self) -> bool {
-        self.with(|kernel| kernel.news)
-    }
-
     /// The first breach that an oracle has seen. From then on every operation ends with an error, first
     /// come, first served, and nothing is chosen any more, so that the run drains to its end.
     #[must_use]
@@ -452,19 +467,24 @@ impl World {
     /// timers that are still in flight become a violation of I8.
     pub fn finish(&self) {
         self.empty_inbox();
-        self.with(|kernel| {
-            kernel.end_peers();
-            kernel.account();
-        });
+        self.with(Kernel::ends);
     }
 
-    /// What a run came to: its digest, and its first breach. With [`finish`](World::finish), if nothing
-    /// else went wrong.
-    pub(crate) fn conclude(&self, finish: bool) -> (u64, Option<Violation>) {
+    /// What a run came to. With [`finish`](World::finish), if nothing else went wrong.
+    pub(crate) fn conclude(&self, finish: bool) -> Concluded {
         if finish {
-            self.finish();
+            self.empty_inbox();
         }
-        self.with(|kernel| (kernel.digest, kernel.verdict.clone()))
+        self.with(|kernel| {
+            if finish {
+                kernel.ends();
+            }
+            Concluded {
+                digest: kernel.digest,
+                violation: kernel.verdict.clone(),
+                news: kernel.news,
+            }
+        })
     }
 
     /// A rolling hash of every submission, effect, completion and move of the clock, and, where

@@ -85,7 +85,11 @@ impl Holders {
         on_drop(name, location, || {
             // Writers see what readers did; readers do not see each other.
             order::released(order::at(self) + usize::from(how == How::Read));
-            self.count.fetch_sub(1, Relaxed);
+            match how {
+                How::Read => drop(self.count.fetch_sub(1, Relaxed)),
+                // It is the only one.
+                How::Mutex | How::Write => self.count.store(0, Relaxed),
+            }
         });
     }
 

@@ -32,6 +32,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -64,10 +65,11 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         state: Mutex::new(State {
             room: Line::new(capacity),
             values: VecDeque::new(),
-            senders: 1,
+            ended: false,
             closed: false,
             receiving: None,
         }),
+        senders: AtomicUsize::new(1),
         capacity,
     });
     let location = Location::caller();
@@ -80,6 +82,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 
 struct Channel<T> {
     state: Mutex<State<T>>,
+    senders: AtomicUsize,
     capacity: usize,
 }
 
@@ -87,7 +90,8 @@ struct State<T> {
     /// A permit for each value that there is room for.
     room: Line,
     values: VecDeque<T>,
-    senders: usize,
+    /// All senders are gone.
+    ended: bool,
     /// The receiver wants no more.
     closed: bool,
     receiving: Option<Waker>,
@@ -193,7 +197,7 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        lock(&self.channel.state).senders += 1;
+        self.channel.senders.fetch_add(1, Ordering::Relaxed);
         Sender {
             channel: self.channel.clone(),
             location: self.location,
@@ -205,12 +209,12 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         on_drop("mpsc::Sender::drop", self.location, || {
             order::released(order::at(&*self.channel));
+            if self.channel.senders.fetch_sub(1, Ordering::AcqRel) > 1 {
+                return;
+            }
             let waker = {
                 let mut state = lock(&self.channel.state);
-                state.senders -= 1;
-                if state.senders > 0 {
-                    return;
-                }
+                state.ended = true;
                 state.receiving.take()
             };
             if let Some(waker) = waker {
@@ -469,7 +473,7 @@ impl<T> State<T> {
                 self.room.free += 1;
                 (Taken::Value(value), self.room.serve())
             }
-            None if self.senders == 0 || self.closed => (Taken::End, None),
+            None if self.ended || self.closed => (Taken::End, None),
             None => (Taken::Nothing, None),
         }
     }

@@ -1,7 +1,7 @@
 //! [`PerExecution`] and [`PerWorker`]: statics that a simulation makes anew for each execution.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -145,13 +145,18 @@ const OF_ALL: u64 = u64::MAX;
 
 thread_local! {
     /// Of the execution that is under way on this thread.
-    static EXECUTION: Values = const { Values(RefCell::new(None)) };
+    static EXECUTION: Values = const { Values::new(false) };
     /// Of this thread, outside of executions.
-    static THREAD: Values = Values(RefCell::new(Some(Vec::new())));
+    static THREAD: Values = const { Values::new(true) };
 }
 
-/// The values of a scope, oldest first; none of its own outside of it.
-struct Values(RefCell<Option<Vec<(Key, Made)>>>);
+/// The values of a scope.
+struct Values {
+    /// This is inside of it.
+    inside: Cell<bool>,
+    /// Oldest first.
+    made: RefCell<Vec<(Key, Made)>>,
+}
 
 /// The worker, and the number of the static.
 type Key = (u64, u64);
@@ -160,6 +165,13 @@ type Key = (u64, u64);
 type Made = Option<Rc<dyn Any>>;
 
 impl Values {
+    const fn new(inside: bool) -> Values {
+        Values {
+            inside: Cell::new(inside),
+            made: RefCell::new(Vec::new()),
+        }
+    }
+
     /// The value, made if there is none. None: this is outside of the scope.
     #[track_caller]
     fn get<T: 'static>(&self, key: Key, make: fn() -> T) -> Option<Rc<T>> {
@@ -187,20 +199,18 @@ impl Values {
 
     #[allow(clippy::option_option)] // outside of the scope; not there; being made
     fn find(&self, key: Key) -> Option<Option<Made>> {
-        let values = self.0.borrow();
-        let mut values = values.as_ref()?.iter();
-        Some(
-            values
-                .find(|(other, _)| *other == key)
-                .map(|(_, made)| made.clone()),
-        )
+        if !self.inside.get() {
+            return None;
+        }
+        let values = self.made.borrow();
+        let value = values.iter().find(|(other, _)| *other == key);
+        Some(value.map(|(_, made)| made.clone()))
     }
 
     fn put(&self, key: Key, made: Made) {
-        if let Some(values) = &mut *self.0.borrow_mut() {
-            values.retain(|(other, _)| *other != key);
-            values.push((key, made));
-        }
+        let mut values = self.made.borrow_mut();
+        values.retain(|(other, _)| *other != key);
+        values.push((key, made));
     }
 }
 
@@ -212,9 +222,8 @@ struct Making<'a> {
 
 impl Drop for Making<'_> {
     fn drop(&mut self) {
-        if let Some(values) = &mut *self.values.0.borrow_mut() {
-            values.retain(|(other, _)| *other != self.key);
-        }
+        let mut values = self.values.made.borrow_mut();
+        values.retain(|(other, _)| *other != self.key);
     }
 }
 
@@ -226,7 +235,13 @@ pub(crate) struct Execution(());
 impl Execution {
     /// It begins: no static has a value.
     pub(crate) fn begin() -> Execution {
-        EXECUTION.with(|values| values.0.replace(Some(Vec::new())));
+        EXECUTION.with(|values| {
+            if !values.made.borrow().is_empty() {
+                // A panic of one has kept them from being dropped.
+                drop(values.made.take());
+            }
+            values.inside.set(true);
+        });
         Execution(())
     }
 }
@@ -235,18 +250,18 @@ impl Execution {
 impl Drop for Execution {
     /// It ends: the values are dropped, the newest first. That may panic: they are users'.
     fn drop(&mut self) {
-        let newest = || EXECUTION.with(|values| values.0.borrow_mut().as_mut()?.pop());
-        // While they are dropped they may use each other, and make new ones.
-        while let Some(value) = newest() {
-            drop(value);
-        }
-        EXECUTION.with(|values| values.0.replace(None));
+        EXECUTION.with(|values| {
+            // While they are dropped they may use each other, and make new ones.
+            while let Some(value) = { values.made.borrow_mut().pop() } {
+                drop(value);
+            }
+            values.inside.set(false);
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
     use std::sync::atomic::AtomicU32;
 
     use super::*;
