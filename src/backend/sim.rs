@@ -23,7 +23,7 @@ use crate::sim::World;
 use crate::sim::errno::{self, error};
 use crate::sim::files;
 use crate::sim::kernel::Kernel;
-use crate::sim::op::{Outline, Request, Verb};
+use crate::sim::op::{Asked, Outline, Request, Verb};
 use crate::sim::peers;
 use crate::sim::plain::Plainly;
 use crate::sim::steps::{Stepped, Until as Till};
@@ -216,6 +216,30 @@ pub(super) fn place(token: Token) -> u32 {
     peers::MOST + (token.index() << 1 | u32::from(token.has_tag(Tag::Deadline)))
 }
 
+/// What the seam is asked for, as the kernel looks at it.
+struct Submission<'a> {
+    token: Token,
+    op: &'a Op,
+    origin: &'a Origin,
+}
+
+impl Asked for Submission<'_> {
+    #[inline(always)]
+    fn outline(&self) -> Outline {
+        Outline {
+            may_be_ready: self.origin.may_be_ready,
+            handle: self.op.raw.0,
+            len: self.op.len,
+            flags: self.op.flags,
+        }
+    }
+
+    #[inline(always)]
+    fn request(&self) -> Request {
+        request(self.token, self.op, self.origin)
+    }
+}
+
 #[inline(always)]
 pub(super) fn request(token: Token, op: &Op, origin: &Origin) -> Request {
     let verb = match op.code {
@@ -266,17 +290,6 @@ pub(super) fn request(token: Token, op: &Op, origin: &Origin) -> Request {
     }
 }
 
-/// What is seen of it at once.
-#[inline(always)]
-fn outline(op: &Op, origin: &Origin) -> Outline {
-    Outline {
-        may_be_ready: origin.may_be_ready,
-        handle: op.raw.0,
-        len: op.len,
-        flags: op.flags,
-    }
-}
-
 /// Submits what is not plain. Out of line, with a request of its own: that of the plain is in registers.
 ///
 /// # Safety
@@ -298,15 +311,12 @@ impl Lane for SimLane {
     unsafe fn submit(&mut self, token: Token, op: &Op, origin: &Origin) -> Submitted {
         switch::causes(origin.event);
         let submitted = self.world.enter_here(|kernel| {
-            let (at, outline) = (place(token), outline(op, origin));
-            // A closure for each, so that either has its own in line.
+            let asked = Submission { token, op, origin };
             // SAFETY: the seam's contract is the kernel's.
             let plainly = unsafe {
                 match op.code {
-                    Code::Recv => {
-                        kernel.receive_plainly(at, outline, || request(token, op, origin))
-                    }
-                    Code::Send => kernel.send_plainly(at, outline, || request(token, op, origin)),
+                    Code::Recv => kernel.receive_plainly(place(token), &asked),
+                    Code::Send => kernel.send_plainly(place(token), &asked),
                     _ => Plainly::NotPlain,
                 }
             };

@@ -320,12 +320,8 @@ impl Kernel {
         // SAFETY: the caller's promise.
         unsafe {
             let plainly = match request.verb {
-                Verb::Recv if !request.vectored => {
-                    self.receive_plainly(id, request.outline(), || *request)
-                }
-                Verb::Send if !request.vectored => {
-                    self.send_plainly(id, request.outline(), || *request)
-                }
+                Verb::Recv if !request.vectored => self.receive_plainly(id, request),
+                Verb::Send if !request.vectored => self.send_plainly(id, request),
                 _ => Plainly::NotPlain,
             };
             match plainly {
@@ -340,6 +336,7 @@ impl Kernel {
     /// # Safety
     ///
     /// As [`Kernel::submit`].
+    #[inline(always)]
     pub(crate) unsafe fn submit_at_length(&mut self, id: u32, request: &Request) -> Option<i32> {
         let index = id as usize;
         if self.m.ops.len() <= index {

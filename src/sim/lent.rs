@@ -264,8 +264,23 @@ impl Lent {
     /// # Safety
     ///
     /// The buffer is lent and initialised.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) unsafe fn fingerprint(self) -> u64 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.pieces {
+                PLAIN => self.fingerprint_of_plain(),
+                _ => self.fingerprint_of_pieces(),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`Lent::fingerprint`], and there are pieces.
+    #[cold]
+    #[inline(never)]
+    unsafe fn fingerprint_of_pieces(self) -> u64 {
         let mut hash = u64::from(self.len);
         // SAFETY: the caller's promise.
         unsafe { self.ranges(0, self.len, |ptr, len| hash = fingerprint(hash, ptr, len)) };

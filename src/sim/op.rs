@@ -145,14 +145,24 @@ pub(crate) struct Outline {
     pub(crate) flags: u32,
 }
 
-impl Request {
-    pub(super) fn outline(&self) -> Outline {
+/// What a request is made of, only when it is wanted whole.
+pub(crate) trait Asked {
+    fn outline(&self) -> Outline;
+    fn request(&self) -> Request;
+}
+
+impl Asked for Request {
+    fn outline(&self) -> Outline {
         Outline {
             may_be_ready: self.may_be_ready,
             handle: self.handle,
             len: self.len,
             flags: self.flags,
         }
+    }
+
+    fn request(&self) -> Request {
+        *self
     }
 }
 

@@ -10,7 +10,7 @@ use super::conn::{Conn, Direction};
 use super::handles::{Handle, Object};
 use super::kernel::{COMPLETE, EFFECT, Kernel, Machine, SUBMIT, mixed};
 use super::lent::{Lent, Short};
-use super::op::{Guard, Op, Outline, Request, State, Verb};
+use super::op::{Asked, Guard, Op, Outline, Request, State, Verb};
 use super::smells::direction;
 use crate::switch;
 
@@ -23,22 +23,17 @@ pub(crate) enum Plainly {
 }
 
 impl Kernel {
-    /// Starts a send, if all about it is plain, lets it have its effect, and who waits for what it sends. `request`,
-    /// which is not vectored, is made when nothing else is in the way.
+    /// Starts a send, if all about it is plain, lets it have its effect, and who waits for what it sends. What is
+    /// asked for is not vectored.
     ///
     /// # Safety
     ///
     /// As [`Kernel::submit`].
     #[inline(always)]
-    pub(crate) unsafe fn send_plainly(
-        &mut self,
-        id: u32,
-        outline: Outline,
-        request: impl FnOnce() -> Request,
-    ) -> Plainly {
+    pub(crate) unsafe fn send_plainly(&mut self, id: u32, asked: &impl Asked) -> Plainly {
         // SAFETY: the caller's promise.
-        match unsafe { self.sends_plainly(id, outline, request) } {
-            true => self.started_plainly(id, outline),
+        match unsafe { self.sends_plainly(id, asked) } {
+            true => self.started_plainly(id, asked.outline()),
             false => Plainly::NotPlain,
         }
     }
@@ -50,15 +45,10 @@ impl Kernel {
     ///
     /// As [`Kernel::submit`].
     #[inline(always)]
-    pub(crate) unsafe fn receive_plainly(
-        &mut self,
-        id: u32,
-        outline: Outline,
-        request: impl FnOnce() -> Request,
-    ) -> Plainly {
+    pub(crate) unsafe fn receive_plainly(&mut self, id: u32, asked: &impl Asked) -> Plainly {
         // SAFETY: the caller's promise.
-        match unsafe { self.receives_plainly(id, outline, request) } {
-            true => self.started_plainly(id, outline),
+        match unsafe { self.receives_plainly(id, asked) } {
+            true => self.started_plainly(id, asked.outline()),
             false => Plainly::NotPlain,
         }
     }
@@ -118,12 +108,8 @@ impl Kernel {
     ///
     /// As [`Kernel::submit`].
     #[inline(always)]
-    unsafe fn sends_plainly(
-        &mut self,
-        id: u32,
-        outline: Outline,
-        request: impl FnOnce() -> Request,
-    ) -> bool {
+    unsafe fn sends_plainly(&mut self, id: u32, asked: &impl Asked) -> bool {
+        let outline = asked.outline();
         let to_send = self.to_send + u64::from(outline.len);
         if !self.is_plainly_started(outline) || to_send > self.config.most_bytes {
             return false;
@@ -137,7 +123,7 @@ impl Kernel {
         }
         // Nothing is in the way: from here on it is done.
         it.begins(
-            &request(),
+            &asked.request(),
             self.submissions,
             self.config.faults_per_operation,
         );
@@ -176,12 +162,8 @@ impl Kernel {
     ///
     /// As [`Kernel::submit`].
     #[inline(always)]
-    unsafe fn receives_plainly(
-        &mut self,
-        id: u32,
-        outline: Outline,
-        request: impl FnOnce() -> Request,
-    ) -> bool {
+    unsafe fn receives_plainly(&mut self, id: u32, asked: &impl Asked) -> bool {
+        let outline = asked.outline();
         if !self.is_plainly_started(outline) {
             return false;
         }
@@ -199,7 +181,7 @@ impl Kernel {
         }
         // Nothing is in the way: from here on it is done.
         it.begins(
-            &request(),
+            &asked.request(),
             self.submissions,
             self.config.faults_per_operation,
         );
