@@ -20,16 +20,19 @@ mod sync;
 #[allow(dead_code, reason = "each model uses a part")]
 #[path = "."]
 mod shipping {
+    #[path = "../../src/backend/iocp/ord.rs"]
+    pub(crate) mod iocp;
     #[path = "../../src/op/ord.rs"]
     pub(crate) mod op;
     #[path = "../../src/strand/ord.rs"]
     pub(crate) mod strand;
 }
 
-/// A shipping file and its models, in a world with these changes to the shipping orderings.
+/// A shipping file and its models, in a world with these changes to the shipping orderings; perhaps beside what it
+/// names of another file.
 // A macro, since what is made is a module.
 macro_rules! world {
-    ($name:ident: $file:literal as $module:ident, $models:literal, $orderings:ident $(, $constant:ident: $type:ty = $value:expr)*) => {
+    ($name:ident: $file:literal as $module:ident $(beside $other:literal as $beside:ident)?, $models:literal, $orderings:ident $(, $constant:ident: $type:ty = $value:expr)*) => {
         #[path = "."]
         #[allow(dead_code, reason = "each model uses a part, and each twin one model")]
         mod $name {
@@ -41,6 +44,8 @@ macro_rules! world {
                 pub(crate) use crate::shipping::$orderings::*;
                 $(pub(crate) const $constant: $type = $value;)*
             }
+            $(#[path = $other]
+            pub(crate) mod $beside;)?
             #[path = $file]
             pub(crate) mod $module;
             #[path = $models]
@@ -49,6 +54,7 @@ macro_rules! world {
     };
 }
 
+mod desk;
 mod handover;
 mod inbox;
 mod latch;

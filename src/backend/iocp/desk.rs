@@ -21,11 +21,11 @@
 //! the desk was rung. Fetching one from the port takes a post, and a post can fail; see
 //! [`longest_sleep`](super::port::Port::longest_sleep).
 
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::sync::PoisonError;
 
 use super::entries::Entry;
+use super::ord;
+use super::sync::{Arc, AtomicPtr, AtomicU8, Mutex, MutexGuard, OnceLock, Thread, current};
 
 const AWAKE: u8 = 0;
 /// In the port.
@@ -65,16 +65,13 @@ impl Desk {
     /// Puts an entry, whose operation is over, into the mail. [`ring`](Desk::ring) is to follow.
     pub(super) fn put(&self, entry: &Entry) {
         let entry_ptr = std::ptr::from_ref(entry).cast_mut();
-        let mut newest = self.mail.load(Ordering::Relaxed);
+        let mut newest = self.mail.load(ord::RELAXED);
         loop {
-            entry.link.store(newest, Ordering::Relaxed);
-            // Release: what was written to the entry is visible to the lane that takes it.
-            match self.mail.compare_exchange_weak(
-                newest,
-                entry_ptr,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
+            entry.link.store(newest, ord::RELAXED);
+            match self
+                .mail
+                .compare_exchange_weak(newest, entry_ptr, ord::LEAVE_MAIL, ord::RELAXED)
+            {
                 Ok(_) => return,
                 Err(now) => newest = now,
             }
@@ -83,34 +80,33 @@ impl Desk {
 
     #[inline]
     pub(super) fn has_mail(&self) -> bool {
-        !self.mail.load(Ordering::Relaxed).is_null()
+        !self.mail.load(ord::RELAXED).is_null()
     }
 
     /// The lane takes its mail, the oldest first.
     pub(super) fn take_mail(&self, mut each: impl FnMut(&Entry)) {
-        let mut newest = self.mail.swap(std::ptr::null_mut(), Ordering::Acquire);
+        let mut newest = self.mail.swap(std::ptr::null_mut(), ord::TAKE_MAIL);
         let mut oldest: *mut Entry = std::ptr::null_mut();
         // SAFETY: entries in the mail are in flight, so their table is there (I4), and they are ours since the swap.
         while let Some(entry) = unsafe { newest.as_ref() } {
-            let older = entry.link.load(Ordering::Relaxed);
-            entry.link.store(oldest, Ordering::Relaxed);
+            let older = entry.link.load(ord::RELAXED);
+            entry.link.store(oldest, ord::RELAXED);
             (oldest, newest) = (newest, older);
         }
         // SAFETY: as above. The next is read first: `each` ends the entry's flight.
         while let Some(entry) = unsafe { oldest.as_ref() } {
-            oldest = entry.link.load(Ordering::Relaxed);
+            oldest = entry.link.load(ord::RELAXED);
             each(entry);
         }
     }
 
     /// Makes the lane's current or next wait return. From any thread. `post` ends a sleep in the port.
     pub(super) fn ring(&self, post: impl FnOnce()) {
-        // Release: what the caller did before is visible to the lane that takes the mark.
-        match (self.state.swap(RUNG, Ordering::AcqRel), self.watcher.get()) {
-            (WATCHED, Some(watcher)) => {
-                watcher.fetch(watcher.state.swap(RUNG, Ordering::AcqRel), post);
-            }
-            (state, _) => self.fetch(state, post),
+        let state = self.state.swap(RUNG, ord::RING);
+        if state != WATCHED {
+            self.fetch(state, post);
+        } else if let Some(watcher) = self.watcher.get() {
+            watcher.fetch(watcher.state.swap(RUNG, ord::RING), post);
         }
     }
 
@@ -132,29 +128,27 @@ impl Desk {
     #[inline]
     pub(super) fn take(&self) -> bool {
         // The load keeps the common case free of a locked instruction.
-        self.state.load(Ordering::Relaxed) == RUNG && self.rise()
+        self.state.load(ord::RELAXED) == RUNG && self.rise()
     }
 
     /// The lane, about to sleep there. False if it has been rung: then it must not.
     pub(super) fn doze(&self, bed: Bed) -> bool {
         if bed == Bed::Aside {
             let mut sleeper = lock(&self.sleeper);
-            let me = std::thread::current();
+            let me = current();
             if sleeper.as_ref().is_none_or(|it| it.id() != me.id()) {
                 *sleeper = Some(me);
             }
         }
-        let mut state = self.state.load(Ordering::Relaxed);
+        let mut state = self.state.load(ord::RELAXED);
         loop {
-            if state == RUNG {
+            if state == RUNG && ord::LOOKS_BEFORE_SLEEP {
                 return false;
             }
-            match self.state.compare_exchange_weak(
-                state,
-                bed as u8,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
+            let now = self
+                .state
+                .compare_exchange_weak(state, bed as u8, ord::DOZE, ord::RELAXED);
+            match now {
                 Ok(_) => return true,
                 Err(now) => state = now,
             }
@@ -163,12 +157,12 @@ impl Desk {
 
     /// The lane, after it slept: was it rung? Takes the mark. (The packet may still come, for nothing.)
     pub(super) fn rise(&self) -> bool {
-        self.state.swap(AWAKE, Ordering::AcqRel) == RUNG
+        self.state.swap(AWAKE, ord::RISE) == RUNG
     }
 
     /// Whether it has been rung; the mark stays.
     pub(super) fn is_rung(&self) -> bool {
-        self.state.load(Ordering::Acquire) == RUNG
+        self.state.load(ord::RELAXED) == RUNG
     }
 
     /// From now on this one sleeps in its place while it is [watched](Bed::Watched).
@@ -193,7 +187,7 @@ impl Seat {
     pub(super) fn take(&self) -> Option<Seated<'_>> {
         let mut seats = lock(&self.0);
         if seats.taken {
-            seats.aside.push(std::thread::current());
+            seats.aside.push(current());
             return None;
         }
         seats.taken = true;
@@ -208,7 +202,7 @@ impl Seat {
     /// This thread sleeps beside it no more. If it was called to the seat it has it now, if it wants it: else another is
     /// called.
     pub(super) fn rise(&self, wants_it: bool) -> Option<Seated<'_>> {
-        let me = std::thread::current().id();
+        let me = current().id();
         let mut seats = lock(&self.0);
         let before = seats.aside.len();
         seats.aside.retain(|thread| thread.id() != me);
@@ -220,8 +214,75 @@ impl Seat {
             seats.taken = true;
             return Some(Seated(self));
         }
-        call_next(seats);
+        if ord::PASSES_CALL_ON {
+            call_next(seats);
+        }
         None
+    }
+
+    /// The packet of a wake was taken by somebody who did not sleep: it was for who does. `post` posts another.
+    pub(super) fn pass_wake_on(&self, post: impl FnOnce()) {
+        if self.is_taken() && ord::PASSES_WAKE_ON {
+            post();
+        }
+    }
+
+    /// A lane sleeps: in the port, or beside it until it is called to the seat. What came of `in_port`, if
+    /// it was in the port, and whether it was rung. It may come back early, with neither.
+    ///
+    /// `aside` sleeps on this thread's parker; `is_over` says afterwards whether it is not to sleep on.
+    pub(super) fn rest<T>(
+        &self,
+        desk: &Desk,
+        aside: impl FnOnce(),
+        is_over: impl FnOnce() -> bool,
+        in_port: impl FnOnce() -> T,
+    ) -> (Option<T>, bool) {
+        let mut seated = self.take();
+        if seated.is_none() {
+            if desk.doze(Bed::Aside) {
+                aside();
+            }
+            let rung = desk.rise();
+            // If there is something to do here, another is to have the seat. Else it is taken at once: nobody else was
+            // called to it.
+            seated = self.rise(!rung && !is_over());
+            if seated.is_none() {
+                return (None, rung);
+            }
+        }
+        let slept = desk.doze(Bed::Seat).then(in_port);
+        let rung = desk.rise();
+        drop(seated);
+        (slept, rung)
+    }
+
+    /// The watcher of `lane`, at its own `desk`, sleeps in the lane's place, unless that is rung. What came of `in_port`,
+    /// if it was in the port.
+    pub(super) fn watch<T>(
+        &self,
+        desk: &Desk,
+        lane: &Desk,
+        aside: impl FnOnce(),
+        in_port: impl FnOnce() -> T,
+    ) -> Option<T> {
+        let seated = self.take();
+        let bed = match seated {
+            Some(_) => Bed::Seat,
+            None => Bed::Aside,
+        };
+        let mut slept = None;
+        if !lane.is_rung() && desk.doze(bed) {
+            match bed {
+                Bed::Seat => slept = Some(in_port()),
+                _ => aside(),
+            }
+        }
+        desk.rise();
+        if seated.is_none() {
+            drop(self.rise(false));
+        }
+        slept
     }
 }
 
@@ -232,7 +293,9 @@ impl Drop for Seated<'_> {
     fn drop(&mut self) {
         let mut seats = lock(&self.0.0);
         seats.taken = false;
-        call_next(seats);
+        if ord::CALLS_NEXT {
+            call_next(seats);
+        }
     }
 }
 
@@ -241,59 +304,5 @@ fn call_next(mut seats: MutexGuard<'_, Seats>) {
     drop(seats);
     if let Some(next) = next {
         next.unpark();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    /// A thread that sleeps beside a seat which another leaves then, and rises, wanting it or not.
-    fn called(wants_it: bool) -> (bool, usize) {
-        let seat = Arc::new(Seat::default());
-        let seated = seat.take();
-        let (is_aside, hears) = mpsc::channel();
-        let (leaves, has_left) = mpsc::channel::<()>();
-        let theirs = Arc::clone(&seat);
-        let other = std::thread::spawn(move || {
-            assert!(theirs.take().is_none());
-            is_aside.send(()).expect("it is heard");
-            has_left.recv().expect("it is told");
-            let seated = theirs.rise(wants_it);
-            (
-                seated.is_some(),
-                theirs.is_taken(),
-                seated.map(std::mem::forget),
-            )
-        });
-        hears.recv().expect("it sleeps");
-        // Another one sleeps longer: it is called last.
-        lock(&seat.0).aside.insert(0, std::thread::current());
-        drop(seated);
-        assert!(!seat.is_taken());
-        leaves.send(()).expect("it waits");
-        let (has_it, is_taken, _) = other.join().expect("no panic");
-        assert_eq!(has_it, is_taken);
-        let aside = lock(&seat.0).aside.len();
-        (has_it, aside)
-    }
-
-    #[test]
-    fn who_is_called_to_the_seat_has_it_or_calls_the_next() {
-        assert_eq!(called(true), (true, 1));
-        assert_eq!(called(false), (false, 0));
-    }
-
-    #[test]
-    fn who_was_not_called_does_not_get_it() {
-        let seat = Seat::default();
-        let seated = seat.take();
-        assert!(seat.take().is_none());
-        assert!(seat.rise(true).is_none());
-        assert!(lock(&seat.0).aside.is_empty());
-        drop(seated);
-        assert!(seat.take().is_some());
     }
 }

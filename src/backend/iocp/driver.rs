@@ -20,7 +20,7 @@ use std::io;
 use std::sync::Arc;
 
 use self::mistake::{Mistake, makes};
-use super::desk::{Bed, Desk};
+use super::desk::Desk;
 use super::entries::{Entries, Entry};
 use super::objects::Known;
 use super::port::{
@@ -265,7 +265,7 @@ impl<P: Port> Driver<P> {
                 true
             });
             if wakes && sleep == Sleep::No {
-                shared.pass_wake_on();
+                shared.seat.pass_wake_on(|| shared.post_wake());
             }
             self.ended(batch.len() - before);
         }
@@ -276,28 +276,15 @@ impl<P: Port> Driver<P> {
     fn rest(&mut self, batch: &mut Vec<Completion>, until: Until) -> io::Result<(Dequeued, bool)> {
         let sleep = self.sleep(until);
         let shared = Arc::clone(&self.shared);
-        let mut seated = shared.seat.take();
-        if seated.is_none() {
-            if self.desk.doze(Bed::Aside) {
-                shared.park(sleep);
-            }
-            let rung = self.desk.rise();
-            // If there is something to do here, another is to have the seat. Else it is taken at once: nobody else was
-            // called to it.
-            let is_over = matches!(sleep, Sleep::Until(time) if time <= shared.port.now());
-            seated = shared.seat.rise(!rung && !is_over);
-            if seated.is_none() {
-                return Ok((Dequeued::Nothing, rung));
-            }
-        }
-        let dequeued = if self.desk.doze(Bed::Seat) {
-            self.dequeue(batch, shared.bounded(sleep))
-        } else {
-            Ok(Dequeued::Nothing)
-        };
-        let rung = self.desk.rise() && !makes(Mistake::ForgetsTheMark);
-        drop(seated);
-        Ok((dequeued?, rung))
+        let desk = Arc::clone(&self.desk);
+        let (dequeued, rung) = shared.seat.rest(
+            &desk,
+            || shared.park(sleep),
+            || matches!(sleep, Sleep::Until(time) if time <= shared.port.now()),
+            || self.dequeue(batch, shared.bounded(sleep)),
+        );
+        let dequeued = dequeued.unwrap_or(Ok(Dequeued::Nothing))?;
+        Ok((dequeued, rung && !makes(Mistake::ForgetsTheMark)))
     }
 
     /// Hands out timers that are due.

@@ -16,6 +16,7 @@ mod entries;
 #[cfg(test)]
 mod fake;
 mod objects;
+mod ord;
 mod port;
 mod results;
 mod shared;
@@ -26,6 +27,14 @@ mod sim_errors;
 mod watcher;
 #[cfg(windows)]
 mod windows;
+
+// What `desk` is made of; in `tests/loom` it is loom's.
+mod sync {
+    pub(super) use std::sync::{Mutex, MutexGuard, OnceLock};
+    pub(super) use std::thread::{Thread, current};
+
+    pub(super) use crate::atomics::{Arc, AtomicPtr, AtomicU8};
+}
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -85,20 +85,13 @@ impl<P: Port> Shared<P> {
     }
 
     /// Ends a sleep in the port.
-    fn post_wake(&self) {
+    pub(super) fn post_wake(&self) {
         for _ in 0..POSTS {
             if self.port.post(WAKE_KEY, 0).is_ok() || makes(Mistake::TrustsThePost) {
                 return;
             }
             // There is no memory for it.
             std::thread::yield_now();
-        }
-    }
-
-    /// The packet of a wake was taken by somebody who did not sleep: it was for who does.
-    pub(super) fn pass_wake_on(&self) {
-        if self.seat.is_taken() {
-            self.post_wake();
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::Waker;
 use std::thread::JoinHandle;
 
-use super::desk::{Bed, Desk, lock};
+use super::desk::{Desk, lock};
 use super::port::{Dequeued, Packet, Port, Sleep};
 use super::shared::Shared;
 
@@ -138,31 +138,19 @@ impl<P: Port> Thread<P> {
     /// Sleeps until anything happens. Whether the time has come.
     fn sleep(&self, packets: &mut [Packet], until: Sleep) -> bool {
         let shared = &*self.shared;
-        let seated = shared.seat.take();
-        let bed = match seated {
-            Some(_) => Bed::Seat,
-            None => Bed::Aside,
-        };
-        let mut dequeued = Ok(Dequeued::Nothing);
-        if !self.lane.is_rung() && self.desk.doze(bed) {
-            match bed {
-                Bed::Seat => dequeued = shared.port.dequeue(packets, shared.bounded(until)),
-                _ => shared.park(until),
-            }
-        }
-        // Awake, before packets are brought: those of its own lane would else post one to fetch this very thread.
-        self.desk.rise();
+        let dequeued = shared.seat.watch(
+            &self.desk,
+            &self.lane,
+            || shared.park(until),
+            || shared.port.dequeue(packets, shared.bounded(until)),
+        );
         match dequeued {
-            Ok(Dequeued::Packets(count)) => {
+            Some(Ok(Dequeued::Packets(count))) => {
                 shared.deliver(&packets[..count], |_, _| false);
             }
-            Ok(_) => {}
+            Some(Ok(_)) | None => {}
             // It will come again when the lane looks.
-            Err(_) => shared.ring(&self.lane),
-        }
-        match seated {
-            Some(seated) => drop(seated),
-            None => drop(shared.seat.rise(false)),
+            Some(Err(_)) => shared.ring(&self.lane),
         }
         matches!(until, Sleep::Until(time) if time <= shared.port.now())
     }
