@@ -14,7 +14,7 @@ use super::portfolio::Strategy;
 use super::regressions::Regressions;
 use super::sim::{Model, Sim};
 use super::summary::Summary;
-use crate::sim::{Config, Level, Oracle, Personality};
+use crate::sim::{Config, Door, Level, Oracle, Personality};
 
 /// A check whose bounds and budgets are chosen.
 ///
@@ -137,7 +137,7 @@ impl Checker {
 
     /// Whether a reduced search comes between the bounded search and random executions. It does unless told
     /// otherwise, where one is possible: with one worker, without [losses of power](Checker::power_losses), and
-    /// through the [plain door](crate::sim::Door::Plain).
+    /// through the [plain door](Checker::door).
     ///
     /// Of executions that differ only in the order of steps that touch nothing in common it runs one
     /// (source-DPOR with sleep sets). All handlers are taken to touch something in common, so only the kernel's own
@@ -327,6 +327,37 @@ impl Checker {
     /// ```
     pub fn personality(mut self, personality: Personality) -> Checker {
         self.config.personality = personality;
+        self
+    }
+
+    /// Through what operations come to the simulated kernel: [`Door::Plain`] unless told otherwise. Behind
+    /// [`Door::Port`] they go through this crate's driver for completion ports, as on Windows: for handlers that are to
+    /// run there. Executions take longer, and are not [reduced](Checker::reduced).
+    ///
+    /// ```
+    /// use proactor::check::Checker;
+    /// use proactor::fs::File;
+    /// use proactor::sim::{Door, Personality};
+    ///
+    /// Checker::new()
+    ///     .door(Door::Port)
+    ///     .personality(Personality::Port)
+    ///     .executions(100)
+    ///     .run(|sim| {
+    ///         sim.file("/etc/motd", b"hello");
+    ///         File::open(sim.proactor(), "/etc/motd").then(|file| {
+    ///             let Ok(file) = file else { return };
+    ///             file.read_at(Vec::with_capacity(9), 2).then(|(read, bytes)| {
+    ///                 // A read may fail, and may be short.
+    ///                 assert!(read.is_err() || b"llo".starts_with(&bytes));
+    ///             });
+    ///         });
+    ///         sim.proactor().run().unwrap();
+    ///     })
+    ///     .unwrap();
+    /// ```
+    pub fn door(mut self, door: Door) -> Checker {
+        self.config.door = door;
         self
     }
 

@@ -3,15 +3,14 @@
 use proactor::check::{Checker, Failure, Sim, Summary};
 use proactor::compose::{read_exact, write_all};
 use proactor::net::{TcpListener, TcpStream};
-use proactor::sim::{Config, Door, Personality};
+use proactor::sim::{Door, Personality};
 
 fn behind_a_port(model: fn(&Sim)) -> Result<Summary, Box<Failure>> {
-    let config = Config {
-        door: Door::Port,
-        personality: Personality::Port,
-        ..Config::default()
-    };
-    Checker::new().config(config).executions(2_000).run(model)
+    Checker::new()
+        .door(Door::Port)
+        .personality(Personality::Port)
+        .executions(2_000)
+        .run(model)
 }
 
 /// A server that answers one question of four bytes; `whole`: it waits for all of it.

@@ -50,7 +50,7 @@ impl Checker {
             return refuse(
                 "`strands_share_only_tracked` is for a reduced search, which has to know what each step touches: of \
                  the timers and events of a completion port's driver it does not. Leave the promise out, or \
-                 let `Config::door` be `Door::Plain`.",
+                 set `door(Door::Plain)`.",
             );
         }
         if self.promised && !self.reduced {
