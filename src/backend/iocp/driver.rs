@@ -155,10 +155,13 @@ impl<P: Port> Driver<P> {
         }
         match op.code {
             Code::Nop => return Began::Over(Ended::Done(0)),
-            Code::Wait if shared.objects.wait(op.raw, entry) => {
-                return Began::Over(Ended::Done(SET));
+            Code::Wait => {
+                return match shared.objects.wait(op.raw, entry) {
+                    Some(true) => Began::Over(Ended::Done(SET)),
+                    Some(false) => Began::Called(Started::Pending),
+                    None => Began::Called(Started::Failed(code::WSAEINVAL)),
+                };
             }
-            Code::Wait => return Began::Called(Started::Pending),
             _ => {}
         }
         let Some(known) = known else {

@@ -170,17 +170,14 @@ impl Objects {
         wait
     }
 
-    /// Waits for an event. True: it was set, and the set is taken.
-    pub(super) fn wait(&self, raw: Raw, entry: &Entry) -> bool {
-        let Some(event) = self.event_of(raw) else {
-            return false;
-        };
-        let mut event = lock(event);
+    /// Waits for an event. True: it was set, and the set is taken. None: that is no event.
+    pub(super) fn wait(&self, raw: Raw, entry: &Entry) -> Option<bool> {
+        let mut event = lock(self.event_of(raw)?);
         let taken = std::mem::take(&mut event.set);
         if !taken {
             event.waits.push_back(entry);
         }
-        taken
+        Some(taken)
     }
 
     /// Takes a wait back. False: it is over, and its lane will hear.

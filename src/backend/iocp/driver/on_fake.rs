@@ -329,3 +329,15 @@ fn a_success_is_told_once_whether_its_packet_is_skipped_or_not() {
         assert_eq!(lane.in_flight(), 0);
     }
 }
+
+#[test]
+fn a_wait_for_what_is_no_event_fails() {
+    let (shared, mut lane, socket) = alone();
+    let closed = shared.objects.event().expect("there is room");
+    shared.close(closed);
+    for (index, raw) in [(1, socket), (2, closed), (3, Raw::NONE)] {
+        submit(&mut lane, index, Op::new(Code::Wait, raw));
+        assert_eq!(wait(&mut lane, Until::Now), [(index, -10_022)]);
+    }
+    assert_eq!(lane.in_flight(), 0);
+}
