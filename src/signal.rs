@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use crate::backend::{Code, Op, Raw, Token};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, Message, lock};
-use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps};
+use crate::op::kind::{Activation, FAILED_EARLY, Outcome, StandIn, Steps};
 use crate::proactor::Handle;
 
 /// A signal that a program may be sent.
@@ -120,6 +120,19 @@ impl Steps for Wait {
         })
     }
 
+    fn stand_in(&mut self) -> Option<&mut dyn StandIn> {
+        Some(self)
+    }
+
+    fn finish(mut self, outcome: Outcome<'_>) -> Self::Out {
+        match self.failed.take() {
+            Some(error) if outcome.result == FAILED_EARLY => Err(error),
+            _ => outcome.unit(),
+        }
+    }
+}
+
+impl StandIn for Wait {
     fn arm(&mut self, _: &Local, token: Token) {
         let mut waiters = lock(&WAITERS);
         waiters.retain(|waiter| waiter.home.is_alive());
@@ -129,13 +142,6 @@ impl Steps for Wait {
             signal: self.signal,
         });
         self.token = Some(token);
-    }
-
-    fn finish(mut self, outcome: Outcome<'_>) -> Self::Out {
-        match self.failed.take() {
-            Some(error) if outcome.result == FAILED_EARLY => Err(error),
-            _ => outcome.unit(),
-        }
     }
 }
 

@@ -4,10 +4,10 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::backend::{Backend, Code, Op, Raw, Token};
+use crate::backend::{Backend, Code, Op, Raw};
 use crate::offload::Offload;
 use crate::op::home::{Local, gone};
-use crate::op::kind::{Activation, Outcome, Steps};
+use crate::op::kind::{Activation, Outcome, StandIn, Steps};
 
 /// The job that stands in for an operation, if one does.
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl Drop for Performed {
 }
 
 impl Aside {
-    /// An activation as it is, or one that stands for a job that does the same: [`Steps::is_external`]
+    /// An activation as it is, or one that stands for a job that does the same: [`Steps::stand_in`]
     /// then. `paths` is what the operation's own points at, without the last NUL.
     pub(super) fn activate(
         &mut self,
@@ -69,18 +69,8 @@ impl Aside {
         Ok(activation)
     }
 
-    pub(super) fn is_external(&self) -> bool {
-        self.0.is_some()
-    }
-
-    pub(super) fn arm(&mut self, local: &Local, token: Token) {
-        if let Some(job) = &mut self.0 {
-            job.arm(local, token);
-        }
-    }
-
-    pub(super) fn stop(&mut self, local: &Local) -> bool {
-        self.0.as_mut().is_none_or(|job| job.stop(local))
+    pub(super) fn stand_in(&mut self) -> Option<&mut dyn StandIn> {
+        self.0.as_mut().map(|job| job as _)
     }
 
     /// How it ended, wherever it was done: with a number that is not negative.

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::aside::Aside;
 use super::{Sync, invalid, path_bytes};
-use crate::backend::{Code, Note, Op, Raw, Token, open_flags};
+use crate::backend::{Code, Note, Op, Raw, open_flags};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, gone};
-use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps};
+use crate::op::kind::{Activation, FAILED_EARLY, Outcome, StandIn, Steps};
 use crate::op::object::ObjectHandle;
 use crate::proactor::Handle;
 
@@ -107,16 +107,8 @@ impl Steps for OpenDir {
         self.aside.activate(local, activation, path)
     }
 
-    fn is_external(&self) -> bool {
-        self.aside.is_external()
-    }
-
-    fn arm(&mut self, local: &Local, token: Token) {
-        self.aside.arm(local, token);
-    }
-
-    fn stop(&mut self, local: &Local) -> bool {
-        self.aside.stop(local)
+    fn stand_in(&mut self) -> Option<&mut dyn StandIn> {
+        self.aside.stand_in()
     }
 
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {

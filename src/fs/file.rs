@@ -6,11 +6,11 @@ use std::path::Path;
 
 use super::aside::Aside;
 use super::{Open, OpenOptions};
-use crate::backend::{Code, LENGTH_OFFSET, Note, Token};
+use crate::backend::{Code, LENGTH_OFFSET, Note};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local};
-use crate::op::kind::{Activation, Outcome, Steps, offset, unread_bytes};
+use crate::op::kind::{Activation, Outcome, StandIn, Steps, offset, unread_bytes};
 use crate::op::object::{ObjectHandle, ObjectRef};
 use crate::proactor::Handle;
 
@@ -285,16 +285,8 @@ impl Steps for SetLen {
         self.aside.activate(local, activation, b"")
     }
 
-    fn is_external(&self) -> bool {
-        self.aside.is_external()
-    }
-
-    fn arm(&mut self, local: &Local, token: Token) {
-        self.aside.arm(local, token);
-    }
-
-    fn stop(&mut self, local: &Local) -> bool {
-        self.aside.stop(local)
+    fn stand_in(&mut self) -> Option<&mut dyn StandIn> {
+        self.aside.stand_in()
     }
 
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {
@@ -334,16 +326,8 @@ impl Steps for Sync {
         self.aside.activate(local, activation, b"")
     }
 
-    fn is_external(&self) -> bool {
-        self.aside.is_external()
-    }
-
-    fn arm(&mut self, local: &Local, token: Token) {
-        self.aside.arm(local, token);
-    }
-
-    fn stop(&mut self, local: &Local) -> bool {
-        self.aside.stop(local)
+    fn stand_in(&mut self) -> Option<&mut dyn StandIn> {
+        self.aside.stand_in()
     }
 
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {

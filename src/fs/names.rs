@@ -8,10 +8,10 @@ use std::path::Path;
 
 use super::aside::Aside;
 use super::{invalid, path_bytes};
-use crate::backend::{Code, Op, Raw, Token};
+use crate::backend::{Code, Op, Raw};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local};
-use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps};
+use crate::op::kind::{Activation, FAILED_EARLY, Outcome, StandIn, Steps};
 use crate::proactor::Handle;
 
 /// Gives the file or directory at `from` the path `to`. A file there, or an empty directory, is replaced:
@@ -175,16 +175,8 @@ impl<const CODE: u8> Steps for Change<CODE> {
         self.aside.activate(local, activation, path)
     }
 
-    fn is_external(&self) -> bool {
-        self.aside.is_external()
-    }
-
-    fn arm(&mut self, local: &Local, token: Token) {
-        self.aside.arm(local, token);
-    }
-
-    fn stop(&mut self, local: &Local) -> bool {
-        self.aside.stop(local)
+    fn stand_in(&mut self) -> Option<&mut dyn StandIn> {
+        self.aside.stand_in()
     }
 
     fn finish(self, outcome: Outcome<'_>) -> Self::Out {

@@ -28,7 +28,7 @@ pub(crate) use simulated::declare;
 use crate::backend::{Code, Op, Raw, Token};
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, STOPPED, gone, lock};
-use crate::op::kind::{Activation, FAILED_EARLY, Outcome, Steps};
+use crate::op::kind::{Activation, FAILED_EARLY, Outcome, StandIn, Steps};
 use crate::proactor::Handle;
 
 impl Handle {
@@ -184,6 +184,26 @@ impl<T: Send + 'static> Steps for Offload<T> {
         })
     }
 
+    fn stand_in(&mut self) -> Option<&mut dyn StandIn> {
+        Some(self)
+    }
+
+    fn finish(self, outcome: Outcome<'_>) -> io::Result<T> {
+        // What the work came to is the truth, whatever was asked for meanwhile.
+        match (self.job.take(), self.refused) {
+            (Some(result), _) => result,
+            (None, Some(refused)) => Err(refused),
+            (None, None) => Err(outcome.error()),
+        }
+    }
+
+    fn discard(self, _: Outcome<'_>) {
+        // Here, on the worker: a thread of the pool may hold the job for a moment longer.
+        drop(self.job.take());
+    }
+}
+
+impl<T: Send + 'static> StandIn for Offload<T> {
     fn arm(&mut self, local: &Local, token: Token) {
         self.token = Some(token);
         let entry = Entry {
@@ -207,20 +227,6 @@ impl<T: Send + 'static> Steps for Offload<T> {
             (Some(token), Some(pool)) => pool.withdraw(&self.home, token),
             _ => true,
         }
-    }
-
-    fn finish(self, outcome: Outcome<'_>) -> io::Result<T> {
-        // What the work came to is the truth, whatever was asked for meanwhile.
-        match (self.job.take(), self.refused) {
-            (Some(result), _) => result,
-            (None, Some(refused)) => Err(refused),
-            (None, None) => Err(outcome.error()),
-        }
-    }
-
-    fn discard(self, _: Outcome<'_>) {
-        // Here, on the worker: a thread of the pool may hold the job for a moment longer.
-        drop(self.job.take());
     }
 }
 

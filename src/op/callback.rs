@@ -179,7 +179,8 @@ pub(crate) const fn stop_external<K: Kind, P: Send>()
     unsafe fn ask<K: Kind, P: Send>(local: &Local, slot: &'static Slot) -> bool {
         // SAFETY: the payload is a P, whose first field is a K (Both is repr(C)); the slot is pending, so
         // nobody else looks into it, and `stop` runs no user code that could.
-        unsafe { &mut *slot.get::<P>().cast::<K>() }.stop(local)
+        let kind = unsafe { &mut *slot.get::<P>().cast::<K>() };
+        kind.stand_in().is_none_or(|it| it.stop(local))
     }
     if K::EXTERNAL { Some(ask::<K, P>) } else { None }
 }

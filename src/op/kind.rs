@@ -5,7 +5,7 @@ use std::io;
 use super::home::{HomeRef, Local, gone};
 use super::object::{Object, ObjectRef, closed};
 use super::slots::Stop;
-use crate::backend::{CANCELED, Code, Note, Op, Raw};
+use crate::backend::{CANCELED, Code, Note, Op, Raw, Token};
 use crate::buf::MAX_TRANSFER;
 
 /// A kind of operation, such as [`Read`](crate::net::Read): the parameter of
@@ -82,7 +82,7 @@ pub trait Steps: Sized + Send {
     const NAME: &'static str;
     /// Whether [`next`](Steps::next) is to be asked.
     const COMPOSED: bool = false;
-    /// Completed by a message, not by a lane; if [`is_external`](Steps::is_external) says so.
+    /// May be done by something else than a lane: [`stand_in`](Steps::stand_in) is to be asked.
     const EXTERNAL: bool = false;
     /// The bound on operations in flight does not hold it back (I5).
     const UNBOUNDED: bool = false;
@@ -106,21 +106,10 @@ pub trait Steps: Sized + Send {
         false
     }
 
-    /// For those that may be external: whether this one is, now that it was activated.
-    fn is_external(&self) -> bool {
-        Self::EXTERNAL
-    }
-
-    /// For external ones: they are in their slot, pending, with this token.
-    fn arm(&mut self, local: &Local, token: crate::backend::Token) {
-        let _ = (local, token);
-    }
-
-    /// For external ones, when a cancel is asked for: whether it ends the operation now. If not, its
-    /// end comes as it would have come. No user code is to run in here.
-    fn stop(&mut self, local: &Local) -> bool {
-        let _ = local;
-        true
+    /// What does it in a lane's place, if anything does, now that it was activated: it is completed by a
+    /// message then.
+    fn stand_in(&mut self) -> Option<&mut dyn StandIn> {
+        None
     }
 
     /// The result for people.
@@ -135,6 +124,19 @@ pub trait Steps: Sized + Send {
     /// The result that nobody waits for any more: a handle is closed, bytes are counted.
     fn discard(self, outcome: Outcome<'_>) {
         let _ = outcome;
+    }
+}
+
+/// What does an operation in a lane's place.
+pub trait StandIn {
+    /// The operation is in its slot, pending, with this token.
+    fn arm(&mut self, local: &Local, token: Token);
+
+    /// A cancel was asked for: whether it ends the operation now. If not, its end comes as it would have
+    /// come. No user code is to run in here.
+    fn stop(&mut self, local: &Local) -> bool {
+        let _ = local;
+        true
     }
 }
 

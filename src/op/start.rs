@@ -169,10 +169,12 @@ impl Local {
         }
         slot.set_op(op);
         slot.set_life(life::PENDING);
-        if K::EXTERNAL && kind.is_external() {
+        if K::EXTERNAL
+            && let Some(stand_in) = kind.stand_in()
+        {
             slot.external.set(true);
             self.externals.set(self.externals.get() + 1);
-            kind.arm(self, slot.token());
+            stand_in.arm(self, slot.token());
             return false;
         }
         let submitted = match way {
