@@ -14,7 +14,7 @@ use proactor::check::{Checker, Sim, Strategy};
 use proactor::choice::Kind;
 use proactor::fs::File;
 use proactor::net::{TcpListener, TcpStream};
-use proactor::sim::{Config, World};
+use proactor::sim::{Config, Door, World};
 use proactor::sync::Shared;
 use proactor::{Handle, Proactor, Strand};
 
@@ -84,7 +84,8 @@ impl Meter {
     }
 }
 
-/// On the real kernel, if it lets us, and on the simulated one, its oracles on.
+/// On the real kernel, if it lets us, and on the simulated one, its oracles on: plainly, and behind the driver of
+/// completion ports.
 fn everywhere(body: impl Fn(&Proactor, &std::path::Path, Meter)) {
     let run = |proactor: Proactor, path: &std::path::Path| {
         let meter = Meter::default();
@@ -92,12 +93,18 @@ fn everywhere(body: impl Fn(&Proactor, &std::path::Path, Meter)) {
         proactor.run().unwrap();
         meter.assert_done();
     };
-    let world = World::new(Config::default(), Box::new(Kind));
-    world.add_file("/file", &[7; 4_096]);
-    let simulated = Proactor::builder().simulated(&world).build().unwrap();
-    run(simulated, "/file".as_ref());
-    world.finish();
-    assert_eq!(world.violation(), None);
+    for door in [Door::Plain, Door::Port] {
+        let config = Config {
+            door,
+            ..Config::default()
+        };
+        let world = World::new(config, Box::new(Kind));
+        world.add_file("/file", &[7; 4_096]);
+        let simulated = Proactor::builder().simulated(&world).build().unwrap();
+        run(simulated, "/file".as_ref());
+        world.finish();
+        assert_eq!(world.violation(), None);
+    }
     match Proactor::new() {
         Ok(real) => {
             static NUMBER: AtomicU64 = AtomicU64::new(0);
