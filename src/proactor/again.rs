@@ -116,6 +116,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_beside_the_worker_is_read_in_its_order_whoever_left_it() {
+        let (_world, proactor) = world();
+        let handle = proactor.handle();
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        // It starts on its worker: a message, behind which all that follows waits.
+        handle.sleep(std::time::Duration::ZERO).then(|_| ());
+        for nth in 0..6 {
+            let order = order.clone();
+            let post = move || handle.post(move || order.lock().expect("no panic").push(nth));
+            if nth == 2 {
+                std::thread::spawn(post).join().expect("it posts");
+            } else {
+                post();
+            }
+        }
+        proactor.run().expect("it runs");
+        assert_eq!(*order.lock().expect("no panic"), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
     fn it_goes_where_another_has_the_kernel_and_takes_nothing_from_it() {
         let (world, proactor) = world();
         let vacancy = proactor.vacate().expect("it is as new");

@@ -310,6 +310,26 @@ mod tests {
 
     #[cfg(feature = "check")]
     #[test]
+    fn a_value_that_panics_when_it_is_dropped_leaves_nothing_to_the_next_execution() {
+        struct Angry;
+        impl Drop for Angry {
+            fn drop(&mut self) {
+                std::panic::resume_unwind(Box::new(()));
+            }
+        }
+        static OLDER: PerExecution<AtomicU32> = PerExecution::new(|| AtomicU32::new(0));
+        static ANGRY: PerExecution<Angry> = PerExecution::new(|| Angry);
+        let execution = Execution::begin();
+        OLDER.with(|older| older.store(7, Ordering::Relaxed));
+        ANGRY.with(|_| ());
+        let ended = std::panic::AssertUnwindSafe(|| drop(execution));
+        assert!(std::panic::catch_unwind(ended).is_err());
+        let _next = Execution::begin();
+        assert_eq!(OLDER.with(|older| older.load(Ordering::Relaxed)), 0);
+    }
+
+    #[cfg(feature = "check")]
+    #[test]
     fn a_value_that_asks_for_itself_is_told_and_one_that_panics_is_made_again() {
         static SELF: PerExecution<u32> = PerExecution::new(|| SELF.with(|it| *it));
         static LATER: PerExecution<u32> = PerExecution::new(|| {
