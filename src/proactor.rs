@@ -22,6 +22,7 @@ use crate::worker::{Goal, Paused, RunEnd, RunError};
 mod again;
 mod builder;
 mod drive;
+pub(crate) mod dropped;
 mod enter;
 mod handle;
 #[cfg(test)]
@@ -214,7 +215,7 @@ impl Proactor {
                 break paused;
             }
         };
-        end_of(others, &inside, paused)?;
+        end_of(others, &inside, paused)?.end();
         Ok(match &*local.crew.borrow() {
             Some(crew) => crew.ran(),
             None => local.handlers_run.get() - before,
@@ -244,7 +245,7 @@ impl Proactor {
         let inside = self.enter()?;
         self.handle.home.home.unhalt();
         let before = inside.local.handlers_run.get();
-        let _ = inside.local.work(goal)?;
+        inside.local.work(goal)?.end();
         Ok(inside.local.handlers_run.get() - before)
     }
 
@@ -268,7 +269,7 @@ impl Proactor {
         local.main_ready.set(true);
         let event = local.at_root(|| local.begun(Began::BlockOn, location));
         local.begin_step(event);
-        let mut future = std::pin::pin!(future.into_future());
+        let mut future = std::pin::pin!(Some(future.into_future()));
         let mut step = (local.step.get(), local.nth.get());
         let mut output = None;
         let paused = loop {
@@ -278,9 +279,12 @@ impl Proactor {
                 if local.watched.get() {
                     local.home.running.is(&"block_on", Some(location));
                 }
-                let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+                let polled = future
+                    .as_mut()
+                    .as_pin_mut()
+                    .map(|it| it.poll(&mut Context::from_waker(&waker)));
                 observe::tell(|it| it.polled_main());
-                if let Poll::Ready(ready) = polled {
+                if let Some(Poll::Ready(ready)) = polled {
                     output = Some(ready);
                     break Ok(Paused::Goal);
                 }
@@ -296,7 +300,11 @@ impl Proactor {
                 break paused;
             }
         };
-        end_of(others, &inside, paused)?;
+        if end_of(others, &inside, paused)? == Paused::Dropped {
+            // Not by the unwinding: what it drops may panic.
+            let dropped = catch_unwind(AssertUnwindSafe(|| future.set(None)));
+            dropped::leave(dropped.err());
+        }
         output.ok_or(RunError::Stopped)
     }
 

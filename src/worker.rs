@@ -14,6 +14,7 @@ use crate::observe;
 use crate::op::crew::Rest;
 use crate::op::home::{Local, Message, READY_BUDGET, Ready};
 use crate::op::slots::{life, special};
+use crate::proactor::dropped;
 
 /// Why [`Proactor::run`](crate::Proactor::run) came back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,6 +122,8 @@ pub(crate) enum Paused {
     End(RunEnd),
     /// The goal is reached.
     Goal,
+    /// A simulated kernel has decided that the proactor is dropped here.
+    Dropped,
 }
 
 fn out_of_work(parked: usize) -> Paused {
@@ -140,11 +143,12 @@ fn ended(rest: Rest) -> Option<Result<Paused, RunError>> {
 }
 
 impl Paused {
-    /// What `run` says.
+    /// What `run` says. If the proactor is dropped it says nothing: it does not come back.
     pub(crate) fn end(self) -> RunEnd {
         match self {
             Paused::End(end) => end,
             Paused::Goal => RunEnd::OutOfWork,
+            Paused::Dropped => dropped::leave(None),
         }
     }
 }
@@ -416,8 +420,8 @@ impl Local {
         if !has_ready && in_flight == 0 && self.externals.get() == 0 && !guarded {
             // Nothing is in flight, but closes and the like may still be queued.
             let waited = lane.wait(&mut self.batch.borrow_mut(), Until::Now);
-            if let Some(error) = self.cut_short(waited.map_err(RunError::Backend)?) {
-                return Err(error);
+            if let Some(end) = self.cut_short(waited.map_err(RunError::Backend)?) {
+                return end.map(Some);
             }
             if self.batch.borrow().is_empty() && !self.home.has_mail() {
                 return self.out_of_work(&mut **lane, goal);
@@ -433,7 +437,9 @@ impl Local {
                 Err(RunError::Stuck(self.dump()))
             }
             Waited::Stuck => Ok(None),
-            cut @ (Waited::Over | Waited::PowerLost) => self.cut_short(cut).map_or(Ok(None), Err),
+            cut @ (Waited::Over | Waited::PowerLost | Waited::Dropped) => {
+                self.cut_short(cut).transpose()
+            }
             Waited::Returned => {
                 let idle = self.batch.borrow().is_empty() && !has_ready && !self.home.has_mail();
                 let over = match goal.wait {
@@ -447,10 +453,11 @@ impl Local {
     }
 
     /// The end of a run that a simulated kernel has put to it.
-    pub(crate) fn cut_short(&self, waited: Waited) -> Option<RunError> {
+    pub(crate) fn cut_short(&self, waited: Waited) -> Option<Result<Paused, RunError>> {
         match waited {
-            Waited::Over => Some(RunError::Stuck(self.dump())),
-            Waited::PowerLost => Some(RunError::PowerLost),
+            Waited::Over => Some(Err(RunError::Stuck(self.dump()))),
+            Waited::PowerLost => Some(Err(RunError::PowerLost)),
+            Waited::Dropped => Some(Ok(Paused::Dropped)),
             Waited::Returned | Waited::Stuck => None,
         }
     }

@@ -326,6 +326,8 @@ pub(crate) enum Waited {
     Over,
     /// The simulated kernel only: the machine has lost its power. Nothing is to run any more.
     PowerLost,
+    /// The simulated kernel only: it was decided that the proactor is dropped here.
+    Dropped,
 }
 
 /// What is to be done after [`Lane::notify`].

@@ -372,6 +372,7 @@ impl Lane for SimLane {
             Stepped::Stuck => Ok(Waited::Stuck),
             Stepped::Over => Ok(Waited::Over),
             Stepped::PowerLost => Ok(Waited::PowerLost),
+            Stepped::Dropped => Ok(Waited::Dropped),
         }
     }
 

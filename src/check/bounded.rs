@@ -384,6 +384,7 @@ mod tests {
 
     use super::super::campaign::{Cut, Done, Found, LevelDone, Plan, search};
     use super::super::portfolio::Strategy;
+    use super::super::progress::Progress;
     use super::super::toys::{Program, Toy, faults, orders};
     use crate::sim::Invariant;
 
@@ -391,6 +392,7 @@ mod tests {
         Plan {
             executions: u64::MAX,
             deviations,
+            drops: true,
             random: false,
             reduced: true,
             strategy: Strategy::Random,
@@ -400,6 +402,7 @@ mod tests {
             deadline: None,
             memory: usize::MAX,
             repeat_every: 0,
+            progress: Progress::quiet(),
         }
     }
 

@@ -1,5 +1,5 @@
-//! The campaign: the kind run twice, the deviation-bounded search, then seeded random executions,
-//! until something fails or the budget is spent.
+//! The campaign: the kind run twice, every single deviation, the owner dropped at every point, the rest of the
+//! deviation-bounded search, the reduced one, then seeded random executions, until something fails or the budget is spent.
 //!
 //! It only finds. What a failure means is told by [`super::shrink`] and [`super::report`], what was
 //! covered by [`super::summary`].
@@ -11,13 +11,18 @@ use super::bounded::{Lost, Records, Scripted, Tree};
 use super::crew::Crew;
 use super::diamond;
 use super::dpor::{self, Dpor};
-use super::execution::{Deviation, Fault, Outcome, Script, Subject, Tally};
-use super::findings::{Findings, Gatherer, Number, RANDOM, REDUCED};
+use super::dropping::{self, Dropping, Points};
+use super::execution::{Fault, Outcome, Script, Subject, Tally};
+use super::findings::{DROPPED, Findings, Gatherer, Number, RANDOM, REDUCED};
 use super::portfolio::{Portfolio, Strategy};
+use super::progress::Progress;
 use super::random::seed_of;
 use super::repeat::{self, Repeat};
 use super::scheduled::{Known, Learner};
+use super::summary::deviations;
+use super::unseen::Classes;
 use crate::choice::Chooser;
+use crate::sim::matrix::Matrix;
 
 /// How much of a budget of executions the bounded search may take if random ones come after it.
 const BOUNDED_SHARE: u64 = 2;
@@ -32,12 +37,17 @@ const REDUCED_BEHIND: f64 = 0.1;
 /// Of so many executions of the reduced search two steps are run in both orders, then of a sample.
 const FIRST_PAIRS: u64 = 8;
 
+/// After so many executions of the reduced search it is told how far it is, and the time is looked at.
+const TOLD: u64 = 64;
+
 /// What a campaign may spend.
 pub(crate) struct Plan {
     /// Executions, all stages together (the repeated kind run apart).
     pub(crate) executions: u64,
     /// The bound of the bounded search.
     pub(crate) deviations: usize,
+    /// Whether the proactor is dropped at every point of the kind run.
+    pub(crate) drops: bool,
     /// Whether random executions follow.
     pub(crate) random: bool,
     /// Whether a reduced search comes before them.
@@ -53,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) memory: usize,
     /// One in so many executions is run a second time; 0: only the kind one.
     pub(crate) repeat_every: u64,
+    /// Who is told how far it is.
+    pub(crate) progress: Progress,
 }
 
 /// What a campaign has done.
@@ -60,6 +72,8 @@ pub(crate) struct Plan {
 pub(crate) struct Done {
     /// By number of deviations.
     pub(crate) levels: Vec<LevelDone>,
+    /// The points at which the proactor was dropped, if there are any.
+    pub(crate) drops: Option<Points>,
     /// The reduced search, if there was one.
     pub(crate) reduced: Option<Reduced>,
     /// Random executions.
@@ -70,6 +84,10 @@ pub(crate) struct Done {
     pub(crate) tally: Tally,
     /// The same for what was found beside failures.
     pub(crate) findings: Findings,
+    /// And for what operations were offered.
+    pub(crate) matrix: Matrix,
+    /// What random executions came to.
+    pub(crate) classes: Classes,
 }
 
 /// One level of the bounded search.
@@ -125,7 +143,8 @@ impl Done {
         let reduced = self
             .reduced
             .map_or(0, |it| it.count.traces + it.count.blocked);
-        levels + reduced + self.random
+        let drops = self.drops.map_or(0, |points| points.run);
+        levels + drops + reduced + self.random
     }
 }
 
@@ -156,8 +175,16 @@ pub(crate) fn search<S: Subject>(subject: &S, plan: &Plan) -> (Done, Option<Foun
     let crew = Crew {
         threads: plan.threads,
         deadline: plan.deadline,
+        progress: &plan.progress,
     };
-    let found = bounded(subject, plan, &crew, &mut done);
+    let mut bounded = Bounded::new(subject, plan);
+    let mut found = bounded.search(subject, plan, &crew, &mut done, plan.deviations.min(1));
+    if found.is_none() && plan.drops && plan.deviations > 0 && subject.has_owner() {
+        found = bounded.drops(subject, plan, &crew, &mut done);
+    }
+    if found.is_none() {
+        found = bounded.search(subject, plan, &crew, &mut done, plan.deviations);
+    }
     if found.is_some() || !(plan.random || subject.promises()) {
         return (done, found);
     }
@@ -182,6 +209,7 @@ struct Worker<S: Subject, C> {
     bench: S::Bench,
     chooser: Option<Box<C>>,
     gatherer: Gatherer,
+    classes: Classes,
     /// For executions that are run a second time: whoever counts is not to count them twice.
     again: Option<(S::Bench, Option<Box<Repeat>>)>,
 }
@@ -199,6 +227,7 @@ impl<S: Subject, C: Chooser + Default + Explorer> Worker<S, C> {
             bench: subject.bench(),
             chooser: None,
             gatherer: Gatherer::begin(),
+            classes: Classes::default(),
             again: None,
         }
     }
@@ -210,13 +239,15 @@ impl<S: Subject, C: Chooser + Default + Explorer> Worker<S, C> {
     fn run(&mut self, subject: &S, plan: &Plan, seed: u64, number: Number) -> Option<Ended> {
         let chooser = self.chooser.take().unwrap_or_default();
         let (outcome, chooser) = subject.run(&mut self.bench, chooser, seed);
+        if number.0 == RANDOM {
+            self.classes.add(outcome.class);
+        }
         if outcome.news {
-            let deviations = chooser.deviations().to_vec();
-            let script = Script { seed, deviations };
+            let script = chooser.script(seed);
             self.gatherer.news(subject, &self.bench, number, script);
         }
         let differs = repeat::is_sampled(number.1, plan.repeat_every)
-            && self.comes_to_something_else(subject, chooser.deviations(), seed, &outcome);
+            && self.comes_to_something_else(subject, &chooser.script(seed), &outcome);
         self.chooser = Some(chooser);
         if differs {
             return Some(Ended::Differs);
@@ -226,42 +257,48 @@ impl<S: Subject, C: Chooser + Default + Explorer> Worker<S, C> {
 
     /// Whether an execution comes to something else when it is run again.
     #[cold]
-    fn comes_to_something_else(
-        &mut self,
-        subject: &S,
-        deviations: &[Deviation],
-        seed: u64,
-        first: &Outcome,
-    ) -> bool {
+    fn comes_to_something_else(&mut self, subject: &S, script: &Script, first: &Outcome) -> bool {
         let (bench, kept) = self.again.get_or_insert_with(|| (subject.bench(), None));
         let mut chooser = kept.take().unwrap_or_default();
-        chooser.begin(deviations);
+        chooser.begin(&script.deviations, script.drops);
         let (second, chooser) = self
             .gatherer
-            .uncounted(|| subject.run(bench, chooser, seed));
+            .uncounted(|| subject.run(bench, chooser, script.seed));
         let differs = repeat::differ(first, &second) || !chooser.is_done();
         *kept = Some(chooser);
         differs
     }
 
     /// What its executions came to.
-    fn end(mut self, subject: &S) -> (Tally, Findings) {
-        let tally = self.chooser().take_tally();
-        (tally, self.gatherer.end(subject, &self.bench))
+    fn end(mut self, subject: &S) -> Kept {
+        Kept {
+            tally: self.chooser().take_tally(),
+            matrix: subject.matrix(&self.bench),
+            findings: self.gatherer.end(subject, &self.bench),
+            classes: self.classes,
+        }
     }
+}
+
+/// What the executions of one thread came to.
+struct Kept {
+    tally: Tally,
+    matrix: Matrix,
+    findings: Findings,
+    classes: Classes,
 }
 
 /// What the strategies of a campaign have in common.
 trait Explorer {
-    /// Where the last execution deviated.
-    fn deviations(&self) -> &[Deviation];
+    /// The last execution.
+    fn script(&self, seed: u64) -> Script;
     /// What was offered and taken so far.
     fn take_tally(&mut self) -> Tally;
 }
 
 impl Explorer for Scripted {
-    fn deviations(&self) -> &[Deviation] {
-        Scripted::deviations(self)
+    fn script(&self, seed: u64) -> Script {
+        Script::new(seed, self.deviations().to_vec())
     }
 
     fn take_tally(&mut self) -> Tally {
@@ -269,9 +306,20 @@ impl Explorer for Scripted {
     }
 }
 
+impl Explorer for Dropping {
+    fn script(&self, seed: u64) -> Script {
+        dropping::script(seed, self.deviations())
+    }
+
+    fn take_tally(&mut self) -> Tally {
+        // What it was offered the kind run was too.
+        Tally::default()
+    }
+}
+
 impl Explorer for Portfolio {
-    fn deviations(&self) -> &[Deviation] {
-        Portfolio::deviations(self)
+    fn script(&self, seed: u64) -> Script {
+        Script::new(seed, self.deviations().to_vec())
     }
 
     fn take_tally(&mut self) -> Tally {
@@ -281,10 +329,12 @@ impl Explorer for Portfolio {
 
 impl Done {
     /// What the threads of a stage came to.
-    fn gather(&mut self, kept: Vec<(Tally, Findings)>) {
-        for (tally, findings) in kept {
-            self.tally.add(&tally);
-            self.findings.add(findings);
+    fn gather(&mut self, kept: Vec<Kept>) {
+        for kept in kept {
+            self.tally.add(&kept.tally);
+            self.matrix.add(&kept.matrix);
+            self.findings.add(kept.findings);
+            self.classes.merge(kept.classes);
         }
     }
 }
@@ -320,14 +370,55 @@ impl Hit {
     }
 }
 
-fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -> Option<Found> {
-    let mut tree = Tree::new(plan.memory);
-    let others = plan.random || subject.promises();
-    let share = if others { BOUNDED_SHARE } else { 1 };
-    let mut budget = plan.executions.div_ceil(share);
-    while tree.depth() <= plan.deviations {
+/// The deviation-bounded search, level by level.
+struct Bounded {
+    tree: Tree,
+    /// Executions that it may still take.
+    budget: u64,
+    /// It came to its end, or to that of something else.
+    over: bool,
+}
+
+impl Bounded {
+    fn new<S: Subject>(subject: &S, plan: &Plan) -> Bounded {
+        let others = plan.random || subject.promises();
+        let share = if others { BOUNDED_SHARE } else { 1 };
+        Bounded {
+            tree: Tree::new(plan.memory),
+            budget: plan.executions.div_ceil(share),
+            over: false,
+        }
+    }
+
+    /// All levels that were not searched yet, up to this one.
+    fn search<S: Subject>(
+        &mut self,
+        subject: &S,
+        plan: &Plan,
+        crew: &Crew<'_>,
+        done: &mut Done,
+        last: usize,
+    ) -> Option<Found> {
+        while !self.over && self.tree.depth() <= last {
+            let found = self.level(subject, plan, crew, done);
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// The next level.
+    fn level<S: Subject>(
+        &mut self,
+        subject: &S,
+        plan: &Plan,
+        crew: &Crew<'_>,
+        done: &mut Done,
+    ) -> Option<Found> {
+        let tree = &self.tree;
         let items = tree.items();
-        let run = items.min(budget);
+        let run = items.min(self.budget);
         if run == 0 {
             if items > 0 {
                 done.cut.get_or_insert(Cut::Executions);
@@ -337,9 +428,13 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
                 of: items,
                 whole: items == 0 && tree.is_whole(),
             });
-            break;
+            self.over = true;
+            return None;
         }
-        let deeper = tree.depth() < plan.deviations;
+        let depth = tree.depth();
+        plan.progress
+            .stage(|| format!("with {}", deviations(depth)), Some(run));
+        let deeper = depth < plan.deviations;
         let bytes = AtomicUsize::new(0);
         let haul = crew.each(
             run,
@@ -355,16 +450,12 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
                         .begin(record, |script| tree.write(&cursor, script));
                     let number = (tree.depth(), index);
                     let ended = worker.run(subject, plan, plan.seed, number);
-                    let script = |worker: &mut Worker<S, Scripted>| Script {
-                        seed: plan.seed,
-                        deviations: worker.chooser().deviations().to_vec(),
-                    };
                     if let Some(lost) = worker.chooser().lost() {
-                        let hit = Hit::Lost(script(worker), lost);
+                        let hit = Hit::Lost(worker.chooser().script(plan.seed), lost);
                         return ((records, Some(hit)), true);
                     }
                     if let Some(ended) = ended {
-                        let hit = Hit::new(ended, script(worker));
+                        let hit = Hit::new(ended, worker.chooser().script(plan.seed));
                         return ((records, Some(hit)), true);
                     }
                     records.push(worker.chooser().counts());
@@ -389,30 +480,76 @@ fn bounded<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -
             let hit = haul.chunks.into_iter().last().and_then(|(_, hit)| hit);
             return hit.map(|hit| hit.found(subject, number));
         }
-        budget -= haul.done;
+        self.budget -= haul.done;
         let whole = haul.done == items && tree.is_whole();
         done.levels.push(LevelDone {
             run: haul.done,
             of: items,
             whole,
         });
-        if haul.done < run {
-            done.cut.get_or_insert(Cut::Time);
-            break;
-        }
         if haul.done < items {
-            done.cut.get_or_insert(Cut::Executions);
-            break;
+            let cut = if haul.done < run {
+                Cut::Time
+            } else {
+                Cut::Executions
+            };
+            done.cut.get_or_insert(cut);
+            self.over = true;
+        } else if deeper {
+            let records = haul.chunks.iter().map(|(records, _)| records);
+            self.tree.grow(records);
+            if !self.tree.is_whole() {
+                done.cut.get_or_insert(Cut::Memory);
+            }
+        } else {
+            self.over = true;
         }
-        if !deeper {
-            break;
-        }
-        tree.grow(haul.chunks.iter().map(|(records, _)| records));
-        if !tree.is_whole() {
-            done.cut.get_or_insert(Cut::Memory);
-        }
+        None
     }
-    None
+
+    /// The kind run with the proactor dropped at each of its points: on this search's budget.
+    fn drops<S: Subject>(
+        &mut self,
+        subject: &S,
+        plan: &Plan,
+        crew: &Crew<'_>,
+        done: &mut Done,
+    ) -> Option<Found> {
+        let most = self.budget.min(plan.executions / dropping::SHARE);
+        let points = Points::of(subject, plan.seed, most);
+        if points.of == 0 {
+            return None;
+        }
+        plan.progress
+            .stage(|| "the proactor dropped".to_owned(), Some(points.run));
+        let haul = crew.each(
+            points.run,
+            || Worker::<S, Dropping>::new(subject),
+            |worker, range| {
+                for index in range {
+                    worker.chooser().begin(Some(points.nth(index)));
+                    if let Some(ended) = worker.run(subject, plan, plan.seed, (DROPPED, index)) {
+                        let hit = Hit::new(ended, worker.chooser().script(plan.seed));
+                        return (Some((index, hit)), true);
+                    }
+                }
+                (None, false)
+            },
+            |worker| worker.end(subject),
+        );
+        done.gather(haul.kept);
+        self.budget -= haul.done;
+        let before = done.executions();
+        let hit = haul.chunks.into_iter().last().flatten();
+        done.drops = Some(Points {
+            run: hit.as_ref().map_or(haul.done, |(index, _)| index + 1),
+            ..points
+        });
+        if haul.done < points.run {
+            done.cut.get_or_insert(Cut::Time);
+        }
+        hit.map(|(index, hit)| hit.found(subject, before + index + 1))
+    }
 }
 
 /// The reduced search: on a sixteenth of what is left of the budget if random executions follow, or on half of it
@@ -434,19 +571,21 @@ fn reduced<S: Subject>(subject: &S, plan: &Plan, done: &mut Done) -> Option<Foun
     let mut found = None;
     let mut pairs = 0;
     let mut gatherer = Gatherer::begin();
+    plan.progress
+        .stage(|| "the reduced search".to_owned(), None);
     for run in 0..budget {
         let late = plan.deadline.is_some_and(|end| Instant::now() >= end);
         let is_far = run == sure && dpor.progress() < REDUCED_BEHIND;
-        if run % 64 == 0 && late || is_far {
+        if run % TOLD == 0 && late || is_far {
             break;
+        }
+        if run % TOLD == TOLD - 1 {
+            plan.progress.add(TOLD);
         }
         dpor.begin();
         let (outcome, back) = subject.run(&mut bench, dpor, plan.seed);
         dpor = back;
-        let script = |dpor: &Dpor| Script {
-            seed: plan.seed,
-            deviations: dpor.deviations(),
-        };
+        let script = |dpor: &Dpor| Script::new(plan.seed, dpor.deviations());
         if outcome.news {
             gatherer.news(subject, &bench, (REDUCED, run), script(&dpor));
         }
@@ -479,6 +618,7 @@ fn reduced<S: Subject>(subject: &S, plan: &Plan, done: &mut Done) -> Option<Foun
         }
     }
     done.tally.add(&dpor.tally);
+    done.matrix.add(&subject.matrix(&bench));
     done.findings.add(gatherer.end(subject, &bench));
     done.reduced = Some(Reduced {
         count: dpor.count,
@@ -490,9 +630,11 @@ fn reduced<S: Subject>(subject: &S, plan: &Plan, done: &mut Done) -> Option<Foun
     found
 }
 
-fn random<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) -> Option<Found> {
+fn random<S: Subject>(subject: &S, plan: &Plan, crew: &Crew<'_>, done: &mut Done) -> Option<Found> {
     let run = plan.executions - done.executions();
     let known = learn(subject, plan.seed);
+    plan.progress
+        .stage(|| "random executions".to_owned(), Some(run));
     let haul = crew.each(
         run,
         || Worker::<S, Portfolio>::new(subject),
@@ -502,8 +644,7 @@ fn random<S: Subject>(subject: &S, plan: &Plan, crew: &Crew, done: &mut Done) ->
                 let seed = seed_of(plan.seed, drawn);
                 worker.chooser().begin(plan.strategy, &known, drawn, seed);
                 if let Some(ended) = worker.run(subject, plan, seed, (RANDOM, index)) {
-                    let deviations = worker.chooser().deviations().to_vec();
-                    let hit = Hit::new(ended, Script { seed, deviations });
+                    let hit = Hit::new(ended, worker.chooser().script(seed));
                     return (Some((index, hit)), true);
                 }
             }

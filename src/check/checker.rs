@@ -42,6 +42,7 @@ pub struct Checker {
     memory: usize,
     repeat_every: u64,
     reduced: bool,
+    drops: bool,
     promised: bool,
     workers: usize,
     races: bool,
@@ -51,6 +52,8 @@ pub struct Checker {
     /// Whether failures are kept beside the test.
     regressions: bool,
     kept: Option<Regressions>,
+    /// Nobody is told how far it is.
+    quiet: bool,
     /// Which part of the random executions, from 0, of how many.
     part: Option<(u64, u64)>,
     require_goals: bool,
@@ -81,6 +84,7 @@ impl Checker {
             memory: 256 << 20,
             repeat_every: 64,
             reduced: true,
+            drops: true,
             promised: false,
             workers: 1,
             races: true,
@@ -88,6 +92,7 @@ impl Checker {
             replay: None,
             regressions: false,
             kept: None,
+            quiet: false,
             part: None,
             require_goals: false,
             forgives_panics: false,
@@ -148,6 +153,54 @@ impl Checker {
     /// tenth of the search seems to be behind by then.
     pub fn reduced(mut self, reduced: bool) -> Checker {
         self.reduced = reduced;
+        self
+    }
+
+    /// Whether the proactor is dropped at every point of the kind run: before each of its steps, one execution each. It
+    /// is unless told otherwise, or the [bound](Checker::deviations) is 0.
+    ///
+    /// What a program that shuts down in the middle does is what happens: the call that runs the proactor does not come
+    /// back, the model is left there (what it has on its stack is dropped, a future that is blocked on first), and then
+    /// the proactor is dropped. What is in flight is cancelled and waited for, no handler runs any more, every object is
+    /// closed. All [oracles](super#oracles) hold as ever; what the model would have asserted after its `run` counts for
+    /// nothing, and scripted peers expect nothing more.
+    ///
+    /// It finds what only ends in good order: a cycle that the last handler would have broken, a `Drop` that counts on an
+    /// answer, a guard that panics. Of a run with more than 1,000 steps it takes 1,000, evenly spread. Handlers that are
+    /// suspended in the middle (of [several workers](Checker::workers)) come to their ends first.
+    ///
+    /// The stack is left by an unwinding: a `Drop` there that panics without asking
+    /// [`panicking`](std::thread::panicking) ends the process, as it does in every panic.
+    ///
+    /// ```
+    /// use proactor::check::Checker;
+    /// use proactor::net::{TcpListener, TcpStream};
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// /// Keeps a connection, and is told of its end by a callback that keeps it.
+    /// struct Session(TcpStream, Mutex<Option<Box<dyn FnOnce() + Send>>>);
+    ///
+    /// let failure = Checker::new()
+    ///     .run(|sim| {
+    ///         let proactor = sim.proactor();
+    ///         let listener = TcpListener::bind(proactor, "10.0.0.1:80").unwrap();
+    ///         TcpStream::connect(proactor, "10.0.0.1:80").then(|_| ());
+    ///         listener.accept().then(|accepted| {
+    ///             let Ok((stream, _)) = accepted else { return };
+    ///             let session = Arc::new(Session(stream, Mutex::default()));
+    ///             let itself = session.clone();
+    ///             *session.1.lock().unwrap() = Some(Box::new(move || drop(itself)));
+    ///             let read = session.0.read(vec![0; 16]);
+    ///             // Here the cycle is broken; if this is never called it stays.
+    ///             read.then(move |_| session.1.lock().unwrap().take().unwrap()());
+    ///         });
+    ///         proactor.run().unwrap();
+    ///     })
+    ///     .unwrap_err();
+    /// assert!(failure.to_string().contains("the proactor is dropped before"));
+    /// ```
+    pub fn drops(mut self, drops: bool) -> Checker {
+        self.drops = drops;
         self
     }
 

@@ -10,13 +10,17 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::progress::Progress;
+
 /// Executions in one chunk: enough that taking one costs nothing, few enough to stop soon.
 const CHUNK: u64 = 64;
 
 /// The threads that run executions.
-pub(crate) struct Crew {
+pub(crate) struct Crew<'a> {
     pub(crate) threads: usize,
     pub(crate) deadline: Option<Instant>,
+    /// Told of every chunk.
+    pub(crate) progress: &'a Progress,
 }
 
 /// What a crew brings home.
@@ -29,7 +33,7 @@ pub(crate) struct Haul<R, K> {
     pub(crate) kept: Vec<K>,
 }
 
-impl Crew {
+impl Crew<'_> {
     /// Runs `work` on all of `0..total` in chunks. It returns its result and, if an execution failed,
     /// that this chunk is the last one. Each thread makes a bench for itself, and at the end takes
     /// from it what is to be kept: a bench never leaves its thread.
@@ -58,9 +62,12 @@ impl Crew {
                 if start >= total || chunk > last.load(Ordering::Relaxed) {
                     break;
                 }
-                let (result, failed) = work(&mut bench, start..total.min(start + CHUNK));
+                let end = total.min(start + CHUNK);
+                let (result, failed) = work(&mut bench, start..end);
                 if failed {
                     last.fetch_min(chunk, Ordering::Relaxed);
+                } else {
+                    self.progress.add(end - start);
                 }
                 locked(&results).push((chunk, result));
             }
@@ -118,6 +125,7 @@ mod tests {
         let crew = Crew {
             threads,
             deadline: None,
+            progress: &Progress::quiet(),
         };
         let haul = crew.each(
             total,
@@ -162,6 +170,7 @@ mod tests {
         let crew = Crew {
             threads: 2,
             deadline: Some(Instant::now()),
+            progress: &Progress::quiet(),
         };
         let haul = crew.each(1_000, || (), |(), _| ((), false), |()| ());
         assert_eq!(haul.done, 0);

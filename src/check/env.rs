@@ -20,6 +20,8 @@ pub(crate) struct Wishes {
     /// Which part, from 0, of how many.
     pub(crate) part: Option<(u64, u64)>,
     pub(crate) regressions: Option<Use>,
+    /// No line tells how far the check is.
+    pub(crate) quiet: bool,
 }
 
 /// Reads a replay that stands there.
@@ -84,6 +86,15 @@ impl Wishes {
                 ));
             }
         };
+        let quiet = match variable("PROACTOR_PROGRESS").as_deref().map(str::trim) {
+            None => false,
+            Some("off") => true,
+            Some(other) => {
+                return Err(format!(
+                    "PROACTOR_PROGRESS={other} means nothing: `off`, or unset it"
+                ));
+            }
+        };
         let strategy = match variable("PROACTOR_STRATEGY") {
             None => None,
             Some(name) => Some(Strategy::from_name(name.trim()).ok_or_else(|| {
@@ -102,6 +113,7 @@ impl Wishes {
             stop,
             part,
             regressions,
+            quiet,
         })
     }
 }
@@ -148,6 +160,7 @@ mod tests {
             ("PROACTOR_BREAK", " 0.1^2"),
             ("PROACTOR_PART", "2/4"),
             ("PROACTOR_REGRESSIONS", "read"),
+            ("PROACTOR_PROGRESS", "off"),
         ]);
         let replay = Replay {
             name: None,
@@ -169,6 +182,7 @@ mod tests {
                 stop: Some("0.1^2".to_owned()),
                 part: Some((1, 4)),
                 regressions: Some(Use::Read),
+                quiet: true,
             })
         );
     }
@@ -209,6 +223,11 @@ mod tests {
                 "PROACTOR_REGRESSIONS",
                 "on",
                 "PROACTOR_REGRESSIONS=on means nothing: `off`, `read`, or unset it",
+            ),
+            (
+                "PROACTOR_PROGRESS",
+                "0",
+                "PROACTOR_PROGRESS=0 means nothing: `off`, or unset it",
             ),
         ] {
             let error = parse(&[(name, value)]).expect_err(name);

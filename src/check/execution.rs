@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::choice::{Chooser, EventId, Site};
+use crate::sim::matrix::Matrix;
 use crate::sim::{Invariant, Oracle, Warning, words};
 
 /// Something that can be run again and again, its every freedom decided by a chooser.
@@ -23,6 +24,11 @@ pub(crate) trait Subject: Sync {
     /// Whether it is somebody's code: it may do something else behind the checker's back, which executions
     /// that are run twice find; and it has so many outcomes that a reduced search bounds them.
     fn may_differ(&self) -> bool {
+        false
+    }
+
+    /// Whether it has an owner that can be dropped ([`Chooser::drops`]).
+    fn has_owner(&self) -> bool {
         false
     }
 
@@ -49,6 +55,12 @@ pub(crate) trait Subject: Sync {
         (Vec::new(), 0)
     }
 
+    /// What was offered to operations in the executions on this bench so far, and taken.
+    fn matrix(&self, bench: &Self::Bench) -> Matrix {
+        let _ = bench;
+        Matrix::default()
+    }
+
     /// The same with everything written down that a report shows. Slow.
     fn trace<C: Chooser>(&self, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>, Story);
 }
@@ -58,6 +70,8 @@ pub(crate) trait Subject: Sync {
 pub(crate) struct Outcome {
     /// A hash over all steps of the kernel: equal decisions give equal digests.
     pub(crate) digest: u64,
+    /// A hash of what it came to, whatever the order: of what each operation ended with.
+    pub(crate) class: u64,
     /// The first thing that went wrong.
     pub(crate) fault: Option<Box<Fault>>,
     /// It brought warnings that the bench did not know.
@@ -216,4 +230,17 @@ pub(crate) struct Deviation {
 pub(crate) struct Script {
     pub(crate) seed: u64,
     pub(crate) deviations: Vec<Deviation>,
+    /// It was also asked whether the proactor is dropped: those decisions count among the others.
+    pub(crate) drops: bool,
+}
+
+impl Script {
+    /// Of an execution in which that was not asked.
+    pub(crate) fn new(seed: u64, deviations: Vec<Deviation>) -> Script {
+        Script {
+            seed,
+            deviations,
+            drops: false,
+        }
+    }
 }

@@ -8,6 +8,9 @@ use crate::sim::Warning;
 /// Which execution: the stage (a level of the bounded search, or random), and its number there.
 pub(crate) type Number = (usize, u64);
 
+/// The stage in which the proactor is dropped.
+pub(crate) const DROPPED: usize = usize::MAX - 2;
+
 /// The stage of the reduced search.
 pub(crate) const REDUCED: usize = usize::MAX - 1;
 

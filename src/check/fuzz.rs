@@ -55,7 +55,7 @@ impl<F: Fn(&Sim) + Send + Sync> Fuzz<F> {
         let Some(fault) = outcome.fault else {
             return Ok(());
         };
-        let script = Script { seed, deviations };
+        let script = Script::new(seed, deviations);
         let done = Done {
             random: self.executions,
             ..Done::default()

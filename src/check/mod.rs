@@ -22,11 +22,13 @@
 //!
 //! 1. The *kind* execution, in which nothing fails, nothing is short and all come in order; twice, to
 //!    see that the model is [deterministic](#determinism).
-//! 2. Every execution with 1 *deviation* from it, then with 2, and so on up to the bound: a short
-//!    read, a completion that overtakes another, a reset. The first failure has the fewest.
-//! 3. The [reduced search](Checker::reduced): of the orders that differ only in steps that touch nothing in
+//! 2. Every execution with 1 *deviation* from it: a short read, a completion that overtakes another, a reset.
+//! 3. The kind execution with the [proactor dropped](Checker::drops) before each of its steps: what a shutdown in the middle
+//!    leaves behind.
+//! 4. Every execution with 2 deviations, then with 3, and so on up to the bound. The first failure has the fewest.
+//! 5. The [reduced search](Checker::reduced): of the orders that differ only in steps that touch nothing in
 //!    common, one each.
-//! 4. Random executions, until the budget is spent: by turns under each [`Strategy`].
+//! 6. Random executions, until the budget is spent: by turns under each [`Strategy`].
 //!
 //! The [`Summary`] says in words what was proved that way and what was not. A [`Failure`] is shrunk
 //! to deviations that are all needed and told with its lanes, its logical stack and the command that
@@ -130,6 +132,7 @@
 //! | `PROACTOR_BREAK` | with `PROACTOR_REPLAY`, in a [debugger](#debuggers): the step to stop at, `0.1^2` say, or `fail` |
 //! | `PROACTOR_PART` | `2/4`: of the random executions the [second of four parts](#more-machines) |
 //! | `PROACTOR_REGRESSIONS` | failures that were [met before](Checker::regressions): `off`, they are neither run nor written down; `read`, none is written down |
+//! | `PROACTOR_PROGRESS` | `off`: no line that tells how far a check is that takes longer than a second. There is one only where the standard error is a terminal |
 //! | `PROACTOR_SECONDS` | the budget of time, at least 1; how much is run then depends on the machine |
 //!
 //! They win over what the test says: whoever sets one wants it now, for these tests.
@@ -158,7 +161,7 @@
 //!
 //! # How it is built
 //!
-//! The workers' stacks and turns are in `overlap`. A strategy is a [`Chooser`](crate::choice::Chooser) in a file of its own: `bounded`, `random`,
+//! The workers' stacks and turns are in `overlap`. A strategy is a [`Chooser`](crate::choice::Chooser) in a file of its own: `bounded`, `dropping`, `random`,
 //! `pct`, `pos`, `surw`, `walk`, `dpor`, `replay`. They know nothing of proactors, only of something that can be run again (`execution`).
 //! `campaign` puts them in order, `crew` shares their executions out among threads, `shrink` and
 //! `report` tell what they find.
@@ -171,6 +174,7 @@ mod crew;
 mod diamond;
 mod dice;
 mod dpor;
+mod dropping;
 mod env;
 mod execution;
 mod failure;
@@ -179,6 +183,7 @@ mod fuzz;
 #[cfg(test)]
 mod known;
 mod lanes;
+mod matrix;
 #[cfg(test)]
 mod models;
 mod observers;
@@ -191,6 +196,7 @@ mod perfetto;
 mod portfolio;
 mod pos;
 pub mod program;
+mod progress;
 mod random;
 #[cfg(test)]
 mod reduced;
@@ -211,12 +217,14 @@ mod surw;
 mod tests;
 #[cfg(test)]
 mod toys;
+mod unseen;
 mod walk;
 
 pub use bytes::Choices;
 pub use checker::Checker;
 pub use failure::{Failure, FailureKind};
 pub use fuzz::Fuzz;
+pub use matrix::Matrix;
 pub use peer::{Peer, PeerListener};
 pub use portfolio::Strategy;
 pub use sim::{Life, Sim, busy};

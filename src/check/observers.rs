@@ -323,7 +323,8 @@ impl Observer for Observers {
         if self.tracks.get() {
             self.tell_what_ran();
         }
-        if self.always.borrow().is_empty() || self.world.failed() || self.evaluates.get() {
+        let is_over = || self.world.failed() || self.world.is_dropped();
+        if self.always.borrow().is_empty() || self.evaluates.get() || is_over() {
             return;
         }
         self.evaluates.set(true);
@@ -357,6 +358,10 @@ impl Observer for Observers {
     }
 
     fn parked(&self, event: EventId, location: Option<&'static Location<'static>>) {
+        if self.world.is_dropped() {
+            // Somebody might still have woken it.
+            return;
+        }
         let message = "at the end a task waits, while no operation is in flight and nothing is ready: nobody \
                        will ever wake it";
         self.report(Oracle::ParkedTask, message.to_owned(), event, location);

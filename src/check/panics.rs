@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
 
 use super::execution::Place;
+use crate::proactor::dropped::{self, Dropped};
 
 thread_local! {
     /// Whether this thread is inside an execution.
@@ -49,22 +50,47 @@ impl Inside {
         Inside(())
     }
 
+    /// Runs the model, which is left if its proactor is dropped. What it does after that counts for nothing, but
+    /// for what was dropped with it.
+    pub(crate) fn catch_model(
+        &self,
+        is_dropped: impl FnOnce() -> bool,
+        model: impl FnOnce(),
+    ) -> Result<(), Panic> {
+        let caught = catch_unwind(AssertUnwindSafe(model));
+        dropped::takes_leave();
+        let Err(payload) = caught else {
+            return Ok(());
+        };
+        match payload.downcast::<Dropped>() {
+            Ok(dropped) => match dropped.panic {
+                None => Ok(()),
+                Some(payload) => Err(said(&*payload)),
+            },
+            Err(_) if is_dropped() => Ok(()),
+            Err(payload) => Err(said(&*payload)),
+        }
+    }
+
     /// Runs a part of the execution.
     pub(crate) fn catch<R>(&self, part: impl FnOnce() -> R) -> Result<R, Panic> {
         // What a panic leaves half done is thrown away with the execution, but for what the model
         // itself shares between executions; it is told so in `check`.
-        catch_unwind(AssertUnwindSafe(part)).map_err(|payload| {
-            let message = text(&*payload)
-                .unwrap_or("a panic whose payload is no text")
-                .to_owned();
-            let place = SEEN.with_borrow(|seen| {
-                seen.iter()
-                    .find(|panic| panic.message == message)
-                    .and_then(|panic| panic.place.clone())
-            });
-            Panic { message, place }
-        })
+        catch_unwind(AssertUnwindSafe(part)).map_err(|payload| said(&*payload))
     }
+}
+
+/// What a panic that was caught has said, and where.
+fn said(payload: &(dyn Any + Send)) -> Panic {
+    let message = text(payload)
+        .unwrap_or("a panic whose payload is no text")
+        .to_owned();
+    let place = SEEN.with_borrow(|seen| {
+        seen.iter()
+            .find(|panic| panic.message == message)
+            .and_then(|panic| panic.place.clone())
+    });
+    Panic { message, place }
 }
 
 impl Drop for Inside {
@@ -94,6 +120,13 @@ fn swallow(info: &PanicHookInfo<'_>) -> bool {
             return;
         };
         if dying {
+            if dropped::takes_leave() {
+                eprintln!(
+                    "proactor: a `Drop` panicked while the check left the model, to drop its proactor before one of \
+                     its steps: let it ask `std::thread::panicking` first; or check without, by \
+                     `Checker::drops(false)`"
+                );
+            }
             for panic in seen.iter() {
                 match &panic.place {
                     Some(place) => {

@@ -25,14 +25,16 @@ const FRAMES: usize = 12;
 #[derive(Default)]
 pub(crate) struct Repeat {
     deviations: Vec<Deviation>,
+    drops: bool,
     next: usize,
     position: u32,
 }
 
 impl Repeat {
-    pub(crate) fn begin(&mut self, deviations: &[Deviation]) {
+    pub(crate) fn begin(&mut self, deviations: &[Deviation], drops: bool) {
         self.deviations.clear();
         self.deviations.extend_from_slice(deviations);
+        self.drops = drops;
         self.next = 0;
         self.position = 0;
     }
@@ -44,6 +46,10 @@ impl Repeat {
 }
 
 impl Chooser for Repeat {
+    fn drops(&self) -> bool {
+        self.drops
+    }
+
     fn choose(&mut self, _: Site, _: Key, count: usize, _: &dyn Alternatives) -> usize {
         let here = self.position;
         self.position += 1;
@@ -97,10 +103,7 @@ pub(crate) fn kind_twice<S: Subject>(subject: &S, seed: u64) -> Option<Found> {
     };
     let (first, one) = run(0);
     let (second, two) = run(1);
-    let script = Script {
-        seed,
-        deviations: Vec::new(),
-    };
+    let script = Script::new(seed, Vec::new());
     if differ(&first, &second) || one.asked != two.asked {
         let place = locate(subject, &script);
         return Some(Found::Difference(
@@ -137,7 +140,7 @@ fn stir(turn: usize) -> Vec<Vec<u8>> {
 pub(crate) fn locate<S: Subject>(subject: &S, script: &Script) -> Option<String> {
     let run = |turn| {
         let _stirred = stir(turn);
-        let naming = Box::new(Naming::new(&script.deviations));
+        let naming = Box::new(Naming::new(script));
         let (outcome, _, story) = subject.trace(naming, script.seed);
         (outcome, story)
     };

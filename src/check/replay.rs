@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::execution::Deviation;
+use super::execution::{Deviation, Script};
 use super::random::GENERATOR;
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
 use crate::sim::Personality;
@@ -296,6 +296,8 @@ pub(crate) struct Keyed {
     wanted: HashMap<Spot, usize>,
     words: Vec<String>,
     fates: Vec<Fate>,
+    /// One of them is that the proactor is dropped.
+    drops: bool,
 }
 
 impl Keyed {
@@ -310,7 +312,9 @@ impl Keyed {
         self.wanted.clear();
         self.words.clear();
         self.fates.clear();
+        self.drops = false;
         for (index, deviation) in deviations.enumerate() {
+            self.drops |= deviation.at.site == Site::Drop;
             self.wanted.insert(deviation.at, index);
             self.words.push(deviation.word.clone());
             self.fates.push(Fate::KeyGone);
@@ -324,6 +328,10 @@ impl Keyed {
 }
 
 impl Chooser for Keyed {
+    fn drops(&self) -> bool {
+        self.drops
+    }
+
     fn choose(&mut self, site: Site, key: Key, count: usize, those: &dyn Alternatives) -> usize {
         let Some(&index) = self.wanted.get(&Spot::new(site, key)) else {
             return 0;
@@ -349,15 +357,17 @@ impl Chooser for Keyed {
 /// Follows deviations by place and learns their names.
 pub(crate) struct Naming {
     deviations: Vec<Deviation>,
+    drops: bool,
     next: usize,
     position: u32,
     pub(crate) named: Vec<Named>,
 }
 
 impl Naming {
-    pub(crate) fn new(deviations: &[Deviation]) -> Naming {
+    pub(crate) fn new(script: &Script) -> Naming {
         Naming {
-            deviations: deviations.to_vec(),
+            deviations: script.deviations.clone(),
+            drops: script.drops,
             next: 0,
             position: 0,
             named: Vec::new(),
@@ -366,6 +376,10 @@ impl Naming {
 }
 
 impl Chooser for Naming {
+    fn drops(&self) -> bool {
+        self.drops
+    }
+
     fn choose(&mut self, site: Site, key: Key, count: usize, those: &dyn Alternatives) -> usize {
         let here = self.position;
         self.position += 1;

@@ -103,6 +103,10 @@ struct Offered {
 }
 
 impl Chooser for Offered {
+    fn drops(&self) -> bool {
+        self.keyed.drops()
+    }
+
     fn choose(&mut self, site: Site, key: Key, count: usize, those: &dyn Alternatives) -> usize {
         self.offers.push(Offer {
             at: Spot::new(site, key),
@@ -329,7 +333,7 @@ fn late(event: u32) -> Named {
 
 #[cfg(test)]
 mod tests {
-    use super::super::execution::Deviation;
+    use super::super::execution::{Deviation, Script};
     use super::super::replay::Naming;
     use super::super::toys::{Program, Toy};
     use super::*;
@@ -343,7 +347,7 @@ mod tests {
                 alternative,
             })
             .collect();
-        let naming = Box::new(Naming::new(&deviations));
+        let naming = Box::new(Naming::new(&Script::new(0, deviations)));
         let (outcome, naming) = subject.run(&mut subject.bench(), naming, 0);
         (naming.named, outcome.fault.map(|fault| *fault))
     }

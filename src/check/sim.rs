@@ -20,7 +20,9 @@ use crate::observe::Observer;
 use crate::op::home::current;
 use crate::overlap::Workers;
 use crate::proactor::Vacancy;
+use crate::proactor::dropped::{self, Dropped};
 use crate::sim::busy::Segment;
+use crate::sim::matrix::Matrix;
 use crate::sim::warnings::Warnings;
 use crate::sim::world::Concluded;
 use crate::sim::{Config, Door, Host, Invariant, Oracle, Violation, Warning, World};
@@ -160,6 +162,9 @@ impl Sim {
             return Life::PowerLost;
         }
         match (lived, torn_down) {
+            (Err(left), Err(panic)) if left.is::<Dropped>() => {
+                dropped::leave(Some(panic));
+            }
             (Err(panic), _) | (_, Err(panic)) => resume_unwind(panic),
             (Ok(value), Ok(())) => {
                 self.world.finish();
@@ -468,10 +473,13 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
             // Dropped last: what the proactor's teardown drops may still use them.
             let _statics = Execution::begin();
             sim.begins(seed);
-            let outcome = inside.catch(|| {
-                (self.model)(sim);
-                sim.observers.between_handlers();
-            });
+            let outcome = inside.catch_model(
+                || sim.world.is_dropped(),
+                || {
+                    (self.model)(sim);
+                    sim.observers.between_handlers();
+                },
+            );
             if let Err(panic) = outcome {
                 panicked = blame(sim, panic);
                 if let Some(panic) = &panicked {
@@ -493,6 +501,7 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
         }
         let Concluded {
             digest,
+            class,
             violation,
             news,
         } = sim.world.conclude(panicked.is_none());
@@ -517,6 +526,7 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
         }
         Outcome {
             digest,
+            class,
             fault: fault.map(Box::new),
             news,
         }
@@ -533,6 +543,10 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
     }
 
     fn may_differ(&self) -> bool {
+        true
+    }
+
+    fn has_owner(&self) -> bool {
         true
     }
 
@@ -553,6 +567,10 @@ impl<F: Fn(&Sim) + Send + Sync> Subject for Model<F> {
     fn warnings(&self, bench: &Bench) -> (Vec<Warning>, u64) {
         let list = |warnings: &Warnings| (warnings.list().to_vec(), warnings.more());
         bench.sim.world.with_warnings(list)
+    }
+
+    fn matrix(&self, bench: &Bench) -> Matrix {
+        bench.sim.world.matrix()
     }
 
     fn trace<C: Chooser>(&self, chooser: Box<C>, seed: u64) -> (Outcome, Box<C>, Story) {

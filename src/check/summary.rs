@@ -5,7 +5,10 @@ use super::portfolio::Strategy;
 use std::fmt;
 
 use super::campaign::{Cut, Done, Reduced};
+use super::dropping::Points;
 use super::execution::Place;
+use super::matrix::Matrix;
+use super::unseen::Unseen;
 use crate::choice::Site;
 use crate::goals::{Count, Counts};
 use crate::sim::Warning;
@@ -112,6 +115,14 @@ impl Summary {
             .map_or(0, |level| level.run)
     }
 
+    /// At how many points of the kind run the proactor [was dropped](super::Checker::drops), and how many there are.
+    #[must_use]
+    pub fn dropped(&self) -> (u64, u64) {
+        self.done
+            .drops
+            .map_or((0, 0), |points| (points.run, points.of))
+    }
+
     /// How many of the executions were random ones.
     #[must_use]
     pub fn random_executions(&self) -> u64 {
@@ -166,6 +177,22 @@ impl Summary {
             "{}\nThere were {executions}: allow more, let the model do more, or take the goal out.",
             missed.join("\n")
         ))
+    }
+
+    /// Which outcomes were offered to which kinds of operations, and how often they were taken.
+    ///
+    /// The runs in which the proactor [is dropped](super::Checker::drops) count as well: what they cancel shows.
+    #[must_use]
+    pub fn matrix(&self) -> Matrix {
+        Matrix::new(self.done.matrix.clone(), self.personality)
+    }
+
+    /// About how likely one more random execution is to come to something that none has come to: the Good–Turing
+    /// estimate. Two executions come to the same if each operation ended with the same in both, whatever the order in
+    /// which they ended. `None` if there were no random ones.
+    #[must_use]
+    pub fn unseen(&self) -> Option<f64> {
+        (self.done.random > 0).then(|| self.done.classes.unseen().share())
     }
 
     /// How often a decision of this kind was offered, and how often the kernel deviated there.
@@ -240,6 +267,9 @@ impl fmt::Display for Summary {
                 )?;
             }
         }
+        if let Some(points) = self.done.drops {
+            drops(f, points)?;
+        }
         if let Some(reduced) = self.done.reduced {
             self.reduced(f, reduced)?;
         }
@@ -258,9 +288,11 @@ impl fmt::Display for Summary {
                     Some((part, of)) => format!(", part {} of {of}", part + 1),
                 }
             )?;
+            unseen(f, self.done.classes.unseen())?;
         }
         self.not_covered(f)?;
         self.freedoms(f)?;
+        self.never_taken(f)?;
         self.findings(f)
     }
 }
@@ -314,6 +346,22 @@ impl Summary {
             "\n  not      all executions with {} ({why})",
             deviations(next)
         )
+    }
+
+    /// What was offered to operations, and never taken.
+    fn never_taken(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let matrix = self.matrix();
+        let never = matrix.never_taken();
+        let mut lead = "\n  never    ";
+        for (operation, outcome, times) in never.iter().take(MOST_NEVER) {
+            let times = plural(*times, "time");
+            write!(f, "{lead}{operation} {outcome} (offered {times})")?;
+            lead = ", ";
+        }
+        match never.len().saturating_sub(MOST_NEVER) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more: see `Summary::matrix`"),
+        }
     }
 
     /// Warnings and goals.
@@ -383,6 +431,64 @@ impl Summary {
     }
 }
 
+/// Outcomes that were never taken and are named.
+const MOST_NEVER: usize = 4;
+
+/// How much of random executions is unseen, in words.
+fn unseen(f: &mut fmt::Formatter<'_>, unseen: Unseen) -> fmt::Result {
+    let Unseen {
+        once,
+        executions,
+        exact,
+    } = unseen;
+    let share = 100.0 * unseen.share();
+    let share = match once {
+        0 => format!("less than {}", percent(100.0 / executions.max(1) as f64)),
+        _ => format!("about {}", percent(share)),
+    };
+    let about = if exact { "" } else { "about " };
+    write!(
+        f,
+        "\n  unseen   {share} of further ones would come to something new ({about}{} of {} came to what no other did, \
+         orders apart)",
+        grouped(once),
+        grouped(executions)
+    )
+}
+
+/// With as many digits as say something.
+fn percent(share: f64) -> String {
+    match share {
+        10.0.. => format!("{share:.0}%"),
+        1.0.. => format!("{share:.1}%"),
+        _ => format!("{share:.2}%"),
+    }
+}
+
+/// The kind run with its proactor dropped on the way.
+fn drops(f: &mut fmt::Formatter<'_>, points: Points) -> fmt::Result {
+    let Points { run, of } = points;
+    let executions = plural(run, "execution");
+    match run {
+        0 => write!(
+            f,
+            "\n  not      the proactor dropped at any of the kind run's {} points (the budget of executions is \
+             too small: raise `executions`)",
+            grouped(of)
+        ),
+        _ if run == of => write!(
+            f,
+            "\n  proved   the proactor dropped at every point of the kind run: {executions}, none fails"
+        ),
+        _ => write!(
+            f,
+            "\n  sampled  the proactor dropped at {} of {} points of the kind run, none fails",
+            grouped(run),
+            grouped(of)
+        ),
+    }
+}
+
 /// The outcome classes of a decision, in words: what "every execution" ranges over.
 fn freedom(site: Site, personality: Personality) -> String {
     match site {
@@ -414,6 +520,7 @@ pub(crate) fn deviations(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::campaign::{Plan, search};
+    use super::super::progress::Progress;
     use super::super::toys::faults;
     use super::*;
 
@@ -443,6 +550,7 @@ mod tests {
         Plan {
             executions: 10_000,
             deviations: 2,
+            drops: true,
             random: true,
             reduced: true,
             strategy: Strategy::Portfolio,
@@ -452,6 +560,7 @@ mod tests {
             deadline: None,
             memory: 1 << 20,
             repeat_every: 0,
+            progress: Progress::quiet(),
         }
     }
 

@@ -211,6 +211,7 @@ impl<F: Fn(&mut Toy<'_>) + Sync> Program<F> {
         (
             Outcome {
                 digest: toy.digest,
+                class: toy.digest,
                 fault: toy.fault,
                 news: false,
             },

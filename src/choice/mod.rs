@@ -91,11 +91,14 @@ pub enum Site {
     /// How a call on a completion port returns, and what a look at the port brings. Only below
     /// [its driver](crate::sim::Door::Port).
     Port,
+    /// Whether the proactor is dropped before the next step. Put only to a chooser that
+    /// [asks for it](Chooser::drops).
+    Drop,
 }
 
 impl Site {
     /// Every site, in the order of their numbers.
-    pub const ALL: [Site; 22] = [
+    pub const ALL: [Site; 23] = [
         Site::NextStep,
         Site::EffectLate,
         Site::RecvSize,
@@ -118,6 +121,7 @@ impl Site {
         Site::Crash,
         Site::Loss,
         Site::Port,
+        Site::Drop,
     ];
 
     /// The short name that a replay string and a report use.
@@ -146,6 +150,7 @@ impl Site {
             Site::Crash => "crash",
             Site::Loss => "loss",
             Site::Port => "port",
+            Site::Drop => "drop",
         }
     }
 
@@ -256,6 +261,12 @@ pub trait Chooser: std::any::Any + Send {
     /// What the model says of its own state, after a handler. Told only to who
     /// [`tracks`](Chooser::tracks).
     fn state(&mut self, _digest: u64) {}
+
+    /// True if the chooser wants to be asked before every step whether the proactor is dropped there
+    /// ([`Site::Drop`]). What is dropped so is told in [`Checker::drops`](crate::check::Checker::drops).
+    fn drops(&self) -> bool {
+        false
+    }
 
     /// True if the rest of the execution is of no interest any more.
     fn over(&self) -> bool {

@@ -168,7 +168,8 @@ impl Local {
             workers.world.with(|kernel| kernel.holds_power(true));
             let waited = lane.wait(&mut self.batch.borrow_mut(), until);
             workers.world.with(|kernel| kernel.holds_power(false));
-            if let Some(error) = self.cut_short(waited.map_err(RunError::Backend)?) {
+            // (The proactor is not dropped under handlers that are suspended.)
+            if let Some(Err(error)) = self.cut_short(waited.map_err(RunError::Backend)?) {
                 return Err(error);
             }
         }

@@ -1,6 +1,7 @@
 //! Asking the chooser: the alternatives of each site, with the words that people and replays read.
 
 use super::kernel::Machine;
+use super::matrix::Counter;
 use super::trace::TIMEOUT;
 use super::transitions::{Does, OutcomeClass, Rule, Transition};
 use super::world::Coverage;
@@ -15,7 +16,11 @@ pub(super) struct Decider {
     pub(super) follows: bool,
     /// The chooser hears what each step touches.
     pub(super) tracks: bool,
+    /// The chooser is asked whether the proactor is dropped.
+    pub(super) drops: bool,
     pub(super) coverage: Coverage,
+    /// Of all executions so far.
+    pub(super) counter: Counter,
 }
 
 impl Decider {
@@ -24,8 +29,10 @@ impl Decider {
             kind: chooser.is_kind(),
             follows: chooser.follows(),
             tracks: chooser.tracks(),
+            drops: chooser.drops(),
             chooser,
             coverage: Coverage::default(),
+            counter: Counter::default(),
         }
     }
 
@@ -43,6 +50,7 @@ impl Decider {
         self.kind = chooser.is_kind();
         self.follows = chooser.follows();
         self.tracks = chooser.tracks();
+        self.drops = chooser.drops();
         std::mem::replace(&mut self.chooser, chooser)
     }
 

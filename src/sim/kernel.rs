@@ -124,6 +124,8 @@ pub(crate) struct Kernel {
     pub(super) steps: u64,
     pub(super) completions: u64,
     pub(super) digest: u64,
+    /// What the operations ended with, in whatever order.
+    pub(super) class: u64,
     /// How long steps have been overtaken.
     pub(super) waits: Waits,
     /// Polls in a row that found nothing.
@@ -165,7 +167,9 @@ fn is_plain(config: &Config, chooser: &dyn Chooser) -> bool {
 
 impl Kernel {
     pub(super) fn new(config: Config, chooser: Box<dyn Chooser>) -> Kernel {
-        let power = Power::new(config.power_losses);
+        let is_plain = is_plain(&config, &*chooser);
+        let decider = Decider::new(chooser);
+        let power = Power::new(config.power_losses, decider.drops);
         Kernel {
             recorder: Recorder::new(config.trace),
             m: Machine {
@@ -181,8 +185,8 @@ impl Kernel {
                 cancels: Queue::default(),
                 now: 0,
             },
-            is_plain: is_plain(&config, &*chooser),
-            decider: Decider::new(chooser),
+            is_plain,
+            decider,
             config,
             peers: Peers::default(),
             verdict: None,
@@ -202,6 +206,7 @@ impl Kernel {
             steps: 0,
             completions: 0,
             digest: 0,
+            class: 0,
             waits: Waits::default(),
             idle_polls: 0,
             late_polls: 0,
@@ -236,7 +241,7 @@ impl Kernel {
         self.m.armed.clear();
         self.m.cancels.clear();
         self.m.now = 0;
-        self.power = Power::new(self.config.power_losses);
+        self.power = Power::new(self.config.power_losses, self.decider.drops);
         self.peers.clear();
         self.verdict = None;
         self.drained = false;
@@ -252,6 +257,7 @@ impl Kernel {
         self.steps = 0;
         self.completions = 0;
         self.digest = 0;
+        self.class = 0;
         self.waits = Waits::default();
         self.idle_polls = 0;
         self.late_polls = 0;
@@ -709,11 +715,15 @@ impl Kernel {
         self.look_at_completion(id);
         let op = &mut self.m.ops[id as usize];
         op.state = State::Free;
-        let (token, event, result) = (op.token, op.event, op.result);
+        let (token, event, result, verb) = (op.token, op.event, op.result, op.verb);
         self.in_flight -= 1;
         self.steps += 1;
         self.completions += 1;
         self.mix(event, COMPLETE, result as u32 as u64);
+        // A sum: their order makes no difference.
+        let end = mixed(0, event.0, COMPLETE, result as u32 as u64);
+        self.class = self.class.wrapping_add(end);
+        self.decider.counter.ends(verb, result);
         (token, result)
     }
 
@@ -809,6 +819,10 @@ impl Kernel {
         };
         let place = menu.place(picked);
         self.decider.coverage.takes(rule, place);
+        if menu.is_choice() {
+            let verb = self.m.ops[id as usize].verb;
+            self.decider.counter.takes(verb, rule, mask, place);
+        }
         let outcome = &transition.outcomes[place];
         if outcome.fault {
             self.m.ops[id as usize].faults -= 1;

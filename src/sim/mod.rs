@@ -203,9 +203,11 @@ pub(crate) mod kernel;
 mod legality;
 mod lent;
 mod listener;
+pub(crate) mod matrix;
 pub(crate) mod op;
 pub(crate) mod oracle;
 mod oracles;
+mod owner;
 pub(crate) mod peers;
 mod pipe;
 pub(crate) mod plain;
@@ -239,6 +241,7 @@ pub(crate) use lent::Piece;
 pub use oracle::{Level, Levels, Oracle};
 pub use port::Door;
 pub use trace::{EventNames, Lane, TraceEvent, What};
+pub(crate) use transitions::transition;
 pub use transitions::{
     Evidence, OutcomeClass, Personalities, Personality, StepKind, Transition, UnknownPersonality,
 };

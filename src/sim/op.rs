@@ -54,6 +54,29 @@ impl Verb {
     /// How many there are.
     pub(super) const COUNT: usize = Verb::Job as usize + 1;
 
+    /// Every one, in the order of their numbers.
+    pub(super) const ALL: [Verb; Verb::COUNT] = [
+        Verb::Nop,
+        Verb::Timer,
+        Verb::Recv,
+        Verb::Send,
+        Verb::Accept,
+        Verb::Connect,
+        Verb::Shutdown,
+        Verb::ReadAt,
+        Verb::WriteAt,
+        Verb::Append,
+        Verb::SetLen,
+        Verb::Open,
+        Verb::Rename,
+        Verb::Remove,
+        Verb::CreateDir,
+        Verb::Sync,
+        Verb::Length,
+        Verb::Wait,
+        Verb::Job,
+    ];
+
     /// Whether threads do it where the kernel only says what is ready, and no cancel reaches a disk.
     pub(super) const fn is_of_files(self) -> bool {
         matches!(

@@ -280,10 +280,17 @@ impl Kernel {
                 self.peer_acts(slot);
             }
         }
-        while self.peers.busy > 0
-            && self.in_flight_of_the_model() == 0
-            && self.step(Until::Event) == Stepped::Nothing
-        {}
+        let step = |kernel: &mut Kernel| {
+            kernel.peers.busy > 0
+                && kernel.in_flight_of_the_model() == 0
+                && kernel.step(Until::Event) == Stepped::Nothing
+        };
+        while step(self) {}
+        if self.is_dropped() && self.peers.busy > 0 {
+            // Nobody will ever do what they wait for.
+            self.drain();
+            while step(self) {}
+        }
         if self.peers.busy > 0 && self.in_flight_of_the_model() == 0 {
             self.report_stuck();
         }
@@ -294,6 +301,14 @@ impl Kernel {
                     self.close(raw);
                 }
             }
+        }
+    }
+
+    /// Whoever was to be talked with is gone: the scripts end as soon as they can.
+    pub(super) fn peers_are_dismissed(&mut self) {
+        for slot in 0..self.peers.slots.len() {
+            self.peer_gives_up(slot);
+            self.peer_acts(slot);
         }
     }
 
@@ -401,6 +416,7 @@ impl Kernel {
     /// Whether it is no fault of the model that its connection is gone.
     fn excused(&self, peer: &Peer) -> bool {
         peer.lenient
+            || self.is_dropped()
             || match self.m.handles.object(peer.raw) {
                 Object::Stream { conn, .. } => self.m.tcp.conns[conn as usize].forced,
                 _ => false,
@@ -409,7 +425,7 @@ impl Kernel {
 
     /// Begins the current act. Nothing: its operation is in flight.
     fn peer_begins(&mut self, slot: usize) -> Option<Goes> {
-        if self.verdict.is_some() {
+        if self.verdict.is_some() || self.is_dropped() {
             return Some(Goes::Excused);
         }
         let now = self.m.now;

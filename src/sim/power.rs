@@ -3,6 +3,8 @@
 //! From the moment at which it is lost nothing completes any more and nothing that is submitted happens:
 //! the handlers of that life hear of nothing. Their proactor's teardown drains what was under way without
 //! any of them being called. Then the machine may be booted again, on what is left of its disk.
+//!
+//! Beside the power the proactor may be lost: see [`owner`](super::owner).
 
 use std::panic::Location;
 
@@ -20,6 +22,8 @@ const POWER: u64 = 6;
 /// Whether there is power, and what became of it.
 pub(super) struct Power {
     state: Supply,
+    /// It may be lost, or the proactor dropped.
+    asks: bool,
     /// How often the kernel may still lose it.
     left: u32,
     /// How often it was lost.
@@ -33,7 +37,11 @@ pub(super) struct Power {
     /// What this life began with.
     root: EventId,
     /// The proactor is being torn down.
-    tearing: bool,
+    pub(super) tearing: bool,
+    /// It was dropped, as was decided.
+    pub(super) dropped: bool,
+    /// How often that was asked where no operation was the first to come.
+    pub(super) looks: u32,
     /// Handlers are suspended in the middle: a machine that is off could not be told from one that runs on.
     pub(super) held: bool,
 }
@@ -67,9 +75,11 @@ impl Alternatives for Words {
 }
 
 impl Power {
-    /// Nothing has happened yet; so many losses of power are the kernel's to choose.
-    pub(super) fn new(losses: u32) -> Power {
+    /// Nothing has happened yet; so many losses of power are the kernel's to choose, and whether the proactor is
+    /// dropped is the chooser's.
+    pub(super) fn new(losses: u32, drops: bool) -> Power {
         Power {
+            asks: losses > 0 || drops,
             state: Supply::On,
             left: losses,
             lost: 0,
@@ -78,6 +88,8 @@ impl Power {
             lives: 0,
             root: EventId::ROOT,
             tearing: false,
+            dropped: false,
+            looks: 0,
             held: false,
         }
     }
@@ -96,9 +108,14 @@ impl Kernel {
     }
 
     /// Whether it may be lost at all.
-    #[inline]
     pub(super) fn may_lose_power(&self) -> bool {
         self.power.left > 0 && !self.power.held && !self.power.tearing
+    }
+
+    /// Whether this life may end before the next step: with its power, or its proactor.
+    #[inline]
+    pub(super) fn may_end_early(&self) -> bool {
+        self.power.asks
     }
 
     /// Whether the power is lost before the next step, that of `first`. A step makes a difference to who

@@ -34,6 +34,8 @@ pub(crate) enum Stepped {
     Over,
     /// The power is lost: nothing will come until the next life.
     PowerLost,
+    /// The proactor is to be dropped: nothing comes until it is.
+    Dropped,
 }
 
 /// After so many polls in a row that found nothing, time begins to run: who polls without end sees time
@@ -106,14 +108,16 @@ impl Kernel {
                 Until::Now => others > 0 || deadline <= self.m.now,
             });
             let count = others + usize::from(clock);
+            if self.may_end_early()
+                && let Some(stepped) = self.ends_before(count, clock, until)
+            {
+                return stepped;
+            }
             if count == 0 {
                 match self.nothing_enabled(until, deadline) {
                     Some(stepped) => return stepped,
                     None => continue,
                 }
-            }
-            if self.may_lose_power() && self.power_fails_before(clock) {
-                return Stepped::PowerLost;
             }
             let picked = self.next_step(count, clock);
             let step = Steps {
@@ -236,14 +240,24 @@ impl Kernel {
         Stepped::Completion(token, result)
     }
 
+    /// Whether this life ends before the next of so many steps.
     #[cold]
-    fn power_fails_before(&mut self, clock: bool) -> bool {
+    fn ends_before(&mut self, count: usize, clock: bool, until: Until) -> Option<Stepped> {
         let steps = Steps {
             machine: &self.m,
-            clock,
+            clock: clock || count == 0 && self.next_deadline().is_some(),
         };
-        let first = steps.target(steps.step(0));
-        first.is_some_and(|first| self.power_fails(first))
+        let first = match steps.len() {
+            0 => None,
+            _ => steps.target(steps.step(0)),
+        };
+        let (clock, looks) = (steps.clock, count == 0);
+        if self.is_dropped_before(first, clock, looks, until) {
+            return Some(Stepped::Dropped);
+        }
+        let may = count > 0 && self.may_lose_power();
+        let fails = may && first.is_some_and(|first| self.power_fails(first));
+        fails.then_some(Stepped::PowerLost)
     }
 
     /// Which of the enabled steps: the oldest completion, unless the chooser deviates.

@@ -9,6 +9,7 @@ use super::cell::{ThreadBound, WrongThread};
 use super::host::Host;
 use super::hosts::HERE;
 use super::kernel::Kernel;
+use super::matrix::Matrix;
 use super::oracle::Levels;
 use super::port::Door;
 use super::trace::TraceEvent;
@@ -185,6 +186,8 @@ struct Shared {
 /// What a run came to.
 pub(crate) struct Concluded {
     pub(crate) digest: u64,
+    /// A hash of what each operation ended with, in whatever order.
+    pub(crate) class: u64,
     /// Its first breach.
     pub(crate) violation: Option<Violation>,
     /// It brought warnings that were not there before.
@@ -426,6 +429,11 @@ impl World {
         self.with(|kernel| !kernel.is_off())
     }
 
+    /// It was decided that the proactor is dropped.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.with(|kernel| kernel.is_dropped())
+    }
+
     /// From now on opening this file or directory, which must exist, or anything below it fails:
     /// permission denied.
     pub fn deny(&self, path: &str) {
@@ -481,6 +489,7 @@ impl World {
             }
             Concluded {
                 digest: kernel.digest,
+                class: kernel.class,
                 violation: kernel.verdict.clone(),
                 news: kernel.news,
             }
@@ -525,6 +534,12 @@ impl World {
     #[must_use]
     pub fn kernel_trace(&self) -> String {
         self.with(|kernel| kernel.recorder.kernel_trace())
+    }
+
+    /// What was offered to each kind of operation, and taken, since this kernel was made; a
+    /// [reset](World::reset) keeps it.
+    pub(crate) fn matrix(&self) -> Matrix {
+        self.with(|kernel| kernel.decider.counter.matrix())
     }
 
     /// How often each site was offered and deviated from.

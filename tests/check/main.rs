@@ -4,6 +4,7 @@ mod bad_input;
 mod by_hand;
 mod crashes;
 mod determinism;
+mod dying;
 mod endless;
 mod events;
 mod finding;

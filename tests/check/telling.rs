@@ -61,6 +61,67 @@ fn a_summary() {
     insta::assert_snapshot!(summary.to_string());
 }
 
+/// Reads a file once.
+fn reads(sim: &proactor::check::Sim) {
+    sim.file("/etc/motd", b"be kind to each other");
+    let read = async {
+        let file = proactor::fs::File::open(sim.proactor(), "/etc/motd")
+            .await
+            .ok()?;
+        file.read_at(vec![0; 64], 0).await.0.ok()
+    };
+    sim.proactor().block_on(read).expect("it runs");
+}
+
+#[test]
+fn which_outcomes_were_offered_to_whom() {
+    let checker = Checker::new().deviations(1).random(false).drops(false);
+    let summary = checker.run(reads).expect("it passes");
+    insta::assert_snapshot!(summary.matrix().to_string());
+    // What the kind run offers is all taken, once each.
+    assert_eq!(summary.matrix().never_taken(), []);
+    let kind = Checker::new().executions(1).run(reads);
+    let kind = kind.expect("it passes");
+    let (offered, taken) = kind.matrix().of("read_at", "half");
+    assert_eq!((offered, taken), (1, 0));
+    assert!(
+        kind.to_string().contains("\n  never    ")
+            && kind.to_string().contains("read_at half (offered 1 time)"),
+        "{kind}"
+    );
+}
+
+#[test]
+fn what_was_offered_and_what_is_unseen_is_the_same_on_any_number_of_threads() {
+    let [one, three] = [1, 3].map(|threads| {
+        let checker = Checker::new().executions(4_000).threads(threads);
+        let summary = checker.run(|sim| frame(sim, whole_frame));
+        summary.unwrap_or_else(|failure| panic!("{failure}"))
+    });
+    assert_eq!(one.matrix(), three.matrix());
+    assert_eq!(one.unseen(), three.unseen());
+    let unseen = one.unseen().expect("there were random ones");
+    assert!(unseen > 0.0 && unseen < 0.9, "{one}");
+
+    // A world in which random executions have met all that there is.
+    let small = Checker::new().deviations(0).reduced(false).run(|sim| {
+        for n in 0..3 {
+            sim.proactor()
+                .sleep(std::time::Duration::from_millis(n))
+                .then(|_| ());
+        }
+        sim.proactor().run().expect("it runs");
+    });
+    let small = small.expect("it passes");
+    assert_eq!(small.unseen(), Some(0.0), "{small}");
+    assert!(
+        small
+            .to_string()
+            .contains("\n  unseen   less than 0.01% of further ones"),
+        "{small}"
+    );
+}
+
 /// What the kernel sees of an echo server and its client. Operations are numbered as they were
 /// submitted: their names tell who started them, which is a task in one style and a handler in the other.
 fn kernel_trace(serve: fn(&Proactor)) -> String {

@@ -69,8 +69,96 @@ pub(crate) const ANIMALS: fn() -> Vec<Animal> = || {
             |sim| heartbeat(sim, false),
             |sim| heartbeat(sim, true),
         ),
+        Animal::new(
+            "guard insists on its end",
+            "a session's guard panics unless it was ended, and a shutdown ends nothing",
+            Invariant::Panic,
+            |sim| guarded(sim, true),
+            |sim| guarded(sim, false),
+        ),
+        Animal::new(
+            "cycle until the end",
+            "a session keeps the callback that keeps it, until it is called at the session's end",
+            Invariant::I8,
+            |sim| called_back(sim, false),
+            |sim| called_back(sim, true),
+        ),
     ]
 };
+
+/// Whether a session was ended in good order.
+struct Ended {
+    ended: bool,
+    insists: bool,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        assert!(self.ended || !self.insists, "a session was not ended");
+    }
+}
+
+/// Answers once, and notes that the session has ended.
+fn guarded(sim: &Sim, insists: bool) {
+    connection(
+        sim,
+        move |stream: TcpStream| async move {
+            let mut guard = Ended {
+                ended: false,
+                insists,
+            };
+            if let (Ok(1..), bytes) = stream.read(Vec::with_capacity(4)).await {
+                let _ = write_all(&stream, bytes).await;
+            }
+            guard.ended = true;
+        },
+        asks_once,
+    );
+}
+
+/// A connection, and what is to be done at its end.
+struct Session {
+    stream: TcpStream,
+    at_end: Seen<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+/// Answers once, and calls back at the end.
+fn called_back(sim: &Sim, weakly: bool) {
+    connection(
+        sim,
+        move |stream: TcpStream| async move {
+            let session = Arc::new(Session {
+                stream,
+                at_end: seen(None),
+            });
+            let callback: Box<dyn FnOnce() + Send> = if weakly {
+                let session = Arc::downgrade(&session);
+                Box::new(move || {
+                    if let Some(session) = session.upgrade() {
+                        session.stream.close();
+                    }
+                })
+            } else {
+                let session = session.clone();
+                Box::new(move || session.stream.close())
+            };
+            with(&session.at_end, |it| *it = Some(callback));
+            if let (Ok(1..), bytes) = session.stream.read(Vec::with_capacity(4)).await {
+                let _ = write_all(&session.stream, bytes).await;
+            }
+            if let Some(callback) = with(&session.at_end, Option::take) {
+                callback();
+            }
+        },
+        asks_once,
+    );
+}
+
+async fn asks_once(stream: TcpStream) {
+    if write_all(&stream, b"here".to_vec()).await.0.is_ok() {
+        let _ = stream.read(Vec::with_capacity(4)).await;
+    }
+}
 
 /// Closes a connection on which nothing came for 5 ms. A client speaks after just so long.
 fn idle(sim: &Sim, looks_again: bool) {
@@ -220,7 +308,7 @@ struct Connection {
     on_words: Seen<Option<Box<dyn Fn() + Send>>>,
 }
 
-fn cycle(sim: &Sim, broken_up: bool) {
+fn cycle(sim: &Sim, weakly: bool) {
     connection(
         sim,
         move |stream: TcpStream| async move {
@@ -228,12 +316,17 @@ fn cycle(sim: &Sim, broken_up: bool) {
                 stream,
                 on_words: seen(None),
             });
-            let mine = connection.clone();
-            with(&connection.on_words, |it| {
-                *it = Some(Box::new(move || {
-                    mine.stream.write(b"!".to_vec()).then(|_| ());
-                }));
-            });
+            let answers = |it: &Connection| {
+                it.stream.write(b"!".to_vec()).then(|_| ());
+            };
+            let on_words: Box<dyn Fn() + Send> = if weakly {
+                let mine = Arc::downgrade(&connection);
+                Box::new(move || mine.upgrade().iter().for_each(|it| answers(it)))
+            } else {
+                let mine = connection.clone();
+                Box::new(move || answers(&mine))
+            };
+            with(&connection.on_words, |it| *it = Some(on_words));
             if connection
                 .stream
                 .read(Vec::with_capacity(4))
@@ -242,9 +335,6 @@ fn cycle(sim: &Sim, broken_up: bool) {
                 .is_ok_and(|n| n > 0)
             {
                 with(&connection.on_words, |it| it.as_ref().map(|say| say()));
-            }
-            if broken_up {
-                with(&connection.on_words, Option::take);
             }
         },
         leaves,

@@ -72,7 +72,7 @@ pub(crate) fn renew(animals: &[Animal]) {
             stable(animal, &failure),
             failure.executions()
         );
-        let bounded = usual.clone().random(false).deviations(3);
+        let bounded = usual.clone().drops(false).random(false).deviations(3);
         let _ = write!(text, " {} |", shown(first(bounded, animal)));
         for strategy in strategies {
             let mut found: Vec<u64> = (1..=SEEDS)

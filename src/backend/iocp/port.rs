@@ -151,6 +151,7 @@ pub(super) enum Dequeued {
     Stuck,
     Over,
     PowerLost,
+    Dropped,
 }
 
 /// How long [`Port::dequeue`] may sleep.

@@ -530,6 +530,7 @@ impl Port for SimPort {
                         Ok(Stepped::Stuck) => return Ok(Dequeued::Stuck),
                         Ok(Stepped::Over) => return Ok(Dequeued::Over),
                         Ok(Stepped::PowerLost) => return Ok(Dequeued::PowerLost),
+                        Ok(Stepped::Dropped) => return Ok(Dequeued::Dropped),
                         Err(_) => return Err(code::WSAEINVAL),
                     }
                 }

@@ -6,6 +6,7 @@ use super::super::campaign::{Done, Found, Plan, search};
 use super::super::env::{self, Wishes};
 use super::super::execution::Subject;
 use super::super::failure::{Failure, FailureKind};
+use super::super::progress::Progress;
 use super::super::regressions::{Known, Regressions, Use};
 use super::super::replay::{Fate, Keyed, Replay};
 use super::super::shrink::shrink;
@@ -67,6 +68,7 @@ impl Checker {
         }
         self.time = wishes.seconds.map(Duration::from_secs).or(self.time);
         self.part = wishes.part.or(self.part);
+        self.quiet |= wishes.quiet;
         match wishes.regressions {
             None => {}
             Some(Use::Off) => self.kept = None,
@@ -140,6 +142,7 @@ impl Checker {
             executions: self.executions,
             deviations: self.deviations,
             random: self.random,
+            drops: self.drops,
             reduced: self.reduced,
             strategy: self.strategy,
             seed: self.seed,
@@ -148,8 +151,14 @@ impl Checker {
             deadline: self.time.map(|time| Instant::now() + time),
             memory: self.memory,
             repeat_every: self.repeat_every,
+            progress: match self.quiet {
+                true => Progress::quiet(),
+                false => Progress::on_terminal(self.name.as_deref()),
+            },
         };
         let (done, found) = search(subject, &plan);
+        // Its line goes before anything else is said.
+        drop(plan);
         match found {
             None => {
                 let require = self.require_goals;

@@ -21,7 +21,7 @@ impl Checker {
     ) -> Summary {
         let findings = std::mem::take(&mut done.findings);
         let warned = findings.warnings.into_iter().map(|first| {
-            let naming = Box::new(Naming::new(&first.script.deviations));
+            let naming = Box::new(Naming::new(&first.script));
             let (_, naming) = subject.run(&mut subject.bench(), naming, first.script.seed);
             let replay = self.replay_of(first.script.seed, naming.named);
             Warned {
@@ -86,7 +86,7 @@ impl Checker {
         fault: &Fault,
         number: u64,
     ) -> Box<Failure> {
-        let naming = Box::new(Naming::new(&script.deviations));
+        let naming = Box::new(Naming::new(script));
         let (again, naming) = subject.run(&mut subject.bench(), naming, script.seed);
         let shrunk = match again.fault {
             Some(again) if again.same_kind(fault) => {
@@ -105,6 +105,9 @@ impl Checker {
         let with = deviations(script.deviations.len());
         let which = if done.random > 0 {
             format!("a random one, with {with}")
+        } else if script.drops {
+            let run = done.drops.map_or(1, |points| points.run);
+            format!("number {} in which the proactor is dropped", grouped(run))
         } else if done.reduced.is_some() {
             format!("one of the reduced search, with {with}")
         } else {

@@ -295,6 +295,7 @@ fn a_campaign_gives_the_reduced_search_little_unless_its_end_is_near() {
         let plan = Plan {
             executions: 4_000,
             deviations: 0,
+            drops: true,
             random: true,
             reduced: true,
             strategy: Strategy::Random,
@@ -304,6 +305,7 @@ fn a_campaign_gives_the_reduced_search_little_unless_its_end_is_near() {
             deadline: None,
             memory: usize::MAX,
             repeat_every: 0,
+            progress: crate::check::progress::Progress::quiet(),
         };
         let (done, found) = search(&readers(readers_in_it), &plan);
         assert!(found.is_none());

@@ -367,6 +367,7 @@ impl Program {
         }
         Outcome {
             digest,
+            class: digest,
             news: false,
             fault: machine.fault.take(),
         }

@@ -81,7 +81,7 @@ impl Tour {
                     self.under_way.retain(|&other| other != id);
                     self.results.insert(id, result);
                 }
-                Stepped::Nothing | Stepped::Stuck | Stepped::PowerLost => return,
+                Stepped::Nothing | Stepped::Stuck | Stepped::PowerLost | Stepped::Dropped => return,
                 Stepped::Over => panic!("{:?}", self.hand.world.violation()),
             }
         }

@@ -405,6 +405,11 @@ impl Rule {
     }
 }
 
+/// The transition at this place of the table.
+pub(crate) fn transition(rule: usize) -> &'static Transition {
+    TABLE[rule].1
+}
+
 /// Every transition.
 pub(super) static TABLE: &[(Rule, &Transition)] = &[
     (Rule::Complete, &steps::COMPLETE),

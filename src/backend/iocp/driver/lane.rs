@@ -102,6 +102,7 @@ impl<P: Port> Lane for Driver<P> {
                 Dequeued::Stuck => return Ok(Waited::Stuck),
                 Dequeued::Over => return Ok(Waited::Over),
                 Dequeued::PowerLost => return Ok(Waited::PowerLost),
+                Dequeued::Dropped => return Ok(Waited::Dropped),
             }
         }
     }
