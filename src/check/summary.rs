@@ -571,6 +571,8 @@ mod tests {
             "proactor: check `toy` passes\n  \
                proved   every execution with at most 2 deviations: 436, none fails\n  \
                sampled  9,564 random executions (seed 0x2a), none fails\n  \
+               unseen   about 20% of further ones would come to something new (1,875 of 9,564 came to what no \
+               other did, orders apart)\n  \
                over     recv (full, 1, half, n-1)"
         );
     }
@@ -589,6 +591,8 @@ mod tests {
                proved   every execution with at most 1 deviation: 31, none fails\n  \
                sampled  69 of 405 executions with 2 deviations, the first ones, none fails\n  \
                sampled  100 random executions (seed 0x2a), none fails\n  \
+               unseen   about 35% of further ones would come to something new (35 of 100 came to what no other \
+               did, orders apart)\n  \
                not      all executions with 2 deviations (the budget of executions ended: raise `executions`)\n  \
                over     recv (full, 1, half, n-1)"
         );

@@ -108,17 +108,17 @@ fn the_kind_run_is_cut_off_before_each_of_its_steps() {
             end.2 = true;
         })
         .unwrap();
-    // Before all of it, before each move of the clock and each completion, and at the end.
-    assert_eq!(summary.dropped(), (12, 12), "{summary}");
+    // Before each move of the clock and each completion, and at the end.
+    assert_eq!(summary.dropped(), (11, 11), "{summary}");
     assert!(
         summary.to_string().contains(
-            "\n  proved   the proactor dropped at every point of the kind run: 12 executions, none fails"
+            "\n  proved   the proactor dropped at every point of the kind run: 11 executions, none fails"
         ),
         "{summary}"
     );
     let ends = ends.lock().unwrap();
     let cut: Vec<u64> = ends.iter().filter(|it| !it.1).map(|it| it.0).collect();
-    assert_eq!(cut, [0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5]);
+    assert_eq!(cut, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5]);
 }
 
 /// Alive for as long as it is not dropped.
@@ -214,7 +214,7 @@ fn what_the_model_says_after_its_run_counts_for_nothing_and_a_swallowed_end_come
             run.unwrap().unwrap();
         })
         .unwrap();
-    assert_eq!(summary.dropped(), (4, 4), "{summary}");
+    assert_eq!(summary.dropped(), (3, 3), "{summary}");
 }
 
 #[test]
@@ -367,19 +367,35 @@ fn scripted_peers_expect_nothing_of_who_is_gone() {
 
 #[test]
 fn it_is_done_unless_told_otherwise_and_costs_no_more_than_its_share() {
-    assert!(alone().run(echo).unwrap().dropped().0 > 10);
+    assert!(alone().run(echo).unwrap().dropped().0 > 5);
     assert_eq!(alone().drops(false).run(echo).unwrap().dropped(), (0, 0));
-    let kind = alone().deviations(0).run(echo).unwrap();
+    let kind = alone().deviations(0).random(true).executions(20);
+    let kind = kind.run(echo).unwrap();
     assert_eq!(kind.dropped(), (0, 0), "{kind}");
+    // The single deviations, of which there are 52, come first.
     let poor = Checker::new().executions(40).run(echo).unwrap();
-    assert_eq!(poor.dropped().0, 5, "{poor}");
-    assert!(poor.dropped().1 > 10, "{poor}");
+    assert_eq!(poor.dropped().0, 0, "{poor}");
     assert!(
         poor.to_string()
-            .contains("\n  sampled  the proactor dropped at 5 of "),
+            .contains("\n  not      the proactor dropped at any of the kind run's "),
         "{poor}"
     );
     assert_eq!(poor.executions(), 40, "{poor}");
+    // Where there are few of them, the stage has an eighth.
+    let five_timers = |sim: &Sim| {
+        for n in 1..=5 {
+            let sleep = sim.proactor().sleep(Duration::from_millis(n));
+            sleep.then(|_| ());
+        }
+        sim.proactor().run().unwrap();
+    };
+    let some = Checker::new().executions(40).run(five_timers).unwrap();
+    assert_eq!(some.dropped(), (5, 11), "{some}");
+    assert!(
+        some.to_string()
+            .contains("\n  sampled  the proactor dropped at 5 of 11 points of the kind run"),
+        "{some}"
+    );
 }
 
 #[test]
