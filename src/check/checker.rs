@@ -517,6 +517,11 @@ impl Checker {
         F: Fn(&Sim) + Send + Sync + 'static,
     {
         self.kept = self.keeps(Location::caller());
+        self.run_boxed(Box::new(model))
+    }
+
+    /// The same of any model. Compiled once, in this crate: a campaign is much code, and checks are many.
+    fn run_boxed(self, model: Box<dyn Fn(&Sim) + Send + Sync>) -> Result<Summary, Box<Failure>> {
         let wishes = self.wishes()?;
         let model = self.model(model);
         self.check(&model, wishes)
