@@ -5,7 +5,7 @@
 //! order, and all members hear all lines in the same order.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use proactor::{Handle, Strand, StrandCell};
 
@@ -33,7 +33,17 @@ struct State {
 
 struct Member {
     name: String,
-    connection: Arc<Connection>,
+    /// It lives for as long as a handler of its own waits, and has the room: the room is not to keep it, or neither of
+    /// them would ever go when the proactor is dropped in the middle of a conversation.
+    connection: Weak<Connection>,
+}
+
+impl Member {
+    fn tell(&self, line: Line) {
+        if let Some(connection) = self.connection.upgrade() {
+            Connection::tell(&connection, line);
+        }
+    }
 }
 
 impl Room {
@@ -72,8 +82,12 @@ impl Room {
     pub(crate) fn close(&self) {
         self.post(|state| {
             state.is_closed = true;
-            for member in state.members.values() {
-                Connection::dismiss(&member.connection, "the server is shutting down");
+            for connection in state
+                .members
+                .values()
+                .filter_map(|it| it.connection.upgrade())
+            {
+                Connection::dismiss(&connection, "the server is shutting down");
             }
         });
     }
@@ -99,6 +113,7 @@ impl State {
         let welcome = format!("* you are {name}; /name NAME changes that; {who}\n");
         Connection::tell(&connection, welcome.into());
         self.tell_all_but(id, format!("* {name} joined\n"));
+        let connection = Arc::downgrade(&connection);
         self.members.insert(id, Member { name, connection });
     }
 
@@ -117,9 +132,9 @@ impl State {
             return;
         };
         if let Some(refusal) = refusal {
-            return Connection::tell(&member.connection, refusal.into());
+            return member.tell(refusal.into());
         }
-        Connection::tell(&member.connection, format!("* you are {name} now\n").into());
+        member.tell(format!("* you are {name} now\n").into());
         let before = std::mem::replace(&mut member.name, name.clone());
         self.tell_all_but(id, format!("* {before} is {name} now\n"));
     }
@@ -127,7 +142,7 @@ impl State {
     fn tell_all_but(&self, id: u64, line: String) {
         let line: Line = line.into();
         for (_, member) in self.members.iter().filter(|(member, _)| **member != id) {
-            Connection::tell(&member.connection, line.clone());
+            member.tell(line.clone());
         }
     }
 }
