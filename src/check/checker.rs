@@ -184,7 +184,12 @@ impl Checker {
     ///     .run(|sim| {
     ///         let proactor = sim.proactor();
     ///         let listener = TcpListener::bind(proactor, "10.0.0.1:80").unwrap();
-    ///         TcpStream::connect(proactor, "10.0.0.1:80").then(|_| ());
+    ///         let last = listener.clone();
+    ///         TcpStream::connect(proactor, "10.0.0.1:80").then(move |stream| {
+    ///             if stream.is_err() {
+    ///                 last.close(); // Nobody else will come.
+    ///             }
+    ///         });
     ///         listener.accept().then(|accepted| {
     ///             let Ok((stream, _)) = accepted else { return };
     ///             let session = Arc::new(Session(stream, Mutex::default()));

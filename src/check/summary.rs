@@ -308,6 +308,10 @@ impl Summary {
                 plural(most as u64, "outcome deviation")
             ),
         };
+        if reduced.count.traces == 0 && !reduced.whole {
+            // There was nothing left of the budget for it.
+            return Ok(());
+        }
         let traces = plural(reduced.count.traces, "trace");
         if reduced.whole {
             write!(f, "\n  proved   {executions}, reduced to {traces}")?;

@@ -86,7 +86,7 @@ fn which_outcomes_were_offered_to_whom() {
     assert_eq!((offered, taken), (1, 0));
     assert!(
         kind.to_string().contains("\n  never    ")
-            && kind.to_string().contains("read_at half (offered 1 time)"),
+            && kind.to_string().contains("read_at 1 (offered 1 time)"),
         "{kind}"
     );
 }
