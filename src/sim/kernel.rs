@@ -323,6 +323,9 @@ impl Kernel {
     /// it is initialised.
     #[inline(never)]
     pub(crate) unsafe fn submit(&mut self, id: u32, request: &Request) -> Option<i32> {
+        if self.m.ops.len() <= id as usize {
+            self.more_ops(id as usize);
+        }
         // SAFETY: the caller's promise.
         unsafe {
             let plainly = match request.verb {
