@@ -155,7 +155,7 @@ impl Proactor {
     /// # Panics
     ///
     /// A panic of a handler or task is passed on; the other workers come back with
-    /// [`RunEnd::Stopped`].
+    /// [`RunEnd::Stopped`], and one that nobody runs at that moment does so when it is run next.
     #[track_caller]
     pub fn run_worker(&self) -> Result<RunEnd, RunError> {
         let Some(crew) = &self.crew else {
@@ -164,11 +164,12 @@ impl Proactor {
         not_nested()?;
         let (index, home) = mine_or_free(crew)?;
         let before = crew.serve([index]);
-        let halts = OnPanic(|| crew.halt());
+        let halts = OnPanic(|| crew.halt_others(index));
         let end = serve_once(crew, index, home, before);
         std::mem::forget(halts);
-        if end.is_err() {
-            crew.halt();
+        // The others have found themselves that nobody runs a worker that has work.
+        if !matches!(end, Ok(_) | Err(RunError::Unserved(_))) {
+            crew.halt_others(index);
         }
         end
     }

@@ -102,7 +102,6 @@ impl Crew {
     pub(crate) fn serve(&self, indices: impl IntoIterator<Item = usize>) -> u64 {
         let mut state = lock(&self.state);
         for index in indices {
-            self.members[index].home.unhalt();
             state.workers[index] = Worker {
                 served: true,
                 ..Worker::default()
@@ -111,9 +110,18 @@ impl Crew {
         self.ended.load(Ordering::Relaxed)
     }
 
+    /// What made these workers come back no longer counts: all that run begin anew.
+    pub(crate) fn unhalt(&self, indices: impl IntoIterator<Item = usize>) {
+        for index in indices {
+            self.members[index].home.unhalt();
+        }
+    }
+
     /// This worker's thread has come back after so many handlers, and left this undone.
     pub(crate) fn leave(&self, index: usize, ran: usize, left: Option<String>) {
         let mut state = lock(&self.state);
+        // If it was made to come back, it has.
+        self.members[index].home.unhalt();
         let worker = &mut state.workers[index];
         worker.served = false;
         worker.resting = false;
@@ -175,12 +183,14 @@ impl Crew {
         lock(&self.state).workers[index].resting = false;
     }
 
-    /// Makes every worker come back to whoever runs it as soon as its running handler has returned.
-    pub(crate) fn halt(&self) {
-        for member in &self.members {
+    /// Makes every other worker come back to whoever runs it as soon as its running handler has returned:
+    /// one whose thread is only on its way, as soon as it is there.
+    pub(crate) fn halt_others(&self, index: usize) {
+        let others = |at: usize| at != index;
+        for (_, member) in self.members.iter().enumerate().filter(|(at, _)| others(*at)) {
             member.if_alive(Home::halt);
         }
-        self.wake(|_| true);
+        self.wake(others);
     }
 
     pub(crate) fn on_nudge(&self, nudge: Nudge) {

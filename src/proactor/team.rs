@@ -173,7 +173,7 @@ fn serve(crew: &Arc<Crew>, index: usize, home: HomeRef, shared: &Shared) {
             Err(panic) => Some(Failure::Panic(panic)),
         };
         if failure.is_some() {
-            crew.halt();
+            crew.halt_others(index);
         }
         let mut state = lock(&shared.state);
         state.running -= 1;
@@ -277,7 +277,9 @@ pub(super) struct Others {
 impl Others {
     /// All workers that are not other people's are served from now on: this thread is to run the first.
     pub(super) fn begin(crew: Arc<Crew>, team: Arc<Team>, first: &Local) -> Others {
-        let before = crew.serve(std::iter::once(0).chain(team.indices.iter().copied()));
+        let workers = || std::iter::once(0).chain(team.indices.iter().copied());
+        crew.unhalt(workers());
+        let before = crew.serve(workers());
         first.round.set(before);
         team.begin(before);
         Others {
@@ -298,7 +300,7 @@ impl Others {
             Ok(Paused::End(RunEnd::OutOfWork | RunEnd::Parked(_)))
         );
         if !natural {
-            self.crew.halt();
+            self.crew.halt_others(0);
         }
         self.waited = true;
         let failure = self.team.wait();
@@ -319,7 +321,7 @@ impl Drop for Others {
     fn drop(&mut self) {
         if !self.waited {
             // The first worker panicked, or nobody drives it any more.
-            self.crew.halt();
+            self.crew.halt_others(0);
             // Their panics have been reported by the hook; one of the first worker's is under way.
             drop(self.team.wait());
             self.crew.leave(0, 0, None);

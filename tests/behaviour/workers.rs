@@ -1,6 +1,7 @@
 //! Several workers: who runs what, when a run is over, and that nothing of it is lost.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -334,6 +335,30 @@ fn a_panic_under_run_worker_stops_the_others() {
             );
         });
         drop(guard);
+    });
+}
+
+#[test]
+fn a_thread_that_comes_after_a_panic_is_told_once() {
+    with_workers(2, |kernel| {
+        let proactor = kernel.proactor();
+        let guard = proactor.work_guard();
+        let first = proactor.worker(0).unwrap();
+        first.post(|| panic_quietly("before the other has come"));
+        let (tell, told) = mpsc::channel();
+        thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                let panic = catch_unwind(AssertUnwindSafe(|| proactor.run_worker()));
+                tell.send(panic.is_err()).unwrap();
+                // It knows: it goes on at once, until the guard is dropped.
+                proactor.run_worker().unwrap()
+            });
+            assert!(told.recv().unwrap());
+            assert_eq!(proactor.run_worker().unwrap(), RunEnd::Stopped);
+            drop(guard);
+            assert_eq!(proactor.run_worker().unwrap(), RunEnd::OutOfWork);
+            assert_eq!(first.join().unwrap(), RunEnd::OutOfWork);
+        });
     });
 }
 
