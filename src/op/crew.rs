@@ -8,14 +8,14 @@
 //!
 //! A worker *rests* while it has no operation in flight, nothing ready and no mail. Work can only
 //! come to it in a message from somebody who does not rest. So when the last of the served workers
-//! goes to rest, and none of them has mail, all are out of work: that worker ends the round, and a
-//! message wakes the others. Rest is taken and left under one lock, and left *before* mail is read:
+//! goes to rest, and none of them has mail, all are out of work: that worker ends the round, and
+//! wakes the others. Rest is taken and left under one lock, and left *before* mail is read:
 //! whoever looks sees either the mail or a worker that does not rest.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::home::{Home, HomeRef, Message, lock};
+use super::home::{Home, HomeRef, lock};
 
 /// The workers of one proactor.
 pub(crate) struct Crew {
@@ -187,7 +187,12 @@ impl Crew {
     /// one whose thread is only on its way, as soon as it is there.
     pub(crate) fn halt_others(&self, index: usize) {
         let others = |at: usize| at != index;
-        for (_, member) in self.members.iter().enumerate().filter(|(at, _)| others(*at)) {
+        for (_, member) in self
+            .members
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| others(*at))
+        {
             member.if_alive(Home::halt);
         }
         self.wake(others);
@@ -220,10 +225,11 @@ impl Crew {
         text
     }
 
-    /// Has workers look up.
+    /// Has workers look up. It is no message: one that is left with a worker which nobody runs would be work
+    /// that nobody does.
     pub(crate) fn wake(&self, who: impl Fn(usize) -> bool) {
         for (_, member) in self.members.iter().enumerate().filter(|(at, _)| who(*at)) {
-            member.send(Message::Run(Box::new(|_| {})));
+            member.wake();
         }
     }
 }

@@ -346,6 +346,13 @@ impl HomeRef {
         done.is_some()
     }
 
+    /// Makes the worker look up, if it sleeps: what it is to see is there already.
+    pub(crate) fn wake(&self) {
+        if self.is_alive() {
+            self.home.wake();
+        }
+    }
+
     /// Leaves a message and sees to it that the worker reads it. The message is dropped if the
     /// proactor is gone.
     pub(crate) fn send(&self, message: Message) {

@@ -217,7 +217,7 @@ impl Handle {
     pub fn stop(&self) {
         self.each(|home| {
             if home.if_alive(|home| home.stopped.fetch_or(STOPPED, Ordering::AcqRel)) {
-                home.send(Message::Run(Box::new(|_| {})));
+                home.wake();
             }
         });
     }
@@ -342,7 +342,7 @@ impl Drop for WorkGuard {
         {
             match self.home.crew() {
                 Some(crew) => crew.wake(|_| true),
-                None => self.home.send(Message::Run(Box::new(|_| {}))),
+                None => self.home.wake(),
             }
         }
     }
