@@ -18,7 +18,7 @@ use super::plain::Plainly;
 use super::port::{Above, Door};
 use super::power::Power;
 use super::queue::Queue;
-use super::smells::{CROWDED, Hole, direction};
+use super::smells::{self, Hole, direction};
 use super::steps::Waits;
 use super::tcp::Tcp;
 use super::trace::{Recorder, TIMEOUT, What};
@@ -372,8 +372,9 @@ impl Kernel {
         let mut is_crowded = false;
         if let Some(handle) = handle {
             handle.in_flight += 1;
-            handle.busy += direction(request.verb);
-            is_crowded = handle.busy & CROWDED != 0;
+            let direction = direction(request.verb);
+            handle.busy += direction;
+            is_crowded = smells::is_crowded(handle.busy, direction);
             if let Object::Stream { conn, side } = handle.object {
                 op.conn = conn;
                 op.side = side;

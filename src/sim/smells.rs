@@ -18,8 +18,12 @@ pub(crate) struct Hole {
     location: Option<&'static Location<'static>>,
 }
 
-/// Bits of a handle's count that say that two receives, or two sends, are in flight.
-pub(super) const CROWDED: u64 = 0xffff_fffe_ffff_fffe;
+/// Whether more than one of this direction are in flight on a handle that counts so many, this one among
+/// them.
+#[inline]
+pub(super) const fn is_crowded(busy: u64, direction: u64) -> bool {
+    busy & (direction * (u32::MAX as u64 - 1)) != 0
+}
 
 /// What an operation counts as on its handle: a receive below, a send above.
 #[inline]

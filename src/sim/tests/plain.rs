@@ -2,7 +2,7 @@
 //! latter.
 
 use super::*;
-use crate::sim::Invariant;
+use crate::sim::{Invariant, Oracle};
 
 /// What a kernel did.
 #[derive(Debug, PartialEq)]
@@ -13,6 +13,8 @@ struct Told {
     breach: Option<Invariant>,
     /// What the oracles count by.
     counts: [u64; 6],
+    /// What is not denied: which, at what, how often. (The words are those of a kernel that records.)
+    warnings: Vec<(Oracle, EventId, u64)>,
     /// How many completions took the straight line.
     plain: u32,
 }
@@ -79,6 +81,19 @@ fn script(seed: u64, trace: bool) -> Told {
                     hand.poke(id, 0);
                 }
             }
+            // Handlers take their time: what is ready waits.
+            23 => hand.world.with(|kernel| kernel.busy += 3_600_000_000_000),
+            24 if seed.is_multiple_of(5) => {
+                // Nobody wanted what came last.
+                if let Some((token, result, _)) = told.last() as Option<&(u64, i32, Vec<u8>)> {
+                    let (token, result) = (*token as u32, *result);
+                    hand.world.with(|kernel| {
+                        kernel.unwanted = Some(token);
+                        kernel.discarded(result.max(0) as u64);
+                    });
+                }
+            }
+            25 if seed.is_multiple_of(13) => hand.world.with(|kernel| kernel.lose_power()),
             _ => {
                 if let Stepped::Completion(token, result) = next(&mut hand, &mut plain) {
                     told.push((token, result, hand.buffer(token as u32).to_vec()));
@@ -110,6 +125,12 @@ fn script(seed: u64, trace: bool) -> Told {
         digest: hand.world.digest(),
         breach,
         counts,
+        warnings: hand
+            .world
+            .warnings()
+            .iter()
+            .map(|it| (it.oracle, it.event, it.count))
+            .collect(),
         plain,
     }
 }
@@ -128,7 +149,7 @@ fn the_straight_line_and_the_long_way_are_one() {
         breaches += usize::from(straight.breach.is_some());
     }
     assert!(
-        moved > 20_000 && failed > 1_000 && breaches > 50 && plain > 15_000,
+        moved > 15_000 && failed > 1_000 && breaches > 50 && plain > 15_000,
         "{moved} {failed} {breaches} {plain}"
     );
 }

@@ -46,6 +46,22 @@ fn an_operation_that_ends_twice() {
 }
 
 #[test]
+fn a_read_beside_two_writes_is_no_second_read() {
+    let mut hand = Hand::kind();
+    let (_, _, server) = hand.pair();
+    hand.send(server, b"a");
+    hand.send(server, b"b");
+    assert_eq!(found(&hand), [Oracle::ConcurrentWrites]);
+    hand.recv(server, 4);
+    assert_eq!(found(&hand), [Oracle::ConcurrentWrites]);
+    hand.recv(server, 4);
+    assert_eq!(
+        found(&hand),
+        [Oracle::ConcurrentWrites, Oracle::ConcurrentReads]
+    );
+}
+
+#[test]
 fn two_reads_of_one_stream() {
     let mut hand = Hand::kind();
     let (_, client, server) = hand.pair();
