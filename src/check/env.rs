@@ -164,8 +164,7 @@ mod tests {
         ]);
         let replay = Replay {
             name: None,
-            workers: 1,
-            personality: crate::sim::Personality::Any,
+            setting: crate::check::setting::Setting::default(),
             seed: 7,
             deviations: Vec::new(),
         };

@@ -207,6 +207,7 @@ mod report;
 #[cfg(test)]
 mod reused;
 mod scheduled;
+mod setting;
 mod shrink;
 mod sim;
 mod stop;

@@ -12,9 +12,9 @@
 //! it. One whose key never comes up, or whose alternative is not on offer, is *stale*: it is left out
 //! and named in a note. An order (`next`) reads "at this event's turn, that event goes first".
 //!
-//! Between version and seed `for=NAME` may stand: the string is meant for the check of that name; behind it
-//! `workers=N`, where there are more than one: it is meant for so many simulated workers; and behind that
-//! `kernel=NAME`, where it is not `any`: it is meant for that personality.
+//! Between version and seed `for=NAME` may stand: the string is meant for the check of that name; behind it what it was
+//! recorded on, where that is not the default: `workers=N`, so many simulated workers; `kernel=NAME`, that personality;
+//! `door=port`, the driver of completion ports.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,8 +22,8 @@ use std::str::FromStr;
 
 use super::execution::{Deviation, Script};
 use super::random::GENERATOR;
+use super::setting::Setting;
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
-use crate::sim::Personality;
 
 /// The version of the format.
 const VERSION: &str = "1";
@@ -32,8 +32,7 @@ const VERSION: &str = "1";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Replay {
     pub(crate) name: Option<String>,
-    pub(crate) workers: usize,
-    pub(crate) personality: Personality,
+    pub(crate) setting: Setting,
     pub(crate) seed: u64,
     pub(crate) deviations: Vec<Named>,
 }
@@ -97,13 +96,7 @@ impl fmt::Display for Replay {
         if let Some(name) = &self.name {
             write!(f, "for={name};")?;
         }
-        if self.workers > 1 {
-            write!(f, "workers={};", self.workers)?;
-        }
-        if self.personality != Personality::Any {
-            write!(f, "kernel={};", self.personality)?;
-        }
-        write!(f, "{GENERATOR}:{:016x}", self.seed)?;
+        write!(f, "{}{GENERATOR}:{:016x}", self.setting.parts(), self.seed)?;
         for deviation in &self.deviations {
             write!(f, ";{deviation}")?;
         }
@@ -159,38 +152,21 @@ impl FromStr for Replay {
         let cut = || {
             format!("the string ends too early; a seed `{GENERATOR}:<16 hex digits>` is missing")
         };
-        let mut seed = parts
-            .next()
-            .ok_or_else(|| wrong((text.len() + 1, ""), cut()))?;
-        let name = seed.1.strip_prefix("for=").map(str::to_owned);
-        if name.is_some() {
-            seed = parts
+        let mut name = None;
+        let mut setting = Setting::default();
+        let seed = loop {
+            let part = parts
                 .next()
                 .ok_or_else(|| wrong((text.len() + 1, ""), cut()))?;
-        }
-        let mut workers = 1;
-        if let Some(number) = seed.1.strip_prefix("workers=") {
-            workers = match number.parse() {
-                Ok(number) if number > 1 => number,
-                _ => {
-                    let problem = "`workers=` is followed by their number, from 2";
-                    return Err(wrong(seed, problem.to_owned()));
-                }
-            };
-            seed = parts
-                .next()
-                .ok_or_else(|| wrong((text.len() + 1, ""), cut()))?;
-        }
-        let mut personality = Personality::Any;
-        if let Some(name) = seed.1.strip_prefix("kernel=") {
-            personality = match name.parse() {
-                Ok(personality) => personality,
-                Err(unknown) => return Err(wrong(seed, unknown.to_string())),
-            };
-            seed = parts
-                .next()
-                .ok_or_else(|| wrong((text.len() + 1, ""), cut()))?;
-        }
+            if let Some(its) = part.1.strip_prefix("for=") {
+                name = Some(its.to_owned());
+            } else if !setting
+                .read(part.1)
+                .map_err(|problem| wrong(part, problem))?
+            {
+                break part;
+            }
+        };
         let Some((generator, digits)) = seed.1.split_once(':') else {
             return Err(wrong(
                 seed,
@@ -218,8 +194,7 @@ impl FromStr for Replay {
         }
         Ok(Replay {
             name,
-            workers,
-            personality,
+            setting,
             seed: value,
             deviations,
         })
@@ -401,12 +376,12 @@ impl Chooser for Naming {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::{Door, Personality};
 
     fn sample() -> Replay {
         Replay {
             name: None,
-            workers: 1,
-            personality: Personality::Any,
+            setting: Setting::default(),
             seed: 42,
             deviations: vec![
                 Named {
@@ -441,23 +416,17 @@ mod tests {
             ..sample()
         };
         assert_eq!(named.to_string().parse(), Ok(named.clone()));
-        let several = Replay {
-            workers: 3,
-            ..named.clone()
-        };
-        assert!(
-            several
-                .to_string()
-                .starts_with("1;for=echo;workers=3;x256pp:")
-        );
-        assert_eq!(several.to_string().parse(), Ok(several.clone()));
         let ring = Replay {
-            personality: Personality::Ring,
-            ..several
+            setting: Setting {
+                workers: 3,
+                personality: Personality::Ring,
+                door: Door::Port,
+            },
+            ..named
         };
         assert!(
             ring.to_string()
-                .starts_with("1;for=echo;workers=3;kernel=ring;x256pp:")
+                .starts_with("1;for=echo;workers=3;kernel=ring;door=port;x256pp:")
         );
         assert_eq!(ring.to_string().parse(), Ok(ring));
         let kind = Replay {

@@ -11,7 +11,6 @@ use super::shrink::{Deviant, Shrunk};
 use super::stop::RUNNER;
 use super::summary::deviations;
 use crate::choice::{EventId, Site};
-use crate::sim::Personality;
 
 /// Frames of the logical stack that are shown at most; of a deeper one the middle is left out.
 const FRAMES: usize = 16;
@@ -96,13 +95,7 @@ fn verdict(text: &mut String, case: &Case<'_>) -> std::fmt::Result {
         Some(name) => write!(text, "proactor: check `{name}` fails")?,
         None => write!(text, "proactor: the check fails")?,
     }
-    if case.replay.workers > 1 {
-        write!(text, " with {} workers", case.replay.workers)?;
-    }
-    if case.replay.personality != Personality::Any {
-        write!(text, " on the {} kernel", case.replay.personality)?;
-    }
-    write!(text, ": ")?;
+    write!(text, "{}: ", case.replay.setting)?;
     let (oracle, invariant) = (fault.oracle, fault.invariant);
     // Some have the name of what they guard.
     if oracle.name() != invariant.name() {
@@ -161,7 +154,7 @@ fn list(text: &mut String, case: &Case<'_>, said: &[String]) -> std::fmt::Result
         (true, 1) => "it is needed",
         (true, _) => "all are needed",
     };
-    let does = if case.replay.workers > 1 {
+    let does = if case.replay.setting.workers > 1 {
         "which a kernel and workers may do and seldom do"
     } else {
         "which a kernel may do and seldom does"

@@ -1,13 +1,14 @@
 //! What a check that found nothing has shown, in words: what was proved up to which bound, what was
 //! only sampled, and what was not looked at.
 
-use super::portfolio::Strategy;
 use std::fmt;
 
 use super::campaign::{Cut, Done, Reduced};
 use super::dropping::Points;
 use super::execution::Place;
 use super::matrix::Matrix;
+use super::portfolio::Strategy;
+use super::setting::Setting;
 use super::unseen::Unseen;
 use crate::choice::Site;
 use crate::goals::{Count, Counts};
@@ -28,8 +29,7 @@ pub struct Summary {
     pub(crate) strategy: Strategy,
     /// Which part of the random ones, from 0, of how many.
     pub(crate) part: Option<(u64, u64)>,
-    pub(crate) workers: usize,
-    pub(crate) personality: Personality,
+    pub(crate) setting: Setting,
     /// Instead of a campaign.
     pub(crate) replayed: Option<String>,
     /// What came of failures that were met before.
@@ -184,7 +184,7 @@ impl Summary {
     /// The runs in which the proactor [is dropped](super::Checker::drops) count as well: what they cancel shows.
     #[must_use]
     pub fn matrix(&self) -> Matrix {
-        Matrix::new(self.done.matrix.clone(), self.personality)
+        Matrix::new(self.done.matrix.clone(), self.setting.personality)
     }
 
     /// About how likely one more random execution is to come to something that none has come to: the Good–Turing
@@ -211,12 +211,7 @@ impl fmt::Display for Summary {
             Some(name) => write!(f, "proactor: check `{name}` passes")?,
             None => write!(f, "proactor: the check passes")?,
         }
-        if self.workers > 1 {
-            write!(f, " with {} workers", self.workers)?;
-        }
-        if self.personality != Personality::Any {
-            write!(f, " on the {} kernel", self.personality)?;
-        }
+        write!(f, "{}", self.setting)?;
         if let Some(replayed) = &self.replayed {
             write!(f, "\n  {replayed}")?;
             return self.findings(f);
@@ -418,7 +413,7 @@ impl Summary {
             format!(
                 "{} ({}{never})",
                 site.name(),
-                freedom(*site, self.personality)
+                freedom(*site, self.setting.personality)
             )
         });
         let mut line = String::new();
@@ -538,8 +533,7 @@ mod tests {
             bound: plan.deviations,
             seed: plan.seed,
             strategy: plan.strategy,
-            workers: 1,
-            personality: Personality::Any,
+            setting: Setting::default(),
             replayed: None,
             part: None,
             known: Vec::new(),

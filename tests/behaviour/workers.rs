@@ -314,7 +314,7 @@ fn work_for_a_worker_that_nobody_runs_is_reported_by_name() {
 #[test]
 fn a_worker_that_was_only_told_to_look_up_has_no_work() {
     with_workers(2, |kernel| {
-        let mut proactor = kernel.proactor();
+        let proactor = kernel.proactor();
         drop(proactor.work_guard());
         assert_eq!(proactor.run_worker().unwrap(), RunEnd::OutOfWork);
         proactor.stop();

@@ -108,7 +108,7 @@ fn a_failure_is_kept_and_run_first_and_told_when_it_is_stale() {
         "check `frames` passes",
         "of tests/check/proactor-regressions/keeping.txt no more",
         "is stale: its decisions no longer come up. Take the line out",
-        "is stale: recorded with other workers, or on another kernel",
+        "is stale: recorded with 2 workers on the personality `any`",
         "can't be read at character 1, `2`",
     ] {
         assert!(said.contains(word), "no `{word}` in\n{said}");

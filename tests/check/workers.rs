@@ -168,7 +168,7 @@ fn a_replay_repeats_it_and_one_for_other_workers_is_refused() {
     let (passed, said) = crate::replaying::child("workers::counted", &alone);
     assert!(!passed, "{said}");
     assert!(
-        said.contains("recorded with 1 worker, and this check has 2 workers"),
+        said.contains("recorded with 1 worker on") && said.contains("this check has 2 workers on"),
         "{said}"
     );
     assert!(said.contains("Set `workers(1)`"), "{said}");

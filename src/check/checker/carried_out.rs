@@ -100,9 +100,11 @@ impl Checker {
                     continue;
                 }
             };
-            if (replay.workers, replay.personality) != (self.workers, self.config.personality) {
+            if replay.setting != self.setting() {
                 said.push(format!(
-                    "{at} is stale: recorded with other workers, or on another kernel"
+                    "{at} is stale: recorded with {}, and this check has {}",
+                    replay.setting.in_words(),
+                    self.setting().in_words()
                 ));
                 continue;
             }

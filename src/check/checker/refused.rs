@@ -8,7 +8,6 @@ use super::super::replay::Replay;
 use super::Checker;
 use crate::op::home::Entered;
 use crate::sim::Door;
-use crate::sim::words::plural;
 
 impl Checker {
     fn refused(&self, why: &str) -> Result<(), Box<Failure>> {
@@ -107,22 +106,13 @@ impl Checker {
     /// For an execution of another check's.
     pub(super) fn may_repeat(&self, replay: &Replay) -> Result<(), Box<Failure>> {
         let refuse = |why: &str| self.refused(why);
-        if replay.workers != self.workers {
-            let many = |workers| plural(workers as u64, "worker");
+        let ours = self.setting();
+        if let Some(calls) = ours.how_to_be(&replay.setting) {
             return refuse(&format!(
-                "PROACTOR_REPLAY was recorded with {}, and this check has {}: its decisions would \
-                 mean something else. Set `workers({})`, or unset the variable to check anew.",
-                many(replay.workers),
-                many(self.workers),
-                replay.workers
-            ));
-        }
-        if replay.personality != self.config.personality {
-            let (its, ours) = (replay.personality, self.config.personality);
-            return refuse(&format!(
-                "PROACTOR_REPLAY was recorded on the personality `{its}` of the simulated kernel, and \
-                 this check has `{ours}`, which decides other things. Set \
-                 `personality(Personality::{its:?})`, or unset the variable to check anew."
+                "PROACTOR_REPLAY was recorded with {}, and this check has {}: its decisions would mean \
+                 something else. Set {calls}, or unset the variable to check anew.",
+                replay.setting.in_words(),
+                ours.in_words(),
             ));
         }
         Ok(())

@@ -8,6 +8,7 @@ use super::super::perfetto::perfetto;
 use super::super::repeat::locate;
 use super::super::replay::{Named, Naming, Replay};
 use super::super::report::{Case, report};
+use super::super::setting::Setting;
 use super::super::shrink::{Shrunk, shrink};
 use super::super::summary::{Summary, Warned, deviations, goals, grouped};
 use super::Checker;
@@ -29,6 +30,7 @@ impl Checker {
                 replay: replay.to_string(),
             }
         });
+        let setting = self.setting();
         Summary {
             warned: warned.collect(),
             more_warnings: findings.more,
@@ -39,8 +41,7 @@ impl Checker {
             seed: self.seed,
             strategy: self.strategy,
             part: self.part,
-            workers: self.workers,
-            personality: self.config.personality,
+            setting,
             replayed,
             known: Vec::new(),
         }
@@ -173,11 +174,19 @@ impl Checker {
         })
     }
 
+    /// What its executions run on.
+    pub(super) fn setting(&self) -> Setting {
+        Setting {
+            workers: self.workers,
+            personality: self.config.personality,
+            door: self.config.door,
+        }
+    }
+
     fn replay_of(&self, seed: u64, deviations: Vec<Named>) -> Replay {
         Replay {
             name: self.name.clone(),
-            workers: self.workers,
-            personality: self.config.personality,
+            setting: self.setting(),
             seed,
             deviations,
         }

@@ -1,14 +1,117 @@
-//! Each [`Mistake`] of the driver, convicted on the simulated port: what is well with the driver as it is goes wrong with
-//! it, in one of a few hundred random runs at the latest.
+//! Each [`Mistake`] of the driver is convicted: what is well with the driver as it is goes wrong with it, in one of a few
+//! hundred random runs on the simulated port at the latest, or else in a script of [`on_fake`].
 
+use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::mistake::{Mistake, making};
+use super::on_fake;
 use crate::net::{TcpListener, TcpStream};
 use crate::sim::tests::Random;
 use crate::sim::{Config, Door, World};
 use crate::{Proactor, is_canceled};
+
+/// How one is convicted.
+#[derive(Clone, Copy)]
+enum By {
+    /// By random runs of this.
+    Runs(fn(&Proactor)),
+    /// By a port that is told what to do.
+    Script(fn()),
+}
+
+/// How many random runs, at most.
+const SEEDS: u64 = 300;
+
+const TABLE: [(Mistake, By); 13] = [
+    (
+        Mistake::WritesAfterTheCall,
+        By::Script(on_fake::a_packet_may_be_taken_before_its_call_returns),
+    ),
+    (Mistake::SkipsOnEveryHandle, By::Runs(echoes)),
+    (Mistake::WaitsForever, By::Runs(echoes)),
+    (Mistake::ResetIsTheEnd, By::Runs(is_reset)),
+    (Mistake::AbortIsAReset, By::Runs(gives_up)),
+    (
+        Mistake::ResetIsAnAbort,
+        By::Script(on_fake::a_reset_that_comes_before_the_cancel_is_a_reset),
+    ),
+    (
+        Mistake::ForgetsTheMark,
+        By::Script(on_fake::a_ring_before_a_wait_ends_it),
+    ),
+    (
+        Mistake::ForgetsTheMark,
+        By::Script(on_fake::a_ring_in_its_sleep_ends_it),
+    ),
+    (
+        Mistake::TrustsThePost,
+        By::Script(on_fake::a_post_that_fails_is_made_again),
+    ),
+    (
+        Mistake::TrustsThePost,
+        By::Script(on_fake::a_wake_that_could_not_be_posted_is_late_and_not_lost),
+    ),
+    (Mistake::FoundIsTheEnd, By::Runs(cancels)),
+    (Mistake::NotFoundIsTheEnd, By::Runs(cancels)),
+    (
+        Mistake::FollowsForeignPackets,
+        By::Script(on_fake::a_packet_with_anothers_key_ends_nothing),
+    ),
+];
+
+#[test]
+fn every_mistake_is_convicted() {
+    let mut table = String::new();
+    for mistake in Mistake::ALL {
+        assert!(
+            TABLE.iter().any(|(one, _)| *one == mistake),
+            "{mistake:?} is not in the table"
+        );
+    }
+    for (mistake, by) in TABLE {
+        let (how, wrong) = match by {
+            By::Runs(body) => {
+                for seed in 0..SEEDS {
+                    assert_eq!(run(seed, body), Ok(()), "seed {seed}, without {mistake:?}");
+                }
+                let wrong = (0..SEEDS).find_map(|seed| making(mistake, || run(seed, body)).err());
+                ("random runs", wrong)
+            }
+            By::Script(holds) => {
+                holds();
+                let wrong = making(mistake, || caught(holds)).err();
+                ("a script", wrong)
+            }
+        };
+        let wrong = wrong.unwrap_or_else(|| panic!("{mistake:?} goes unseen"));
+        _ = writeln!(table, "{mistake:?}, by {how}: {}", in_short(&wrong));
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// On one line, without what another line of this file or another seed would make different.
+fn in_short(wrong: &str) -> String {
+    let words = wrong.split_whitespace().map(|word| {
+        let is_id = word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('/');
+        if is_id { "it" } else { word }
+    });
+    let text = words.collect::<Vec<_>>().join(" ");
+    let end = text.find(" started at").unwrap_or(text.len());
+    text[..end].trim_end_matches(',').to_owned()
+}
+
+/// What its panic says.
+fn caught(body: impl FnOnce()) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(body)).map_err(|panic| {
+        panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()))
+            .unwrap_or_default()
+    })
+}
 
 /// In 256: how often a run deviates.
 const ODDS: u64 = 85;
@@ -21,7 +124,7 @@ fn run(seed: u64, body: fn(&Proactor)) -> Result<(), String> {
         ..Config::default()
     };
     let world = World::new(config, Box::new(Random::new(seed, ODDS)));
-    let ran = catch_unwind(AssertUnwindSafe(|| {
+    let ran = caught(|| {
         let proactor = Proactor::builder()
             .simulated(&world)
             .build()
@@ -29,27 +132,11 @@ fn run(seed: u64, body: fn(&Proactor)) -> Result<(), String> {
         body(&proactor);
         drop(proactor);
         world.finish();
-    }));
-    match (ran, world.violation()) {
-        (_, Some(violation)) => Err(violation.to_string()),
-        (Ok(()), None) => Ok(()),
-        (Err(panic), None) => Err(panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()))
-            .unwrap_or_default()),
+    });
+    match world.violation() {
+        Some(violation) => Err(violation.to_string()),
+        None => ran,
     }
-}
-
-const SEEDS: u64 = 300;
-
-#[track_caller]
-fn convicts(mistake: Mistake, body: fn(&Proactor)) {
-    for seed in 0..SEEDS {
-        assert_eq!(run(seed, body), Ok(()), "seed {seed}, without the mistake");
-    }
-    let found = (0..SEEDS).find_map(|seed| making(mistake, || run(seed, body)).err());
-    assert!(found.is_some(), "{mistake:?} goes unseen");
 }
 
 fn pair(proactor: &Proactor) -> (TcpStream, TcpStream) {
@@ -132,34 +219,4 @@ fn is_reset(proactor: &Proactor) {
         result.expect_err("it was reset").kind(),
         std::io::ErrorKind::ConnectionReset
     );
-}
-
-#[test]
-fn a_packet_for_a_success_that_was_thought_skipped() {
-    convicts(Mistake::SkipsOnEveryHandle, echoes);
-}
-
-#[test]
-fn no_packet_for_a_success_that_skips_it() {
-    convicts(Mistake::WaitsForever, echoes);
-}
-
-#[test]
-fn an_abort_that_is_told_as_a_reset() {
-    convicts(Mistake::AbortIsAReset, gives_up);
-}
-
-#[test]
-fn a_reset_that_is_told_as_the_end() {
-    convicts(Mistake::ResetIsTheEnd, is_reset);
-}
-
-#[test]
-fn found_is_no_end_and_the_overlapped_is_not_used_again() {
-    convicts(Mistake::FoundIsTheEnd, cancels);
-}
-
-#[test]
-fn not_found_is_no_end_either() {
-    convicts(Mistake::NotFoundIsTheEnd, cancels);
 }

@@ -28,6 +28,23 @@ pub(in crate::backend::iocp) enum Mistake {
 }
 
 #[cfg(test)]
+impl Mistake {
+    pub(super) const ALL: [Mistake; 11] = [
+        Mistake::WritesAfterTheCall,
+        Mistake::SkipsOnEveryHandle,
+        Mistake::WaitsForever,
+        Mistake::ResetIsTheEnd,
+        Mistake::AbortIsAReset,
+        Mistake::ResetIsAnAbort,
+        Mistake::ForgetsTheMark,
+        Mistake::TrustsThePost,
+        Mistake::FoundIsTheEnd,
+        Mistake::NotFoundIsTheEnd,
+        Mistake::FollowsForeignPackets,
+    ];
+}
+
+#[cfg(test)]
 thread_local! {
     static MADE: std::cell::Cell<Option<Mistake>> = const { std::cell::Cell::new(None) };
 }
