@@ -164,14 +164,7 @@ impl Proactor {
         not_nested()?;
         let (index, home) = mine_or_free(crew)?;
         let before = crew.serve([index]);
-        let halts = OnPanic(|| crew.halt_others(index));
-        let end = serve_once(crew, index, home, before);
-        std::mem::forget(halts);
-        // The others have found themselves that nobody runs a worker that has work.
-        if !matches!(end, Ok(_) | Err(RunError::Unserved(_))) {
-            crew.halt_others(index);
-        }
-        end
+        serve_once(crew, index, home, before)
     }
 
     /// Like [`run`](Proactor::run), but comes back after one handler or task step: 1, or 0 if there
@@ -336,15 +329,6 @@ impl Proactor {
             }
         };
         Ok(Some(Others::begin(crew, team, inside.local)))
-    }
-}
-
-/// Calls it if it is dropped: while a panic passes by.
-struct OnPanic<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnPanic<F> {
-    fn drop(&mut self) {
-        (self.0)();
     }
 }
 

@@ -309,7 +309,7 @@ impl Local {
 
     #[inline]
     pub(crate) fn pause(&self, enough: usize) -> Option<Paused> {
-        if self.home.stopped.load(std::sync::atomic::Ordering::Acquire) != 0 {
+        if self.home.is_stopped() {
             return Some(Paused::End(RunEnd::Stopped));
         }
         (self.handlers_run.get() >= enough).then_some(Paused::Goal)

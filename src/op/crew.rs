@@ -158,7 +158,8 @@ impl Crew {
             .zip(&self.members)
             .filter(|(worker, _)| worker.served)
             .all(|(worker, member)| worker.resting && !member.home.has_mail());
-        if !all_rest || self.is_guarded() {
+        // One that is to come back does so, and not because it is out of work: who made it may have left.
+        if !all_rest || self.is_guarded() || self.members[index].home.is_stopped() {
             return Rest::Wait;
         }
         let unserved = self.unserved(&state);
@@ -231,5 +232,46 @@ impl Crew {
         for (_, member) in self.members.iter().enumerate().filter(|(at, _)| who(*at)) {
             member.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Proactor;
+
+    /// A crew of two that both are served, by nobody.
+    fn served() -> Option<(Proactor, Arc<Crew>)> {
+        let proactor = Proactor::builder().workers(2).build().ok()?;
+        let crew = proactor.handle().home.crew().expect("it has two workers");
+        crew.serve([0, 1]);
+        Some((proactor, crew))
+    }
+
+    #[test]
+    fn the_last_to_rest_ends_the_round() {
+        let Some((_proactor, crew)) = served() else {
+            return;
+        };
+        assert_eq!(crew.rest(0, 1), Rest::Wait);
+        assert_eq!(crew.rest(1, 2), Rest::Over(3));
+        assert!(crew.has_ended(0) && !crew.has_ended(1));
+    }
+
+    #[test]
+    fn who_is_to_come_back_is_not_out_of_work_when_the_others_have_left() {
+        let Some((proactor, crew)) = served() else {
+            return;
+        };
+        proactor.stop();
+        crew.leave(1, 0, None);
+        assert_eq!(crew.rest(0, 0), Rest::Wait);
+        proactor.restart();
+        assert_eq!(crew.rest(0, 0), Rest::Over(0));
+        crew.halt_others(1);
+        assert_eq!(crew.rest(0, 0), Rest::Wait);
+        crew.leave(0, 0, None);
+        crew.serve([0]);
+        assert_eq!(crew.rest(0, 0), Rest::Over(0), "it has come back");
     }
 }

@@ -495,6 +495,12 @@ impl Home {
         self.stopped.fetch_or(HALTED, Ordering::AcqRel);
     }
 
+    /// Whether it is to come back.
+    #[inline]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire) != 0
+    }
+
     /// It is run again.
     pub(crate) fn unhalt(&self) {
         self.stopped.fetch_and(!HALTED, Ordering::AcqRel);

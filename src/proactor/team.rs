@@ -172,9 +172,6 @@ fn serve(crew: &Arc<Crew>, index: usize, home: HomeRef, shared: &Shared) {
             Ok(Err(error)) => Some(Failure::Error(error)),
             Err(panic) => Some(Failure::Panic(panic)),
         };
-        if failure.is_some() {
-            crew.halt_others(index);
-        }
         let mut state = lock(&shared.state);
         state.running -= 1;
         state.fail(failure);
@@ -186,7 +183,8 @@ fn serve(crew: &Arc<Crew>, index: usize, home: HomeRef, shared: &Shared) {
     }
 }
 
-/// Runs a worker that is served by this thread until its round is over.
+/// Runs a worker that is served by this thread until its round is over. If it fails or panics, so that others might wait
+/// for it, they come back too.
 pub(super) fn serve_once(
     crew: &Arc<Crew>,
     index: usize,
@@ -196,6 +194,7 @@ pub(super) fn serve_once(
     let mut leaves = Leaves {
         crew,
         index,
+        halts: true,
         inside: None,
     };
     let inside = enter(home)?;
@@ -207,20 +206,27 @@ pub(super) fn serve_once(
         wait: Until::Event,
         main: false,
         alone: false,
-    })?;
-    Ok(paused.end())
+    });
+    // That nobody runs a worker which has work, the others have found with it.
+    leaves.halts = !matches!(paused, Ok(_) | Err(RunError::Unserved(_)));
+    paused.map(Paused::end)
 }
 
 /// A worker that is served until this is dropped.
 pub(super) struct Leaves<'a> {
     crew: &'a Crew,
     index: usize,
+    /// The others are to come back too: before it has left, so that none of them is just out of work.
+    halts: bool,
     /// What it runs, once it is inside, and how many handlers had run before.
     inside: Option<(&'static Local, usize)>,
 }
 
 impl Drop for Leaves<'_> {
     fn drop(&mut self) {
+        if self.halts {
+            self.crew.halt_others(self.index);
+        }
         let (mut ran, mut left) = (0, None);
         if let Some((local, before)) = self.inside {
             ran = local.handlers_run.get() - before;
@@ -307,6 +313,7 @@ impl Others {
         drop(Leaves {
             crew: &self.crew,
             index: 0,
+            halts: false,
             inside: Some((first, self.before)),
         });
         match (failure, result) {
