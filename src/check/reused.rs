@@ -1,5 +1,6 @@
 //! An execution on a bench that was used before is the one that a fresh bench gives: whatever those
-//! before it have left, and however they have ended.
+//! before it have left, and however they have ended. And it is the one that is told, in which no handler begins on
+//! the stack that the one before it has left.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -167,5 +168,22 @@ fn an_execution_on_a_used_bench_is_that_on_a_fresh_one() {
         }
         // Else this would say nothing.
         assert!(kept > 400 && failed > 20, "{kept} kept, {failed} failed");
+    }
+}
+
+#[test]
+fn an_execution_whose_handlers_leave_each_other_their_stacks_is_the_one_that_is_told() {
+    for workers in [2, 3] {
+        let subject = Model::new(Config::default(), anything).with_workers(workers, true);
+        let mut bench = subject.bench();
+        for index in 0..400 {
+            let seed = seed_of(workers as u64, index);
+            let outcome = run(&subject, &mut bench, seed);
+            let mut random = Box::<Random>::default();
+            random.begin(seed);
+            let told = subject.trace(random, seed).0;
+            assert_eq!(outcome.digest, told.digest, "{workers} workers, {index}");
+            assert_eq!(outcome.fault, told.fault, "{workers} workers, {index}");
+        }
     }
 }

@@ -61,6 +61,15 @@ struct Thread {
     component: Option<u32>,
 }
 
+impl Thread {
+    /// Another handler's.
+    fn begins(&mut self) {
+        self.clock.clear();
+        self.cause = None;
+        self.component = None;
+    }
+}
+
 /// All clocks of an execution, from one quiet moment to the next.
 #[derive(Default)]
 pub(super) struct Clocks {
@@ -77,6 +86,7 @@ impl Clocks {
             self.released.clear();
             self.data.clear();
             self.components = 0;
+            self.threads.iter_mut().for_each(Thread::begins);
         }
     }
 
@@ -85,9 +95,9 @@ impl Clocks {
         if self.threads.len() <= seat {
             self.threads.resize_with(seat + 1, Thread::default);
         }
-        self.threads[seat].clock.clear();
-        self.threads[seat].cause = None;
-        self.threads[seat].component = None;
+        if self.components > 0 {
+            self.threads[seat].begins();
+        }
     }
 
     /// The handler goes on as a consequence of `event`, which may be the same as before.

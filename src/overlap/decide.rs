@@ -38,7 +38,6 @@ impl Workers {
         let local = self.local.get()?;
         let may_begin = self.begun.get() < self.seats.len()
             && self.accepts.get()
-            && !self.quiet.get()
             && local.pause(self.goal.get().0).is_none();
         let is_ready = may_begin && local.has_pending();
         let waiting = self.waiting.borrow();
@@ -50,6 +49,10 @@ impl Workers {
         let turn = self.world.with(|kernel| {
             over = over || kernel.is_over();
             piece = may_begin && !over && (is_ready || kernel.can_step(self.goal.get().1));
+            if AT_POINT && seated.is_empty() && !piece {
+                // The usual case, of a handler that is alone.
+                return None;
+            }
             let those = Turns {
                 seated,
                 piece,
@@ -97,10 +100,15 @@ impl Workers {
     pub(super) fn occurrence(&self, seat: &Seat, event: EventId) -> u32 {
         let occurrence = match seat.asked.get() {
             Some((asked, times)) if asked == event => times,
-            _ => {
-                self.remember(seat);
+            asked => {
+                if asked.is_some() {
+                    self.remember(seat);
+                }
                 let occurrences = self.occurrences.borrow();
-                occurrences.get(&event.0).copied().unwrap_or(0)
+                match occurrences.is_empty() {
+                    true => 0,
+                    false => occurrences.get(&event.0).copied().unwrap_or(0),
+                }
             }
         };
         seat.asked.set(Some((event, occurrence + 1)));

@@ -11,6 +11,9 @@
 //! processor foretells (13 of 27 ns). While a trace is written the loop runs all of them, so that it can say
 //! what begins and goes on.
 //!
+//! A handler that has ended leaves its stack to the next piece of work, if that is ready and this stack is the one
+//! that it would begin on: no change of stacks then, and none of what stands around one.
+//!
 //! With one worker none of this exists: the worker's own loop runs handlers where it stands.
 //!
 //! # How it ends
@@ -95,6 +98,8 @@ pub(crate) struct Workers {
     /// How far the call of `run` goes, and whether further pieces may begin.
     goal: Cell<(usize, Until)>,
     accepts: Cell<bool>,
+    /// How many of those that were ready when the loop last looked have not begun.
+    round: Cell<usize>,
     /// A handler has panicked: the others end first, without interruption.
     quiet: Cell<bool>,
     /// With what.
@@ -128,6 +133,7 @@ impl Workers {
             local: Cell::new(None),
             goal: Cell::new((0, Until::Now)),
             accepts: Cell::new(false),
+            round: Cell::new(0),
             quiet: Cell::new(false),
             panicked: Cell::new(None),
             probing: Cell::new(false),
@@ -182,12 +188,66 @@ impl Workers {
         if self.traced.get() && self.begun.get() > 0 {
             self.tell_begin(local, &piece);
         }
+        self.takes_seat(index, piece);
+        self.take_turns(index, Some(fiber));
+    }
+
+    /// A piece of work is to begin on this seat.
+    #[inline(always)]
+    fn takes_seat(&self, index: usize, piece: Piece) {
         self.seats[index].begins(piece);
         self.begun.set(self.begun.get() + 1);
         if self.races.get() {
             self.clocks.borrow_mut().begins(index);
         }
-        self.take_turns(index, Some(fiber));
+    }
+
+    /// The piece of work on this seat has ended, and its stack is the running one: whether the next one begins there,
+    /// as it would by way of the loop. If not, what was decided is left to whoever sees to the end.
+    #[inline]
+    fn goes_on_with_next(&self, local: &'static Local, index: usize) -> bool {
+        let seat = &self.seats[index];
+        let begun = self.begun.get() - 1;
+        if self.round.get() == 0 || !self.accepts.get() || self.traced.get() {
+            return false;
+        }
+        if begun > 0 {
+            seat.state.set(State::Idle);
+            self.begun.set(begun);
+            let turn = self.who_is_next(index);
+            self.begun.set(begun + 1);
+            seat.state.set(State::Running);
+            if turn != Some(Turn::Piece) {
+                self.next.set(turn.or(Some(Turn::Piece)));
+                return false;
+            }
+        }
+        // The loop takes the first that is free.
+        let mut lower = self.seats[..index].iter();
+        let is_first = !lower.any(|seat| seat.state.get() == State::Idle);
+        let next = match is_first && local.pause(self.goal.get().0).is_none() {
+            true => self.next_ready(local),
+            false => None,
+        };
+        let Some(next) = next else {
+            self.next.set(Some(Turn::Piece));
+            return false;
+        };
+        if !seat.once.get() {
+            self.remember(seat);
+        }
+        self.begun.set(begun);
+        self.takes_seat(index, Piece(next));
+        self.beat.enters(index);
+        true
+    }
+
+    /// The next of those that were ready when the loop last looked.
+    #[inline]
+    fn next_ready(&self, local: &Local) -> Option<Ready> {
+        let left = self.round.get().checked_sub(1)?;
+        self.round.set(left);
+        local.ready.borrow_mut().pop_front()
     }
 
     /// Everything that has begun comes to its end. Nothing else begins.
@@ -210,16 +270,14 @@ impl Workers {
     /// Runs one after the other, as decided, until a piece of work is to begin or all have ended. `begins`:
     /// the stack of the first one, whose piece of work has not begun.
     fn take_turns(&self, first: usize, begins: Option<Box<Fiber<Begin>>>) {
-        // Which event a handler is about can be told only while it is there.
-        let once = begins.is_some() && self.seats[first].once.get();
         let left = match begins {
             Some(fiber) => self.enter(first, fiber, |fiber| fiber.begin(Begin)),
             None => self.come_back_to(first),
         };
-        let mut index = self.whose_turn(first, left, once);
+        let mut index = self.whose_turn(first, left);
         while index != LOOP {
             let left = self.come_back_to(index);
-            index = self.whose_turn(index, left, false);
+            index = self.whose_turn(index, left);
         }
         if self.quiet.get()
             && let Some(panic) = self.panicked.take()
@@ -241,7 +299,7 @@ impl Workers {
             seat.hosts.set(true);
             loop {
                 let left = self.come_back_to(next);
-                next = self.whose_turn(next, left, false);
+                next = self.whose_turn(next, left);
                 if next == host {
                     seat.hosts.set(false);
                     seat.state.set(State::Running);
@@ -260,9 +318,9 @@ impl Workers {
 
     /// The handler of this seat has come back: who goes on; or the loop does ([`LOOP`]).
     #[inline(always)]
-    fn whose_turn(&self, index: usize, left: Left, once: bool) -> usize {
+    fn whose_turn(&self, index: usize, left: Left) -> usize {
         match self.resumes.replace(NOBODY) {
-            NOBODY => self.came_back(index, left, once),
+            NOBODY => self.came_back(index, left),
             // Who gave way has seen to it.
             next => next,
         }
@@ -270,7 +328,7 @@ impl Workers {
 
     /// The same, of one that has ended, or waits.
     #[inline(never)]
-    fn came_back(&self, index: usize, left: Left, once: bool) -> usize {
+    fn came_back(&self, index: usize, left: Left) -> usize {
         let seat = &self.seats[index];
         let decided = self.next.take();
         let mut ended = false;
@@ -282,7 +340,7 @@ impl Workers {
             self.begun.set(self.begun.get() - 1);
         }
         let next = decided.or_else(|| self.who_is_next(index));
-        if ended && !once {
+        if ended && !seat.once.get() {
             self.remember(seat);
         }
         match next {
@@ -347,6 +405,7 @@ impl Workers {
             return;
         }
         self.quiet.set(true);
+        self.accepts.set(false);
         let first = self.panicked.take().unwrap_or(panic);
         self.panicked.set(Some(first));
     }

@@ -170,6 +170,7 @@ impl Workers {
             seat.waits_for.set(None);
         }
         seat.points.set(0);
+        seat.once.set(false);
         self.beat.leaves(index, place.1);
     }
 

@@ -58,9 +58,15 @@ pub(super) struct Begin;
 impl Job for Begin {
     fn run(self) {
         scoped::with(&WORKERS, |workers| {
-            let piece = workers.seats[workers.running.get()].piece.take();
-            if let (Some(piece), Some(local)) = (piece, workers.local.get()) {
+            let index = workers.running.get();
+            let Some(local) = workers.local.get() else {
+                return;
+            };
+            while let Some(piece) = workers.seats[index].piece.take() {
                 piece.run_here(local);
+                if !workers.goes_on_with_next(local, index) {
+                    break;
+                }
             }
         });
     }
@@ -117,13 +123,14 @@ impl Local {
                 }
             }
             self.read_mail();
-            let round = self.ready.borrow().len();
-            for _ in 0..round {
+            workers.round.set(self.ready.borrow().len());
+            while workers.round.get() > 0 {
                 if let Some(paused) = self.pause(enough) {
                     return Ok(paused);
                 }
-                let next = self.ready.borrow_mut().pop_front();
-                let Some(ready) = next else { break };
+                let Some(ready) = workers.next_ready(self) else {
+                    break;
+                };
                 workers.begin(self, ready);
             }
             if let Some(paused) = self.pause(enough) {

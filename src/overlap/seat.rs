@@ -19,7 +19,7 @@ pub(super) struct Seat {
     pub(super) fiber: Cell<Option<Box<Fiber<Begin>>>>,
     /// What it is to begin with.
     pub(super) piece: Cell<Option<Piece>>,
-    /// The event of what it has begun with has no other piece.
+    /// The event of what it has begun with has no other piece, and it has not been left since.
     pub(super) once: Cell<bool>,
     pub(super) state: Cell<State>,
     /// What the handler was caused by, and where it is, since it was left last.
