@@ -415,8 +415,10 @@ impl Tasks {
         task.step.set((event, 0));
         task.location.set(Some(location));
         task.scheduled.store(true, Ordering::Relaxed);
-        let id = self.put(Arc::clone(&task));
-        task.id.store(id, Ordering::Release);
+        let there = Arc::as_ptr(&task);
+        let id = self.put(task);
+        // SAFETY: the entry holds the task, and nothing of the user's runs here that could end it.
+        unsafe { (*there).id.store(id, Ordering::Release) };
         id
     }
 
@@ -584,12 +586,19 @@ where
             task.post_step(seat);
         }
         (None, Some(local)) => local.tasks.begin_task(local, task.clone(), location),
-        (None, None) => {
-            let on_its_way = OnItsWay(Some(task.clone()), location);
-            home.send(Message::Run(Box::new(move |local| {
-                on_its_way.arrive(local)
-            })));
-        }
+        (None, None) => match home.beside().filter(|local| !local.has_mail()) {
+            // As if the message had been left, and read at once.
+            Some(local) => {
+                local.at_root(|| local.tasks.begin_task(local, task.clone(), location));
+                local.home.wake_beside();
+            }
+            None => {
+                let on_its_way = OnItsWay(Some(task.clone()), location);
+                home.send(Message::Run(Box::new(move |local| {
+                    on_its_way.arrive(local)
+                })));
+            }
+        },
     }
     JoinHandle { task, join }
 }

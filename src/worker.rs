@@ -321,7 +321,15 @@ impl Local {
         self.pause(self.enough.get()).is_none()
     }
 
+    #[inline]
     pub(crate) fn read_mail(&self) {
+        if self.has_mail() {
+            self.read_all_mail();
+        }
+    }
+
+    #[inline(never)]
+    fn read_all_mail(&self) {
         loop {
             if self.mail.borrow().is_empty() {
                 self.home.collect_mail(&mut self.mail.borrow_mut());
@@ -399,7 +407,7 @@ impl Local {
             Ready::Call(event, _, handler) => {
                 self.begin_step(event);
                 self.handlers_run.set(self.handlers_run.get() + 1);
-                handler();
+                handler.run(self);
             }
         }
     }
@@ -415,13 +423,16 @@ impl Local {
             return paused.map(Some);
         }
         let has_ready = !self.ready.borrow().is_empty() || self.home.has_mail();
-        let in_flight = lane.in_flight();
         let guarded = goal.main || self.home.guards.load(std::sync::atomic::Ordering::Acquire) > 0;
-        if !has_ready && in_flight == 0 && self.externals.get() == 0 && !guarded {
+        let may_end = !has_ready && self.externals.get() == 0 && !guarded;
+        let idles = may_end && lane.idles();
+        if idles || may_end && lane.in_flight() == 0 {
             // Nothing is in flight, but closes and the like may still be queued.
-            let waited = lane.wait(&mut self.batch.borrow_mut(), Until::Now);
-            if let Some(end) = self.cut_short(waited.map_err(RunError::Backend)?) {
-                return end.map(Some);
+            if !idles {
+                let waited = lane.wait(&mut self.batch.borrow_mut(), Until::Now);
+                if let Some(end) = self.cut_short(waited.map_err(RunError::Backend)?) {
+                    return end.map(Some);
+                }
             }
             if self.batch.borrow().is_empty() && !self.home.has_mail() {
                 return self.out_of_work(&mut **lane, goal);

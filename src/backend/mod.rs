@@ -515,6 +515,12 @@ pub(crate) trait Lane: Send {
         None
     }
 
+    /// Whether nothing is under way and a wait [for nothing](Until::Now) brings nothing, and has been made. False: such
+    /// a wait will tell.
+    fn idles(&mut self) -> bool {
+        false
+    }
+
     /// Closes an object. See the contract above.
     fn close(&mut self, raw: Raw);
 

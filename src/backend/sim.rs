@@ -405,6 +405,13 @@ impl Lane for SimLane {
         self.world.enter_here(step).flatten()
     }
 
+    fn idles(&mut self) -> bool {
+        if self.bell.rung.load(Ordering::Relaxed) || self.world.has_inbox() {
+            return false;
+        }
+        self.world.enter_here(Kernel::idles).unwrap_or(false)
+    }
+
     fn close(&mut self, raw: Raw) {
         self.world.close(raw.0);
     }

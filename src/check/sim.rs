@@ -513,12 +513,15 @@ impl<F: Fn(&Sim) + Send + Sync> Model<F> {
                 place: panic.place,
                 event: None,
             }),
-            None => violation.map(|violation| Fault {
-                oracle: violation.oracle,
-                invariant: violation.invariant,
-                place: violation.location.map(Place::of),
-                event: Some(violation.event),
-                message: violation.message,
+            None => violation.map(|violation| {
+                let violation = *violation;
+                Fault {
+                    oracle: violation.oracle,
+                    invariant: violation.invariant,
+                    place: violation.location.map(Place::of),
+                    event: Some(violation.event),
+                    message: violation.message,
+                }
             }),
         };
         if fault.is_some() {

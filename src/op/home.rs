@@ -21,6 +21,7 @@ use super::due::Due;
 use super::inbox::Inbox;
 use super::kind::Steps;
 use super::object::Objects;
+use super::posted::Posted;
 use super::running::Running;
 use super::slots::{Slot, Slots, Stop, VTable, Waiter, life, special};
 use super::spare;
@@ -34,7 +35,7 @@ pub(crate) enum Message {
     /// Anything that has to be done on the home thread.
     Run(Box<dyn FnOnce(&Local) + Send>),
     /// A handler that was posted, and where; it counts as one.
-    Call(Box<dyn FnOnce() + Send>, &'static Location<'static>),
+    Call(Posted, &'static Location<'static>),
     /// A cancel for the operation that started with this token.
     Cancel(Token),
     /// The future of the operation in this slot is gone. A teardown does this too: what the slot owns
@@ -68,11 +69,7 @@ pub(crate) enum Ready {
     /// A strand's turn.
     Turn(Due),
     /// A handler that was posted, and where.
-    Call(
-        EventId,
-        &'static Location<'static>,
-        Box<dyn FnOnce() + Send>,
-    ),
+    Call(EventId, &'static Location<'static>, Posted),
     Task(u64),
     /// An operation that is complete without a lane: it failed before it was submitted, or it is external.
     Complete(Completion),
@@ -649,11 +646,7 @@ impl Local {
     }
 
     /// A handler that was posted from outside of all handlers is to run.
-    pub(crate) fn post_from_outside(
-        &self,
-        handler: Box<dyn FnOnce() + Send>,
-        location: &'static Location<'static>,
-    ) {
+    pub(crate) fn post_from_outside(&self, handler: Posted, location: &'static Location<'static>) {
         let event = self.at_root(|| self.begun(Began::Post, location));
         let ready = Ready::Call(event, location, handler);
         self.ready.borrow_mut().push_back(ready);
@@ -687,6 +680,7 @@ impl Local {
         self.is_virtual.set(lane.is_virtual());
         self.overlaps.set(lane.overlaps());
         *self.lane.borrow_mut() = Some(lane);
+        self.set_limit(limit);
         self.begin_again(limit);
     }
 
@@ -695,7 +689,9 @@ impl Local {
         let is_traced = (self.lane.borrow().as_ref()).is_some_and(|lane| lane.is_traced());
         self.is_traced.set(is_traced);
         self.slots.begin();
-        self.set_limit(limit);
+        if self.limit.get() != limit {
+            self.set_limit(limit);
+        }
         self.tasks.begin();
         self.home.objects.begin();
         self.ready_budget.set(READY_BUDGET);

@@ -29,6 +29,7 @@ pub(crate) mod object;
 mod operation;
 mod ord;
 mod parcel;
+pub(crate) mod posted;
 pub(crate) mod running;
 pub(crate) mod slots;
 pub(crate) mod spare;

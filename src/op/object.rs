@@ -351,6 +351,12 @@ impl Objects {
         ObjectHandle(ObjectRef { object, generation })
     }
 
+    /// Whether there was one since the last [`Objects::begin`].
+    #[cfg(feature = "check")]
+    pub(crate) fn is_any(&self) -> bool {
+        self.used.load(Ordering::Acquire)
+    }
+
     /// Takes back everything that is still open, at teardown, when nothing is in flight: the raw
     /// handles to close. Their users' handles are stale from now on.
     pub(crate) fn take_open(&self) -> Vec<Raw> {

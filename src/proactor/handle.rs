@@ -10,6 +10,7 @@ use crate::backend::Began;
 use crate::offload;
 use crate::op::Operation;
 use crate::op::home::{HomeRef, Local, Message, Ready, STOPPED, gone, lock};
+use crate::op::posted::Posted;
 use crate::strand::Strand;
 use crate::switch::{self, Point};
 use crate::task::{self, JoinHandle};
@@ -133,18 +134,19 @@ impl Handle {
         match home.here() {
             Some(local) => {
                 let event = local.begun(Began::Post, location);
-                local
-                    .ready
-                    .borrow_mut()
-                    .push_back(Ready::Call(event, location, Box::new(handler)));
+                local.ready.borrow_mut().push_back(Ready::Call(
+                    event,
+                    location,
+                    Posted::new(Some(local), handler),
+                ));
             }
             None => match home.beside().filter(|local| !local.has_mail()) {
                 // As if the message had been left, and read at once.
                 Some(local) => {
-                    local.post_from_outside(Box::new(handler), location);
+                    local.post_from_outside(Posted::new(Some(local), handler), location);
                     local.home.wake_beside();
                 }
-                None => home.send(Message::Call(Box::new(handler), location)),
+                None => home.send(Message::Call(Posted::new(None, handler), location)),
             },
         }
     }

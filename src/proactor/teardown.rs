@@ -157,7 +157,27 @@ pub(super) fn on_its_thread(home: HomeRef) -> Option<Panic> {
 /// proactor: `Ok`.
 #[cfg(feature = "check")]
 pub(super) fn and_stays(home: HomeRef) -> Result<(), Option<Panic>> {
-    end(home, true)
+    // SAFETY: the caller runs on the thread that owns the home.
+    let local = unsafe { home.home.local() };
+    if !local.is_empty() || home.home.objects.is_any() {
+        return end(home, true);
+    }
+    // There is nothing to be told of, to be ended, dropped or closed: what `end` does besides.
+    local.is_beside(false);
+    local.note(Note::TearsDown);
+    let unread = home.home.end_incarnation();
+    // (Unless another thread was there just before.)
+    if unread.is_empty() && !home.home.objects.is_any() {
+        return Ok(());
+    }
+    Err(lets_go(
+        home,
+        local,
+        Drained::Fully,
+        Vec::new(),
+        unread,
+        None,
+    ))
 }
 
 fn end(home: HomeRef, stays: bool) -> Result<(), Option<Panic>> {
@@ -202,6 +222,19 @@ fn end(home: HomeRef, stays: bool) -> Result<(), Option<Panic>> {
         }
         return Ok(());
     }
+    Err(lets_go(home, local, ended, unclaimed, unread, panic))
+}
+
+/// The last part of an end: the lane goes, and what was sent too late. The first panic comes back.
+fn lets_go(
+    home: HomeRef,
+    local: &'static Local,
+    ended: Drained,
+    unclaimed: Vec<Raw>,
+    unread: Vec<Message>,
+    mut panic: Option<Panic>,
+) -> Option<Panic> {
+    let drained = ended == Drained::Fully;
     let lane = local.lane.borrow_mut().take();
     if let Some(mut lane) = lane {
         if drained {
@@ -246,14 +279,14 @@ fn end(home: HomeRef, stays: bool) -> Result<(), Option<Panic>> {
     if ended == Drained::Endless {
         // Dropping these would go on with what had no end.
         std::mem::forget(later);
-        return Err(panic);
+        return panic;
     }
     // Last, when nothing can go wrong any more.
     for message in later {
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(message)));
         panic = panic.or(dropped.err());
     }
-    Err(panic)
+    panic
 }
 
 /// A home that was kept is not wanted after all.

@@ -25,8 +25,11 @@ fn key(verb: Verb, rule: Rule, offered: u16) -> Key {
 /// Counts, in the kernel.
 #[derive(Default)]
 pub(super) struct Counter {
-    /// Open addressing: a key of 0 is free. Their number is a power of two.
-    slots: Vec<(Key, [u64; OUTCOMES])>,
+    /// Open addressing: a key of 0 is free. Their number is a power of two, and a quarter of them at most is in use:
+    /// nearly every key stands where it is looked for first.
+    keys: Vec<Key>,
+    /// Of the key in the same place.
+    taken: Vec<[u64; OUTCOMES]>,
     used: usize,
     ended: [[u64; ENDS]; Verb::COUNT],
 }
@@ -36,9 +39,9 @@ impl Counter {
     #[inline(always)]
     pub(super) fn takes(&mut self, verb: Verb, rule: Rule, offered: u16, outcome: usize) {
         let key = key(verb, rule, offered);
-        let home = home(key, self.slots.len());
-        if let Some((known, taken)) = self.slots.get_mut(home)
-            && *known == key
+        let home = home(key, self.keys.len());
+        if self.keys.get(home) == Some(&key)
+            && let Some(taken) = self.taken.get_mut(home)
         {
             taken[outcome % OUTCOMES] += 1;
             return;
@@ -49,32 +52,34 @@ impl Counter {
     #[cold]
     #[inline(never)]
     fn takes_elsewhere(&mut self, key: Key, outcome: usize) {
-        if self.used * 2 >= self.slots.len() {
+        if self.used * 4 >= self.keys.len() {
             self.grow();
         }
         let at = self.find(key);
-        if self.slots[at].0 == 0 {
-            self.slots[at].0 = key;
+        if self.keys[at] == 0 {
+            self.keys[at] = key;
             self.used += 1;
         }
-        self.slots[at].1[outcome % OUTCOMES] += 1;
+        self.taken[at][outcome % OUTCOMES] += 1;
     }
 
     /// The place of a key, or the free one that it would have.
     fn find(&self, key: Key) -> usize {
-        let mut at = home(key, self.slots.len());
-        while self.slots[at].0 != 0 && self.slots[at].0 != key {
-            at = (at + 1) % self.slots.len();
+        let mut at = home(key, self.keys.len());
+        while self.keys[at] != 0 && self.keys[at] != key {
+            at = (at + 1) & (self.keys.len() - 1);
         }
         at
     }
 
     fn grow(&mut self) {
-        let size = (self.slots.len() * 2).max(64);
-        let old = std::mem::replace(&mut self.slots, vec![(0, [0; OUTCOMES]); size]);
-        for (key, taken) in old.into_iter().filter(|(key, _)| *key != 0) {
+        let size = (self.keys.len() * 2).max(256);
+        let keys = std::mem::replace(&mut self.keys, vec![0; size]);
+        let taken = std::mem::replace(&mut self.taken, vec![[0; OUTCOMES]; size]);
+        for (key, taken) in keys.into_iter().zip(taken).filter(|(key, _)| *key != 0) {
             let at = self.find(key);
-            self.slots[at] = (key, taken);
+            self.keys[at] = key;
+            self.taken[at] = taken;
         }
     }
 
@@ -92,9 +97,9 @@ impl Counter {
 
     /// What was counted so far.
     pub(super) fn matrix(&self) -> Matrix {
-        let taken = self.slots.iter().filter(|(key, _)| *key != 0);
+        let all = self.keys.iter().copied().zip(self.taken.iter().copied());
         Matrix {
-            taken: taken.copied().collect(),
+            taken: all.filter(|(key, _)| *key != 0).collect(),
             ended: self.ended,
         }
     }
@@ -105,8 +110,8 @@ const CANCELED: i32 = -super::errno::ECANCELED;
 /// Where a key is looked for first.
 #[inline(always)]
 fn home(key: Key, slots: usize) -> usize {
-    // As many of the upper bits as there are places.
-    let spread = key.wrapping_mul(0x9e37_79b1) >> 16;
+    // What differs is low in the rule, the outcomes and the operation: all of it comes to the upper bits.
+    let spread = u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     spread as usize & slots.wrapping_sub(1)
 }
 

@@ -76,6 +76,7 @@ impl Kernel {
     }
 
     /// The earliest point in time at which something happens by itself, here or in the driver.
+    #[inline]
     pub(super) fn first_deadline(&self) -> Option<u64> {
         let deadlines = [self.next_deadline(), self.above.deadline];
         deadlines.into_iter().flatten().min()

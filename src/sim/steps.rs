@@ -151,6 +151,19 @@ impl Kernel {
         }
     }
 
+    /// Makes the step that a look makes which finds nothing, where it is sure that there is nothing: with nothing in
+    /// flight or expected, on a machine that runs on. Whether it did.
+    pub(crate) fn idles(&mut self) -> bool {
+        let nothing =
+            self.in_flight == 0 && !self.is_ready_above() && self.first_deadline().is_none();
+        let is_over = self.is_over() || self.is_out_of_patience() || self.may_end_early();
+        if !nothing || is_over || self.idle_polls + 1 >= PATIENCE {
+            return false;
+        }
+        self.idle_polls += 1;
+        true
+    }
+
     #[cold]
     #[inline(never)]
     fn step_after_verdict(&mut self, until: Until) -> Stepped {

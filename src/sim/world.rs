@@ -189,7 +189,7 @@ pub(crate) struct Concluded {
     /// A hash of what each operation ended with, in whatever order.
     pub(crate) class: u64,
     /// Its first breach.
-    pub(crate) violation: Option<Violation>,
+    pub(crate) violation: Option<Box<Violation>>,
     /// It brought warnings that were not there before.
     pub(crate) news: bool,
 }
@@ -490,7 +490,7 @@ impl World {
             Concluded {
                 digest: kernel.digest,
                 class: kernel.class,
-                violation: kernel.verdict.clone(),
+                violation: kernel.verdict.clone().map(Box::new),
                 news: kernel.news,
             }
         })

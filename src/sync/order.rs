@@ -17,24 +17,22 @@ pub(super) enum Edge {
 /// The running handler sees what others did before they released `at`.
 #[inline]
 pub(super) fn acquired(at: usize) {
-    if switch::is_simulated() {
-        announce(Edge::Acquired, at);
-    }
+    announce(Edge::Acquired, at);
 }
 
 /// Whoever acquires `at` from now on sees what the running handler has done.
 #[inline]
 pub(super) fn released(at: usize) {
-    if switch::is_simulated() {
-        announce(Edge::Released, at);
-    }
+    announce(Edge::Released, at);
 }
 
-/// Every edge of a simulation comes through here, in the order in which they are drawn.
-#[cold]
+/// Every edge comes through here, in the order in which they are drawn; only a simulation that tracks them hears of it.
+#[inline]
 fn announce(edge: Edge, at: usize) {
     #[cfg(test)]
-    drawn::DRAWN.with_borrow_mut(|drawn| drawn.push((edge, at)));
+    if switch::is_simulated() {
+        drawn::DRAWN.with_borrow_mut(|drawn| drawn.push((edge, at)));
+    }
     match edge {
         Edge::Acquired => switch::acquired(at as u64),
         Edge::Released => switch::released(at as u64),
