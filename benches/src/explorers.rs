@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
+use proactor::check::program::Program;
 use proactor::check::{Checker, Sim, Strategy};
 
 use crate::child::{self, How};
@@ -17,17 +18,26 @@ use crate::table::{Size, per};
 /// Who explores.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Explorer {
+    /// On the proactor, with everything that a user's program has under it.
     Ours,
+    /// The same threads as steps of a `Program`: the checker alone, without the library.
+    Steps,
     Shuttle,
     Loom,
 }
 
 impl Explorer {
-    const ALL: [Explorer; 3] = [Explorer::Ours, Explorer::Shuttle, Explorer::Loom];
+    const ALL: [Explorer; 4] = [
+        Explorer::Ours,
+        Explorer::Steps,
+        Explorer::Shuttle,
+        Explorer::Loom,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Explorer::Ours => "ours",
+            Explorer::Steps => "steps",
             Explorer::Shuttle => "shuttle",
             Explorer::Loom => "loom",
         }
@@ -64,6 +74,7 @@ impl Model {
 
 /// Explores so many executions, or a few more, and ends the process.
 pub fn run(explorer: Explorer, model: Model, times: u64) -> Result<(), Box<dyn Error>> {
+    meter::counts_nothing();
     match explorer {
         Explorer::Ours => {
             let model = match model {
@@ -71,13 +82,21 @@ pub fn run(explorer: Explorer, model: Model, times: u64) -> Result<(), Box<dyn E
                 Model::Senders => senders,
             };
             meter::start();
-            let summary = Checker::new()
+            let summary = random(times)
                 .workers(2)
-                .strategy(Strategy::Random)
-                .deviations(0)
-                .executions(times)
-                .threads(1)
                 .run(model)
+                .map_err(|failure| failure.to_string())?;
+            meter::done(summary.executions())
+        }
+        Explorer::Steps => {
+            let program = match model {
+                Model::Counter => counter_in_steps(),
+                Model::Senders => senders_in_steps(),
+            };
+            meter::start();
+            let summary = random(times)
+                .reduced(false)
+                .run_program(program)
                 .map_err(|failure| failure.to_string())?;
             meter::done(summary.executions())
         }
@@ -113,6 +132,15 @@ pub fn run(explorer: Explorer, model: Model, times: u64) -> Result<(), Box<dyn E
     }
 }
 
+/// So many random executions on one thread, and nothing before them.
+fn random(times: u64) -> Checker {
+    Checker::new()
+        .strategy(Strategy::Random)
+        .deviations(0)
+        .executions(times)
+        .threads(1)
+}
+
 fn counter(sim: &Sim) {
     let counter = Arc::new(proactor::sync::Mutex::new(0));
     for _ in 0..2 {
@@ -122,6 +150,22 @@ fn counter(sim: &Sim) {
     }
     let _ = sim.proactor().run();
     assert_eq!(*counter.lock().expect("nobody panics"), 2);
+}
+
+fn counter_in_steps() -> Program {
+    let mut program = Program::new();
+    let (lock, counter) = (program.lock(), program.cell(0));
+    for worker in ["one", "other"] {
+        program
+            .thread(worker)
+            .lock(lock)
+            .step([counter.write()], move |step| {
+                step.add(counter, 1);
+            })
+            .unlock(lock);
+    }
+    program.at_end(move |step| step.assert(step.get(counter) == 2, "an update is lost"));
+    program
 }
 
 fn shuttle_counter() {
@@ -164,6 +208,38 @@ fn senders(sim: &Sim) {
         assert_eq!(sum, 6);
     }));
     let _ = proactor.run();
+}
+
+/// The channel is a number, of which each digit is a value that waits there, the oldest the lowest.
+fn senders_in_steps() -> Program {
+    let mut program = Program::new();
+    let (channel, sum) = (program.cell(0), program.cell(0));
+    for number in 1..=3 {
+        program
+            .thread("sender")
+            .step([channel.write()], move |step| {
+                let waiting = step
+                    .get(channel)
+                    .checked_ilog(10)
+                    .map_or(0, |last| last + 1);
+                step.add(channel, number * 10_i64.pow(waiting));
+            });
+    }
+    let mut receiver = program.thread("receiver");
+    for _ in 0..3 {
+        receiver = receiver.step_when(
+            channel,
+            |waiting| waiting > 0,
+            [channel.write(), sum.write()],
+            move |step| {
+                let waiting = step.get(channel);
+                step.add(sum, waiting % 10);
+                step.set(channel, waiting / 10);
+            },
+        );
+    }
+    program.at_end(move |step| step.assert(step.get(sum) == 6, "a value is lost"));
+    program
 }
 
 fn shuttle_senders() {
@@ -240,6 +316,8 @@ pub fn print(size: Size) -> io::Result<bool> {
             good &= size == Size::Quick || ratio >= bar;
         }
         println!();
+        let steps = speed(Explorer::Steps, 300_000 * scale)?;
+        println!("  the same as steps of a `Program`   {steps:>10.0}");
     }
     let echo = (20_000 * scale).to_string();
     let run = child::simulation(How::Plain, &["framed", "1", &echo])?.0;

@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 static LEFT: AtomicU64 = AtomicU64::new(u64::MAX);
@@ -59,25 +59,40 @@ impl Counts {
     }
 }
 
+/// Whether it is counted. Who compares with others that allocate more does without: it would cost them more.
+static COUNTS_ALL: AtomicBool = AtomicBool::new(true);
+
+/// From now on nothing is counted.
+pub fn counts_nothing() {
+    COUNTS_ALL.store(false, Relaxed);
+}
+
+#[inline]
+fn count(allocations: u64, bytes: usize, freed: usize) {
+    if COUNTS_ALL.load(Relaxed) {
+        Counts::mine().count(allocations, bytes, freed);
+    }
+}
+
 /// The system's allocator, counted.
 pub struct Counting;
 
 // SAFETY: hands every call on unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Counts::mine().count(1, layout.size(), 0);
+        count(1, layout.size(), 0);
         // SAFETY: the caller's promise is System's.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        Counts::mine().count(0, 0, layout.size());
+        count(0, 0, layout.size());
         // SAFETY: the caller's promise is System's.
         unsafe { System.dealloc(ptr, layout) }
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        Counts::mine().count(1, size, layout.size());
+        count(1, size, layout.size());
         // SAFETY: the caller's promise is System's.
         unsafe { System.realloc(ptr, layout, size) }
     }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use proactor::check::{Checker, Sim, Strategy};
@@ -69,6 +70,7 @@ pub fn run(mode: Mode, connections: usize, messages: u64) -> Result<(), Box<dyn 
         }
         Mode::Idle => meter::done(pairs::idle(connections)?),
         Mode::Framed => {
+            meter::counts_nothing();
             meter::start();
             let summary = Checker::new()
                 .executions(messages)
@@ -78,6 +80,7 @@ pub fn run(mode: Mode, connections: usize, messages: u64) -> Result<(), Box<dyn 
             meter::done(summary.executions())
         }
         Mode::Naive | Mode::Reduced => {
+            meter::counts_nothing();
             meter::start();
             let checker = Checker::new().executions(messages).random(false).threads(1);
             let checker = match mode {
@@ -88,6 +91,7 @@ pub fn run(mode: Mode, connections: usize, messages: u64) -> Result<(), Box<dyn 
             meter::done(summary.executions())
         }
         Mode::Counter => {
+            meter::counts_nothing();
             meter::start();
             let summary = Checker::new()
                 .workers(2)
@@ -116,7 +120,7 @@ fn counter(sim: &Sim) {
 /// One byte of length, then as many of payload; two frames there and back.
 fn framed(sim: &Sim) {
     let proactor = sim.proactor();
-    let addr = "10.0.0.1:7";
+    let addr = SocketAddr::from(([10, 0, 0, 1], 7));
     let Ok(listener) = TcpListener::bind(proactor, addr) else {
         return;
     };
