@@ -76,6 +76,10 @@ impl Scripted {
 }
 
 impl Chooser for Scripted {
+    fn reads_keys(&self) -> bool {
+        false
+    }
+
     #[inline]
     fn choose(&mut self, site: Site, _: Key, count: usize, _: &dyn Alternatives) -> usize {
         let here = self.position;

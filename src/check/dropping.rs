@@ -40,6 +40,10 @@ impl Dropping {
 }
 
 impl Chooser for Dropping {
+    fn reads_keys(&self) -> bool {
+        false
+    }
+
     fn choose(&mut self, site: Site, _: Key, _: usize, _: &dyn Alternatives) -> usize {
         let position = self.position;
         self.position += 1;

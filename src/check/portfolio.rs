@@ -149,6 +149,10 @@ impl Portfolio {
 }
 
 impl Chooser for Portfolio {
+    fn reads_keys(&self) -> bool {
+        false
+    }
+
     #[inline]
     fn choose(&mut self, site: Site, key: Key, count: usize, steps: &dyn Alternatives) -> usize {
         match self.turn {

@@ -191,6 +191,10 @@ impl Random {
 }
 
 impl Chooser for Random {
+    fn reads_keys(&self) -> bool {
+        false
+    }
+
     #[inline]
     fn choose(&mut self, site: Site, _: Key, count: usize, _: &dyn Alternatives) -> usize {
         let here = self.position;

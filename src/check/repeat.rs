@@ -46,6 +46,10 @@ impl Repeat {
 }
 
 impl Chooser for Repeat {
+    fn reads_keys(&self) -> bool {
+        false
+    }
+
     fn drops(&self) -> bool {
         self.drops
     }

@@ -1,6 +1,6 @@
 //! An execution on a bench that was used before is the one that a fresh bench gives: whatever those
 //! before it have left, and however they have ended. And it is the one that is told, in which no handler begins on
-//! the stack that the one before it has left.
+//! the stack that the one before it has left; and the one that is seen by who reads the keys of decisions.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rand::Rng;
 use super::execution::{Outcome, Subject};
 use super::random::{Random, seed_of};
 use super::sim::{Bench, Model, Sim};
-use crate::choice::EventId;
+use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
 use crate::net::{TcpListener, TcpStream};
 use crate::sim::{Config, Oracle, Violation};
 use crate::sync::{PerExecution, Shared};
@@ -171,6 +171,16 @@ fn an_execution_on_a_used_bench_is_that_on_a_fresh_one() {
     }
 }
 
+/// The same decisions, by somebody for whom keys are counted.
+#[derive(Default)]
+struct Reader(Random);
+
+impl Chooser for Reader {
+    fn choose(&mut self, site: Site, key: Key, count: usize, those: &dyn Alternatives) -> usize {
+        self.0.choose(site, key, count, those)
+    }
+}
+
 #[test]
 fn an_execution_whose_handlers_leave_each_other_their_stacks_is_the_one_that_is_told() {
     for workers in [2, 3] {
@@ -179,9 +189,9 @@ fn an_execution_whose_handlers_leave_each_other_their_stacks_is_the_one_that_is_
         for index in 0..400 {
             let seed = seed_of(workers as u64, index);
             let outcome = run(&subject, &mut bench, seed);
-            let mut random = Box::<Random>::default();
-            random.begin(seed);
-            let told = subject.trace(random, seed).0;
+            let mut reader = Box::<Reader>::default();
+            reader.0.begin(seed);
+            let told = subject.trace(reader, seed).0;
             assert_eq!(outcome.digest, told.digest, "{workers} workers, {index}");
             assert_eq!(outcome.fault, told.fault, "{workers} workers, {index}");
         }

@@ -131,6 +131,10 @@ impl<S: Scheduler> Scheduled<S> {
 }
 
 impl<S: Scheduler> Chooser for Scheduled<S> {
+    fn reads_keys(&self) -> bool {
+        false
+    }
+
     fn choose(&mut self, site: Site, key: Key, count: usize, steps: &dyn Alternatives) -> usize {
         if !site.is_order() {
             return self.outcomes.choose(site, key, count, steps);

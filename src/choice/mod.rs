@@ -235,6 +235,12 @@ pub trait Chooser: std::any::Any + Send {
         false
     }
 
+    /// False if the chooser never looks at the [`Key`] of a decision but by its event, so that the kernel need not count
+    /// how often an operation or a handler came to one: the occurrence may be 0 each time then.
+    fn reads_keys(&self) -> bool {
+        true
+    }
+
     /// True if the chooser wants to hear of every step, also of those that nothing could come before
     /// ([`Chooser::only`]).
     fn follows(&self) -> bool {
@@ -285,6 +291,10 @@ impl Chooser for Kind {
 
     fn is_kind(&self) -> bool {
         true
+    }
+
+    fn reads_keys(&self) -> bool {
+        false
     }
 }
 

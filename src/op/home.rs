@@ -65,6 +65,10 @@ pub(crate) struct Stays(pub(crate) &'static Slot);
 unsafe impl Send for Stays {}
 
 /// What is ready to run on a worker without the kernel.
+///
+/// Its tag takes a word, so that it is moved by whole ones: moved from its fourth byte on, as the compiler did, each
+/// read of a field waits for the stores before it (a twentieth of a short execution).
+#[repr(u64)]
 pub(crate) enum Ready {
     /// A strand's turn.
     Turn(Due),

@@ -80,6 +80,13 @@ pub(super) struct Clocks {
 }
 
 impl Clocks {
+    /// Of so many seats.
+    pub(super) fn of(seats: usize) -> Clocks {
+        let mut clocks = Clocks::default();
+        clocks.threads.resize_with(seats, Thread::default);
+        clocks
+    }
+
     /// Nobody is inside a handler: all that was done is before all that comes.
     pub(super) fn all_are_done(&mut self) {
         if self.components > 0 {
@@ -92,11 +99,8 @@ impl Clocks {
 
     /// A handler begins on this seat.
     pub(super) fn begins(&mut self, seat: usize) {
-        if self.threads.len() <= seat {
-            self.threads.resize_with(seat + 1, Thread::default);
-        }
-        if self.components > 0 {
-            self.threads[seat].begins();
+        if let Some(thread) = self.threads.get_mut(seat) {
+            thread.begins();
         }
     }
 
@@ -207,7 +211,7 @@ mod tests {
 
     impl Rig {
         fn new() -> Rig {
-            let mut clocks = Clocks::default();
+            let mut clocks = Clocks::of(3);
             (0..3).for_each(|seat| clocks.begins(seat));
             Rig(clocks)
         }

@@ -67,10 +67,11 @@ impl Workers {
                 let waits = !AT_POINT && matches!(seat.state.get(), State::Left | State::Blocked);
                 let left = seat.event.get().filter(|_| waits);
                 let event = left.unwrap_or(local.step.get());
-                let key = Key {
-                    event,
-                    occurrence: self.occurrence(seat, event),
+                let occurrence = match kernel.reads_keys() {
+                    true => self.occurrence(seat, event),
+                    false => 0,
                 };
+                let key = Key { event, occurrence };
                 kernel.choose_turn(key, count, &those, place.map(|(_, at)| at))
             };
             if AT_POINT && picked == 0 {
@@ -96,19 +97,13 @@ impl Workers {
     }
 
     /// How many-th decision this is that is asked for the event.
-    #[inline]
-    pub(super) fn occurrence(&self, seat: &Seat, event: EventId) -> u32 {
+    fn occurrence(&self, seat: &Seat, event: EventId) -> u32 {
         let occurrence = match seat.asked.get() {
             Some((asked, times)) if asked == event => times,
-            asked => {
-                if asked.is_some() {
-                    self.remember(seat);
-                }
+            _ => {
+                self.remember(seat);
                 let occurrences = self.occurrences.borrow();
-                match occurrences.is_empty() {
-                    true => 0,
-                    false => occurrences.get(&event.0).copied().unwrap_or(0),
-                }
+                occurrences.get(&event.0).copied().unwrap_or(0)
             }
         };
         seat.asked.set(Some((event, occurrence + 1)));
@@ -116,10 +111,16 @@ impl Workers {
     }
 
     /// A task comes back to the event that it consumed last: its decisions are counted on.
+    #[inline]
     pub(super) fn remember(&self, seat: &Seat) {
         if let Some((event, times)) = seat.asked.get() {
-            self.occurrences.borrow_mut().insert(event.0, times);
+            self.keeps(event, times);
         }
+    }
+
+    #[inline(never)]
+    fn keeps(&self, event: EventId, times: u32) {
+        self.occurrences.borrow_mut().insert(event.0, times);
     }
 
     /// Those who were left and could go on, longest ago first.

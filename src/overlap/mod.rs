@@ -107,7 +107,6 @@ pub(crate) struct Workers {
     /// A blocked handler is only asked whether it could go on.
     probing: Cell<bool>,
     traced: Cell<bool>,
-    races: Cell<bool>,
     occurrences: RefCell<Map<u32>>,
     scratch: RefCell<Vec<usize>>,
     clocks: RefCell<Clocks>,
@@ -138,10 +137,9 @@ impl Workers {
             panicked: Cell::new(None),
             probing: Cell::new(false),
             traced: Cell::new(false),
-            races: Cell::new(true),
             occurrences: RefCell::default(),
             scratch: RefCell::default(),
-            clocks: RefCell::default(),
+            clocks: RefCell::new(Clocks::of(count)),
             beat: Beat::default(),
         })
     }
@@ -157,7 +155,6 @@ impl Workers {
         }
         self.traced
             .set(self.world.with(|kernel| kernel.is_traced()));
-        self.races.set(races);
         self.occurrences.borrow_mut().clear();
         self.beat.begins();
         let _rests = Rests(&self.beat);
@@ -197,7 +194,8 @@ impl Workers {
     fn takes_seat(&self, index: usize, piece: Piece) {
         self.seats[index].begins(piece);
         self.begun.set(self.begun.get() + 1);
-        if self.races.get() {
+        // Before the first access all clocks are those of a handler that begins.
+        if switch::is_tracked() {
             self.clocks.borrow_mut().begins(index);
         }
     }

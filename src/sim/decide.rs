@@ -12,6 +12,8 @@ pub(super) struct Decider {
     chooser: Box<dyn Chooser>,
     /// Every answer will be 0: nothing need be built to ask.
     pub(super) kind: bool,
+    /// The chooser reads the keys of decisions.
+    pub(super) keyed: bool,
     /// The chooser hears of steps that it has no choice of.
     pub(super) follows: bool,
     /// The chooser hears what each step touches.
@@ -27,6 +29,7 @@ impl Decider {
     pub(super) fn new(chooser: Box<dyn Chooser>) -> Decider {
         Decider {
             kind: chooser.is_kind(),
+            keyed: chooser.reads_keys(),
             follows: chooser.follows(),
             tracks: chooser.tracks(),
             drops: chooser.drops(),
@@ -48,6 +51,7 @@ impl Decider {
 
     fn replace(&mut self, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
         self.kind = chooser.is_kind();
+        self.keyed = chooser.reads_keys();
         self.follows = chooser.follows();
         self.tracks = chooser.tracks();
         self.drops = chooser.drops();

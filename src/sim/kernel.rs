@@ -764,6 +764,18 @@ impl Kernel {
         }
     }
 
+    /// The same of a site whose keys have no part in the digest: nobody counts where nobody reads them.
+    #[inline]
+    pub(super) fn key_to_read(&mut self, site: Site, id: u32) -> Key {
+        if self.decider.keyed {
+            return self.key(site, id);
+        }
+        Key {
+            event: self.m.ops[id as usize].event,
+            occurrence: 0,
+        }
+    }
+
     /// Which outcome of a transition it is, for an operation.
     #[inline]
     pub(super) fn pick(&mut self, rule: Rule, id: u32) -> Does {
@@ -812,7 +824,7 @@ impl Kernel {
         let menu = Menu::new(transition, mask, of);
         let picked = match transition.site {
             Some(site) if menu.is_choice() => {
-                let key = self.key(site, id);
+                let key = self.key_to_read(site, id);
                 let picked = self.decider.choose(site, key, menu.len(), &menu);
                 if self.recorder.on {
                     self.record_decision(id, site, picked, &menu);

@@ -295,7 +295,7 @@ impl Kernel {
             self.waits.picked(lines, due);
             return due;
         }
-        let key = self.key(Site::NextStep, first);
+        let key = self.key_to_read(Site::NextStep, first);
         let steps = Steps {
             machine: &self.m,
             clock,

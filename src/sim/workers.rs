@@ -115,6 +115,12 @@ impl Kernel {
         self.decider.kind
     }
 
+    /// Whether anybody reads how many-th decision it is that is asked for an event.
+    #[inline]
+    pub(crate) fn reads_keys(&self) -> bool {
+        self.decider.keyed
+    }
+
     /// Who goes on, where a handler could give way: 0 is itself. There are at least 2, and the story is
     /// not over.
     #[inline(always)]

@@ -400,12 +400,17 @@ impl<T> Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         on_drop("mpsc::Receiver::drop", self.location, || {
-            self.channel.close();
-            let left = {
+            let (senders, values, waker) = {
                 let mut state = lock(&self.channel.state);
-                (std::mem::take(&mut state.values), state.receiving.take())
+                state.closed = true;
+                let senders = state.room.send_away();
+                let values = std::mem::take(&mut state.values);
+                (senders, values, state.receiving.take())
             };
-            drop(left);
+            for waker in senders {
+                waker.wake();
+            }
+            drop((values, waker));
         });
     }
 }
