@@ -125,7 +125,10 @@ impl Proactor {
             main: false,
             alone: false,
         });
-        end_of(others, &inside, paused).map(Paused::end)
+        match (others, paused) {
+            (None, Ok(paused)) => Ok(paused.end()),
+            (others, paused) => end_of(others, &inside, paused).map(Paused::end),
+        }
     }
 
     /// Like [`run`](Proactor::run), but runs one worker only, on this thread: the one that belongs to

@@ -185,13 +185,14 @@ impl Workers {
         if self.traced.get() && self.begun.get() > 0 {
             self.tell_begin(local, &piece);
         }
-        self.takes_seat(index, piece);
+        self.takes_seat(index, &piece);
+        self.seats[index].piece.set(Some(piece));
         self.take_turns(index, Some(fiber));
     }
 
     /// A piece of work is to begin on this seat.
     #[inline(always)]
-    fn takes_seat(&self, index: usize, piece: Piece) {
+    fn takes_seat(&self, index: usize, piece: &Piece) {
         self.seats[index].begins(piece);
         self.begun.set(self.begun.get() + 1);
         // Before the first access all clocks are those of a handler that begins.
@@ -200,14 +201,14 @@ impl Workers {
         }
     }
 
-    /// The piece of work on this seat has ended, and its stack is the running one: whether the next one begins there,
-    /// as it would by way of the loop. If not, what was decided is left to whoever sees to the end.
+    /// The piece of work on this seat has ended, and its stack is the running one: the next one, if it is to begin
+    /// there, as it would by way of the loop. If not, what was decided is left to whoever sees to the end.
     #[inline]
-    fn goes_on_with_next(&self, local: &'static Local, index: usize) -> bool {
+    fn next_here(&self, local: &'static Local, index: usize) -> Option<Piece> {
         let seat = &self.seats[index];
         let begun = self.begun.get() - 1;
         if self.round.get() == 0 || !self.accepts.get() || self.traced.get() {
-            return false;
+            return None;
         }
         if begun > 0 {
             seat.state.set(State::Idle);
@@ -217,7 +218,7 @@ impl Workers {
             seat.state.set(State::Running);
             if turn != Some(Turn::Piece) {
                 self.next.set(turn.or(Some(Turn::Piece)));
-                return false;
+                return None;
             }
         }
         // The loop takes the first that is free.
@@ -229,15 +230,16 @@ impl Workers {
         };
         let Some(next) = next else {
             self.next.set(Some(Turn::Piece));
-            return false;
+            return None;
         };
         if !seat.once.get() {
             self.remember(seat);
         }
         self.begun.set(begun);
-        self.takes_seat(index, Piece(next));
+        let piece = Piece(next);
+        self.takes_seat(index, &piece);
         self.beat.enters(index);
-        true
+        Some(piece)
     }
 
     /// The next of those that were ready when the loop last looked.

@@ -62,11 +62,10 @@ impl Job for Begin {
             let Some(local) = workers.local.get() else {
                 return;
             };
-            while let Some(piece) = workers.seats[index].piece.take() {
+            let mut next = workers.seats[index].piece.take();
+            while let Some(piece) = next {
                 piece.run_here(local);
-                if !workers.goes_on_with_next(local, index) {
-                    break;
-                }
+                next = workers.next_here(local, index);
             }
         });
     }

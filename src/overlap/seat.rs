@@ -43,9 +43,8 @@ pub(super) struct Seat {
 
 impl Seat {
     /// Another handler takes it.
-    pub(super) fn begins(&self, piece: Piece) {
+    pub(super) fn begins(&self, piece: &Piece) {
         self.once.set(piece.is_once());
-        self.piece.set(Some(piece));
         self.event.set(None);
         self.place.set(None);
         self.waits_for.set(None);

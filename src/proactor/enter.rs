@@ -16,6 +16,7 @@ pub(super) struct Inside {
 }
 
 /// Claims the worker for this thread, unless it belongs to another, and goes inside.
+#[inline]
 #[track_caller]
 pub(super) fn enter(home: HomeRef) -> Result<Inside, RunError> {
     not_nested()?;
@@ -25,6 +26,12 @@ pub(super) fn enter(home: HomeRef) -> Result<Inside, RunError> {
             local,
         });
     }
+    enter_as_owner(home)
+}
+
+/// The same where it is not known yet whose the worker is.
+#[inline(never)]
+fn enter_as_owner(home: HomeRef) -> Result<Inside, RunError> {
     let mut owner = lock(&home.home.owner);
     if !home.is_alive() {
         // The home may be another proactor's by now.
