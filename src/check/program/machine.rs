@@ -1,6 +1,7 @@
 //! Runs a [`Program`], one step after the other, each chosen by a chooser.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::panic::Location;
 
 use super::Program;
@@ -34,6 +35,8 @@ pub(crate) struct Machine {
     frames: Vec<Option<Frame>>,
     queues: Vec<VecDeque<Frame>>,
     enabled: Vec<Enabled>,
+    /// What those touch, one after the other.
+    touched: Vec<Touch>,
     /// Whose step was the last one.
     last: usize,
     fault: Option<Box<Fault>>,
@@ -55,11 +58,18 @@ struct Enabled {
     frame: usize,
     event: EventId,
     cause: EventId,
-    touches: Vec<Touch>,
+    /// Where among what all of them touch.
+    touches: Range<usize>,
 }
 
 /// The steps that could be made, for the chooser.
-struct Stepping<'a>(&'a [Enabled]);
+struct Stepping<'a>(&'a [Enabled], &'a [Touch]);
+
+impl Stepping<'_> {
+    fn touches(&self, index: usize) -> &[Touch] {
+        &self.1[self.0[index].touches.clone()]
+    }
+}
 
 impl Alternatives for Stepping<'_> {
     fn label(&self, index: usize) -> String {
@@ -83,12 +93,12 @@ impl Alternatives for Stepping<'_> {
 
     fn object(&self, index: usize) -> Option<(u64, bool)> {
         // What it names first.
-        let touch = self.0[index].touches.first()?;
+        let touch = self.touches(index).first()?;
         Some((touch.object, touch.write))
     }
 
     fn races(&self, one: usize, two: usize) -> bool {
-        let (one, two) = (&self.0[one].touches, &self.0[two].touches);
+        let (one, two) = (self.touches(one), self.touches(two));
         one.iter().any(|a| {
             two.iter()
                 .any(|b| a.object == b.object && (a.write || b.write))
@@ -346,7 +356,7 @@ impl Program {
                 event: enabled[0].event,
                 occurrence: steps,
             };
-            let stepping = Stepping(&enabled);
+            let stepping = Stepping(&enabled, &machine.touched);
             let picked = match enabled.len() {
                 1 if follows => {
                     chooser.only(Site::NextStep, key, &stepping);
@@ -385,6 +395,8 @@ impl Program {
         }
         let mut enabled = std::mem::take(&mut machine.enabled);
         enabled.clear();
+        let mut touched = std::mem::take(&mut machine.touched);
+        touched.clear();
         // Who made the last step comes first: to go on is kind.
         let last = machine.last;
         let others = (0..machine.frames.len()).filter(|at| *at != last);
@@ -395,18 +407,20 @@ impl Program {
             let Some(step) = self.ready(machine, frame) else {
                 continue;
             };
-            let touches = match &step.touches {
-                Ok(touches) => touches.clone(),
-                Err(by) => by(&frame.locals),
-            };
+            let first = touched.len();
+            match &step.touches {
+                Ok(touches) => touched.extend_from_slice(touches),
+                Err(by) => touched.extend(by(&frame.locals)),
+            }
             enabled.push(Enabled {
                 frame: at,
                 event: frame.event,
                 cause: frame.cause,
-                touches,
+                touches: first..touched.len(),
             });
         }
         machine.enabled = enabled;
+        machine.touched = touched;
     }
 
     fn step(&self, machine: &mut Machine, chooser: &mut dyn Chooser, at: usize, deviation: bool) {
