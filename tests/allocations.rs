@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use proactor::check::program::Program;
 use proactor::check::{Checker, Sim, Strategy};
 use proactor::choice::Kind;
 use proactor::fs::File;
@@ -412,4 +413,38 @@ fn an_execution_of_the_checker_allocates_what_the_model_does_and_no_more() {
     };
     executions(1, 1, counter);
     executions(2, 1, counter);
+}
+
+#[test]
+fn the_steps_of_a_program_allocate_nothing() {
+    let allocations = |executions: u64| {
+        let mut program = Program::new();
+        let (lock, counter) = (program.lock(), program.cell(0));
+        for worker in ["one", "other"] {
+            program
+                .thread(worker)
+                .lock(lock)
+                .step([counter.write()], move |step| {
+                    step.add(counter, 1);
+                })
+                .unlock(lock);
+        }
+        let checker = Checker::new()
+            .strategy(Strategy::Random)
+            .deviations(0)
+            .reduced(false)
+            .executions(executions)
+            .threads(1);
+        let before = COUNT.get();
+        let done = checker.run_program(program);
+        assert_eq!(done.unwrap().executions(), executions);
+        COUNT.get() - before
+    };
+    allocations(1_000);
+    let more = allocations(11_000) - allocations(1_000);
+    // What is written down at the end of a chunk.
+    assert!(
+        more <= 10_000 / 64,
+        "{more} allocations of 10,000 executions"
+    );
 }
