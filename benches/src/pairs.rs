@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-use proactor::choice::{Alternatives, Chooser, Key, Kind, Site};
+use proactor::choice::{Chooser, Kind, Random, Site, Weight};
 use proactor::net::{TcpListener, TcpStream};
 use proactor::sim::{Config, World};
 use proactor::{Handle, Proactor};
@@ -27,27 +27,34 @@ pub fn echo(
     start: impl FnOnce() + Send + 'static,
 ) -> Result<u64, Box<dyn Error>> {
     let chooser: Box<dyn Chooser> = match mode {
-        Mode::Random => Box::new(Dice(0x9e37_79b9_7f4a_7c15)),
+        Mode::Random => Box::new(random()),
         _ => Box::new(Kind),
     };
     let world = World::new(endless(), chooser);
     let proactor = Proactor::builder().simulated(&world).build()?;
-    accept(TcpListener::bind(&proactor, ADDR)?, connections, |stream| {
-        serve(stream, Vec::with_capacity(MESSAGE));
-    });
+    let all = All {
+        listener: TcpListener::bind(&proactor, ADDR)?,
+        each: |stream| serve(stream, Vec::with_capacity(MESSAGE)),
+    };
     let begun = Arc::new(std::sync::OnceLock::new());
     let counted = (begun.clone(), world.clone());
     let left = messages / connections as u64;
-    connect(proactor.handle(), Vec::new(), connections, move |streams| {
-        let (begun, world) = counted;
-        let _ = begun.set(world.completions());
-        start();
-        for (index, stream) in streams.into_iter().enumerate() {
-            let got = 0;
-            // Differing bytes, so that a mix-up would show.
-            Client { stream, left, got }.send(vec![index as u8; MESSAGE]);
-        }
-    });
+    connect(
+        proactor.handle(),
+        all,
+        Vec::new(),
+        connections,
+        move |streams| {
+            let (begun, world) = counted;
+            let _ = begun.set(world.completions());
+            start();
+            for (index, stream) in streams.into_iter().enumerate() {
+                let got = 0;
+                // Differing bytes, so that a mix-up would show.
+                Client { stream, left, got }.send(vec![index as u8; MESSAGE]);
+            }
+        },
+    );
     proactor.run()?;
     if let Some(violation) = world.violation() {
         return Err(violation.to_string().into());
@@ -69,10 +76,13 @@ pub fn idle(connections: usize) -> Result<u64, Box<dyn Error>> {
     let before = meter::allocated();
     let world = World::new(endless(), Box::new(Kind));
     let proactor = Proactor::builder().simulated(&world).build()?;
-    accept(TcpListener::bind(&proactor, ADDR)?, connections, wait);
+    let pairs = All {
+        listener: TcpListener::bind(&proactor, ADDR)?,
+        each: wait,
+    };
     let (handle, all) = (proactor.handle(), Arc::new(std::sync::OnceLock::new()));
     let counted = all.clone();
-    connect(handle, Vec::new(), connections, move |streams| {
+    connect(handle, pairs, Vec::new(), connections, move |streams| {
         streams.into_iter().for_each(wait);
         let _ = counted.set(());
         handle.stop();
@@ -89,9 +99,17 @@ fn wait(stream: TcpStream) {
     operation.then(move |_| drop(stream));
 }
 
-/// One connection after the other, so that none finds the backlog full; `done` gets them all.
+/// The side that is called, and what it does with each connection.
+struct All {
+    listener: TcpListener,
+    each: fn(TcpStream),
+}
+
+/// One connection after the other, so that none finds the backlog full, whatever the order of completions; `done`
+/// gets them all.
 fn connect(
     handle: Handle,
+    all: All,
     mut streams: Vec<TcpStream>,
     left: usize,
     done: impl FnOnce(Vec<TcpStream>) + Send + 'static,
@@ -101,18 +119,11 @@ fn connect(
     }
     TcpStream::connect(&handle, ADDR).then(move |stream| {
         streams.push(stream.expect("nobody refuses"));
-        connect(handle, streams, left - 1, done);
-    });
-}
-
-fn accept(listener: TcpListener, left: usize, each: fn(TcpStream)) {
-    if left == 0 {
-        return;
-    }
-    listener.accept().then(move |accepted| {
-        let (stream, _) = accepted.expect("nothing is reset");
-        each(stream);
-        accept(listener, left - 1, each);
+        all.listener.accept().then(move |accepted| {
+            let (stream, _) = accepted.expect("nothing is reset");
+            (all.each)(stream);
+            connect(handle, all, streams, left - 1, done);
+        });
     });
 }
 
@@ -175,24 +186,16 @@ fn answer(stream: TcpStream, buffer: Vec<u8>) {
     });
 }
 
-/// A small generator (xorshift64*): the kernel's cost is measured, not the quality of the dice.
-struct Dice(u64);
-
-impl Chooser for Dice {
-    fn choose(&mut self, site: Site, _: Key, count: usize, _: &dyn Alternatives) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let draw = (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as usize;
-        match site {
-            Site::NextStep => draw % count,
-            Site::EffectLate | Site::RecvSize | Site::SendSize if draw.is_multiple_of(8) => {
-                1 + (draw >> 3) % (count - 1)
-            }
-            // A reset would end what is to be measured.
-            _ => 0,
-        }
-    }
+/// The library's own random strategy: every order is drawn, and one in eight of what else there is to a transfer
+/// deviates. (A reset would end what is to be measured.)
+fn random() -> Random {
+    let often = Weight::one_in(8);
+    let sites = Site::ALL.into_iter();
+    sites.fold(Random::new(1), |random, site| match site {
+        Site::NextStep => random.weight(site, Weight::ALWAYS),
+        Site::EffectLate | Site::RecvSize | Site::SendSize => random.weight(site, often),
+        _ => random.weight(site, Weight::NEVER),
+    })
 }
 
 /// What the library promises of the simulated kernel on one core.

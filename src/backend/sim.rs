@@ -238,6 +238,11 @@ impl Asked for Submission<'_> {
     fn request(&self) -> Request {
         request(self.token, self.op, self.origin)
     }
+
+    #[inline(always)]
+    fn above(&self) -> usize {
+        std::ptr::from_ref(self.origin).addr()
+    }
 }
 
 #[inline(always)]
@@ -305,6 +310,27 @@ unsafe fn submit_at_length(
     let request = request(token, op, origin);
     // SAFETY: the seam's contract is the kernel's.
     unsafe { kernel.submit_at_length(place(token), &request) }
+}
+
+/// The next completion, if it is not a plain one.
+#[inline(never)]
+fn next_at_length(kernel: &mut Kernel, until: Until) -> Option<Completion> {
+    let until = match until {
+        Until::Now => Till::Now,
+        Until::Event => Till::Event,
+        Until::Time(time) => Till::Time(time),
+    };
+    match kernel.in_flight_of_the_model() {
+        0 => None,
+        // If it brings nothing, nor will the one that a wait makes.
+        _ => match kernel.step_in_line(until) {
+            Stepped::Completion(token, result) => Some(Completion {
+                token: Token(token),
+                result,
+            }),
+            _ => None,
+        },
+    }
 }
 
 impl Lane for SimLane {
@@ -377,30 +403,15 @@ impl Lane for SimLane {
     }
 
     fn next(&mut self, until: Until) -> Option<Completion> {
-        let until = match until {
-            Until::Now => return None,
-            Until::Event => Till::Event,
-            Until::Time(time) => Till::Time(time),
-        };
-        if self.bell.rung.load(Ordering::Relaxed) || self.world.has_inbox() {
+        if until == Until::Now || self.bell.rung.load(Ordering::Relaxed) || self.world.has_inbox() {
             return None;
         }
-        let step = |kernel: &mut Kernel| {
-            if let Some((token, result)) = kernel.next_plainly() {
+        let step = |kernel: &mut Kernel| match kernel.next_plainly() {
+            Some((token, result)) => {
                 let token = Token(token);
-                return Some(Completion { token, result });
+                Some(Completion { token, result })
             }
-            match kernel.in_flight_of_the_model() {
-                0 => None,
-                // If it brings nothing, nor will the one that a wait makes.
-                _ => match kernel.step_in_line(until) {
-                    Stepped::Completion(token, result) => Some(Completion {
-                        token: Token(token),
-                        result,
-                    }),
-                    _ => None,
-                },
-            }
+            None => next_at_length(kernel, until),
         };
         self.world.enter_here(step).flatten()
     }

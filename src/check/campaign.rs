@@ -16,12 +16,12 @@ use super::execution::{Fault, Outcome, Script, Subject, Tally};
 use super::findings::{DROPPED, Findings, Gatherer, Number, RANDOM, REDUCED};
 use super::portfolio::{Portfolio, Strategy};
 use super::progress::Progress;
-use super::random::seed_of;
 use super::repeat::{self, Repeat};
 use super::scheduled::{Known, Learner};
 use super::summary::deviations;
 use super::unseen::Classes;
 use crate::choice::Chooser;
+use crate::choice::random::seed_of;
 use crate::sim::matrix::Matrix;
 
 /// How much of a budget of executions the bounded search may take if random ones come after it.

@@ -32,7 +32,7 @@ impl Dice for Seeded {
 
     #[inline]
     fn below(&mut self, count: usize) -> usize {
-        super::random::below(self.0.next_u64(), count)
+        crate::choice::random::below(self.0.next_u64(), count)
     }
 
     #[inline]

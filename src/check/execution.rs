@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use crate::choice::{Chooser, EventId, Site};
+pub(crate) use crate::choice::random::Deviation;
+use crate::choice::{Chooser, EventId, Random, Site};
 use crate::sim::matrix::Matrix;
 use crate::sim::{Invariant, Oracle, Warning, words};
 
@@ -198,6 +199,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// What a random strategy has counted since this was asked last.
+    pub(crate) fn of(random: &mut Random) -> Tally {
+        let [offered, taken] = random.take_counts();
+        Tally { offered, taken }
+    }
+
     #[inline]
     pub(crate) fn count(&mut self, site: Site, choice: usize) -> usize {
         self.offered[site as usize] += 1;
@@ -213,16 +220,6 @@ impl Tally {
             *mine += theirs;
         }
     }
-}
-
-/// One deviation by its place in an execution: good for this very program only (a replay string
-/// names events instead, see [`super::replay`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Deviation {
-    /// Which decision of the execution, from 0.
-    pub(crate) position: u32,
-    /// Which alternative, from 1.
-    pub(crate) alternative: u32,
 }
 
 /// An execution by place: what a search hands over when it found a failure.

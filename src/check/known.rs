@@ -10,10 +10,10 @@ use super::execution::Subject;
 use super::pct::Pct;
 use super::pos::Pos;
 use super::program::{Machine, Program};
-use super::random::seed_of;
 use super::scheduled::{Known, Learner, Scheduled, Scheduler};
 use super::surw::Surw;
 use super::walk::Walk;
+use crate::choice::random::seed_of;
 use crate::choice::{Alternatives, Chooser, Key, Site};
 
 /// Setters write two cells one after the other; a checker must find both written or neither.

@@ -161,8 +161,8 @@
 //!
 //! # How it is built
 //!
-//! The workers' stacks and turns are in `overlap`. A strategy is a [`Chooser`](crate::choice::Chooser) in a file of its own: `bounded`, `dropping`, `random`,
-//! `pct`, `pos`, `surw`, `walk`, `dpor`, `replay`. They know nothing of proactors, only of something that can be run again (`execution`).
+//! The workers' stacks and turns are in `overlap`. A strategy is a [`Chooser`](crate::choice::Chooser) in a file of its own: `bounded`, `dropping`,
+//! `pct`, `pos`, `surw`, `walk`, `dpor`, `replay`; random is [`choice::Random`](crate::choice::Random). They know nothing of proactors, only of something that can be run again (`execution`).
 //! `campaign` puts them in order, `crew` shares their executions out among threads, `shrink` and
 //! `report` tell what they find.
 
@@ -197,7 +197,6 @@ mod portfolio;
 mod pos;
 pub mod program;
 mod progress;
-mod random;
 #[cfg(test)]
 mod reduced;
 mod regressions;

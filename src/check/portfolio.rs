@@ -7,11 +7,10 @@
 use super::execution::{Deviation, Tally};
 use super::pct::Pct;
 use super::pos::Pos;
-use super::random::Random;
 use super::scheduled::{Known, Scheduled};
 use super::surw::Surw;
 use super::walk::Walk;
-use crate::choice::{Alternatives, Chooser, Key, Site};
+use crate::choice::{Alternatives, Chooser, Draws, Key, Random, Site};
 
 /// How random executions are drawn. Outcomes of steps (sizes, errors) are drawn with weights that are
 /// themselves drawn for each execution; the strategies differ in the order of steps.
@@ -139,7 +138,7 @@ impl Portfolio {
 
     /// Takes what was counted.
     pub(crate) fn tally(&mut self) -> Tally {
-        let mut tally = std::mem::take(&mut self.random.tally);
+        let mut tally = Tally::of(&mut self.random);
         tally.add(&self.pct.tally());
         tally.add(&self.pos.tally());
         tally.add(&self.surw.tally());
@@ -162,6 +161,17 @@ impl Chooser for Portfolio {
             Strategy::Surw => self.surw.choose(site, key, count, steps),
             Strategy::Walk => self.walk.choose(site, key, count, steps),
         }
+    }
+
+    fn lends(&mut self) -> Option<Box<Draws>> {
+        match self.turn {
+            Strategy::Random | Strategy::Portfolio => self.random.lends(),
+            _ => None,
+        }
+    }
+
+    fn gets_back(&mut self, draws: Box<Draws>) {
+        self.random.gets_back(draws);
     }
 
     fn follows(&self) -> bool {

@@ -21,8 +21,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::execution::{Deviation, Script};
-use super::random::GENERATOR;
 use super::setting::Setting;
+use crate::choice::random::GENERATOR;
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
 
 /// The version of the format.

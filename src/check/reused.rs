@@ -9,8 +9,8 @@ use std::time::Duration;
 use rand::Rng;
 
 use super::execution::{Outcome, Subject};
-use super::random::{Random, seed_of};
 use super::sim::{Bench, Model, Sim};
+use crate::choice::random::{Random, seed_of};
 use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
 use crate::net::{TcpListener, TcpStream};
 use crate::sim::{Config, Oracle, Violation};

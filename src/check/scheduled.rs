@@ -7,9 +7,8 @@
 
 use super::dice::{Dice, Seeded};
 use super::execution::{Deviation, Tally};
-use super::random::Random;
 use crate::choice::events::{ByEvent, ByNumber};
-use crate::choice::{Alternatives, Chooser, EventId, Key, Site};
+use crate::choice::{Alternatives, Chooser, EventId, Key, Random, Site};
 
 /// Picks the next step.
 pub(crate) trait Scheduler: Default + Send + 'static {
@@ -126,7 +125,7 @@ impl<S: Scheduler> Scheduled<S> {
     }
 
     pub(crate) fn tally(&mut self) -> Tally {
-        std::mem::take(&mut self.outcomes.tally)
+        Tally::of(&mut self.outcomes)
     }
 }
 
@@ -140,7 +139,7 @@ impl<S: Scheduler> Chooser for Scheduled<S> {
             return self.outcomes.choose(site, key, count, steps);
         }
         let picked = self.scheduler.pick(count, steps, &mut *self.dice);
-        self.outcomes.record(site, picked)
+        self.outcomes.draws().record(site, picked)
     }
 
     fn follows(&self) -> bool {

@@ -3,13 +3,19 @@
 //! The kernel names *where* it chooses ([`Site`]), *for whom* ([`Key`]: the event that the choice
 //! belongs to, stable when independent steps swap places) and *how many* alternatives there are.
 //! Alternative 0 is always the kind one: what a quiet, fast kernel would do. Any other is a
-//! *deviation*. Strategies (random, bounded search, replay) live behind the trait in
-//! `check`; this room knows nothing of them, nor of the kernel.
+//! *deviation*. Strategies (bounded search, replay and so on) live behind the trait in
+//! `check`; this room knows nothing of them, nor of the kernel. It has the named generator, and who decides by its
+//! numbers alone ([`Random`]).
 
 #[cfg(feature = "check")]
 pub(crate) mod events;
+#[cfg(feature = "check")]
+pub(crate) mod random;
 
 use std::fmt;
+
+#[cfg(feature = "check")]
+pub use random::{Draws, Random, Weight};
 
 /// The name of an event: an operation, and through it the handler that its completion runs.
 ///
@@ -278,6 +284,19 @@ pub trait Chooser: std::any::Any + Send {
     fn over(&self) -> bool {
         false
     }
+
+    /// The numbers of a [`Random`], if this one decides by them alone. The kernel then draws itself instead of
+    /// asking, which comes to the same decisions, and [gives them back](Chooser::gets_back) when it gives back the
+    /// chooser. Such a one neither [follows](Chooser::follows) nor [tracks](Chooser::tracks), nor
+    /// [drops](Chooser::drops).
+    #[cfg(feature = "check")]
+    fn lends(&mut self) -> Option<Box<Draws>> {
+        None
+    }
+
+    /// What it has [lent](Chooser::lends).
+    #[cfg(feature = "check")]
+    fn gets_back(&mut self, _draws: Box<Draws>) {}
 }
 
 /// Always alternative 0: nothing fails, nothing is short, first come, first served.

@@ -1,15 +1,18 @@
-//! Asking the chooser: the alternatives of each site, with the words that people and replays read.
+//! Asking the chooser, or drawing for it: the alternatives of each site, with the words that people and replays read.
 
 use super::kernel::Machine;
-use super::matrix::Counter;
+use super::matrix::{Counter, Matrix};
+use super::plain::Passed;
 use super::trace::TIMEOUT;
-use super::transitions::{Does, OutcomeClass, Rule, Transition};
+use super::transitions::{Does, OutcomeClass, Personality, Rule, Transition};
 use super::world::Coverage;
-use crate::choice::{Alternatives, Chooser, EventId, Key, Kind, Site};
+use crate::choice::{Alternatives, Chooser, Draws, EventId, Key, Kind, Site};
 
 /// The chooser, and how often it was asked.
 pub(super) struct Decider {
     chooser: Box<dyn Chooser>,
+    /// What the chooser has lent: it is not asked then.
+    pub(super) draws: Option<Box<Draws>>,
     /// Every answer will be 0: nothing need be built to ask.
     pub(super) kind: bool,
     /// The chooser reads the keys of decisions.
@@ -23,11 +26,13 @@ pub(super) struct Decider {
     pub(super) coverage: Coverage,
     /// Of all executions so far.
     pub(super) counter: Counter,
+    pub(super) passed: Passed,
 }
 
 impl Decider {
-    pub(super) fn new(chooser: Box<dyn Chooser>) -> Decider {
+    pub(super) fn new(mut chooser: Box<dyn Chooser>) -> Decider {
         Decider {
+            draws: chooser.lends(),
             kind: chooser.is_kind(),
             keyed: chooser.reads_keys(),
             follows: chooser.follows(),
@@ -36,20 +41,33 @@ impl Decider {
             chooser,
             coverage: Coverage::default(),
             counter: Counter::default(),
+            passed: Passed::default(),
         }
     }
 
     /// Puts another chooser in place and forgets the counts.
     pub(super) fn reset(&mut self, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
+        let old = self.replace(chooser);
         self.coverage = Coverage::default();
-        self.replace(chooser)
+        old
+    }
+
+    /// A run begins on a kernel of this personality.
+    pub(super) fn begins(&mut self, personality: Personality) {
+        self.passed.begins(personality);
     }
 
     pub(super) fn take(&mut self) -> Box<dyn Chooser> {
         self.replace(Box::new(Kind))
     }
 
-    fn replace(&mut self, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
+    fn replace(&mut self, mut chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
+        self.passed.tell(&mut self.counter, &mut self.coverage);
+        if let Some(draws) = self.draws.take() {
+            self.coverage.offers(&draws.offered());
+            self.chooser.gets_back(draws);
+        }
+        self.draws = chooser.lends();
         self.kind = chooser.is_kind();
         self.keyed = chooser.reads_keys();
         self.follows = chooser.follows();
@@ -88,6 +106,42 @@ impl Decider {
         self.chooser.only(site, key, step);
     }
 
+    /// How often each site was put so far, and what came of it.
+    pub(super) fn coverage(&mut self) -> Coverage {
+        self.passed.tell(&mut self.counter, &mut self.coverage);
+        let mut coverage = self.coverage;
+        if let Some(draws) = &self.draws {
+            coverage.offers(&draws.offered());
+        }
+        coverage
+    }
+
+    /// What was offered, and taken, so far.
+    pub(super) fn matrix(&mut self) -> Matrix {
+        self.passed.tell(&mut self.counter, &mut self.coverage);
+        self.counter.matrix()
+    }
+
+    /// The same of the next step.
+    #[inline(always)]
+    pub(super) fn draw_order(&mut self, count: usize) -> Option<usize> {
+        let picked = self.draws.as_mut()?.order(count);
+        if picked != 0 {
+            self.coverage.deviates(Site::NextStep);
+        }
+        Some(picked)
+    }
+
+    /// Draws what the chooser would answer. None: it is to be asked.
+    #[inline(always)]
+    pub(super) fn draw(&mut self, site: Site, count: impl FnOnce() -> usize) -> Option<usize> {
+        let picked = self.draws.as_mut()?.draw(site, count);
+        if picked != 0 {
+            self.coverage.deviates(site);
+        }
+        Some(picked)
+    }
+
     #[inline]
     pub(super) fn choose(
         &mut self,
@@ -97,6 +151,9 @@ impl Decider {
         alternatives: &dyn Alternatives,
     ) -> usize {
         debug_assert!(count >= 2, "{site:?} was offered with {count} alternatives");
+        if let Some(picked) = self.draw(site, || count) {
+            return picked;
+        }
         let picked = self.chooser.choose(site, key, count, alternatives);
         // A stale replay may ask for what is not there any more; the kernel then stays kind.
         let picked = if picked < count { picked } else { 0 };

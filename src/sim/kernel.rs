@@ -14,7 +14,7 @@ use super::lent::{Copies, Lent};
 use super::op::{NONBLOCK, Op, Request, State, Verb};
 use super::oracle::Oracle;
 use super::peers::Peers;
-use super::plain::Plainly;
+use super::plain::{self, Plainly};
 use super::port::{Above, Door};
 use super::power::Power;
 use super::queue::Queue;
@@ -98,7 +98,8 @@ pub(crate) struct Kernel {
     pub(super) m: Machine,
     pub(super) peers: Peers,
     pub(super) verdict: Option<Violation>,
-    /// All is kind, nobody looks on, nothing has been found, and buffers are guarded. May be false of such a one too.
+    /// All is kind, or drawn, nobody looks on, nothing has been found, and buffers are guarded. May be false of such
+    /// a one too.
     pub(super) is_plain: bool,
     pub(super) power: Power,
     /// The operations that were under way at the verdict have been ended.
@@ -161,14 +162,16 @@ pub(super) fn mixed(digest: u64, event: u64, what: u64, outcome: u64) -> u64 {
 }
 
 /// Whether [`Kernel::is_plain`] at the beginning.
-fn is_plain(config: &Config, chooser: &dyn Chooser) -> bool {
-    chooser.is_kind() && !config.trace && config.poison
+fn is_plain(config: &Config, decider: &Decider) -> bool {
+    let is_drawn = || decider.draws.is_some() && plain::offers_all(config);
+    (decider.kind || is_drawn()) && !config.trace && config.poison
 }
 
 impl Kernel {
     pub(super) fn new(config: Config, chooser: Box<dyn Chooser>) -> Kernel {
-        let is_plain = is_plain(&config, &*chooser);
-        let decider = Decider::new(chooser);
+        let mut decider = Decider::new(chooser);
+        decider.begins(config.personality);
+        let is_plain = is_plain(&config, &decider);
         let power = Power::new(config.power_losses, decider.drops);
         Kernel {
             recorder: Recorder::new(config.trace),
@@ -224,8 +227,9 @@ impl Kernel {
 
     /// The same, with the configuration that it has.
     pub(super) fn runs_again(&mut self, chooser: Box<dyn Chooser>) -> Box<dyn Chooser> {
-        self.is_plain = is_plain(&self.config, &*chooser);
         let old = self.decider.reset(chooser);
+        self.decider.begins(self.config.personality);
+        self.is_plain = is_plain(&self.config, &self.decider);
         self.recorder.reset(self.config.trace);
         if self.in_flight > 0 {
             // Also its places in the timer heap and in a listener's lines, which are emptied below.
@@ -269,8 +273,9 @@ impl Kernel {
     /// Another chooser decides from now on.
     #[cfg(test)]
     pub(super) fn is_decided_by(&mut self, chooser: Box<dyn Chooser>) {
-        self.is_plain = is_plain(&self.config, &*chooser);
         self.decider.reset(chooser);
+        self.decider.begins(self.config.personality);
+        self.is_plain = is_plain(&self.config, &self.decider);
     }
 
     /// The end of a run: what is left over becomes a violation.
@@ -824,8 +829,13 @@ impl Kernel {
         let menu = Menu::new(transition, mask, of);
         let picked = match transition.site {
             Some(site) if menu.is_choice() => {
-                let key = self.key_to_read(site, id);
-                let picked = self.decider.choose(site, key, menu.len(), &menu);
+                let picked = match self.decider.draw(site, || menu.len()) {
+                    Some(picked) => picked,
+                    None => {
+                        let key = self.key_to_read(site, id);
+                        self.decider.choose(site, key, menu.len(), &menu)
+                    }
+                };
                 if self.recorder.on {
                     self.record_decision(id, site, picked, &menu);
                 }

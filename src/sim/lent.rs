@@ -87,6 +87,13 @@ impl Lent {
         self.len
     }
 
+    /// The first `n` bytes of one that is not in pieces.
+    #[inline(always)]
+    pub(super) fn first(self, n: u32) -> Lent {
+        debug_assert!(self.pieces == PLAIN && n <= self.len);
+        Lent { len: n, ..self }
+    }
+
     #[inline]
     pub(super) fn ptr(self) -> *mut u8 {
         self.ptr

@@ -52,6 +52,12 @@ impl Counter {
     #[cold]
     #[inline(never)]
     fn takes_elsewhere(&mut self, key: Key, outcome: usize) {
+        let at = self.place(key);
+        self.taken[at][outcome % OUTCOMES] += 1;
+    }
+
+    /// The place of a key, which it has from now on.
+    fn place(&mut self, key: Key) -> usize {
         if self.used * 4 >= self.keys.len() {
             self.grow();
         }
@@ -60,7 +66,7 @@ impl Counter {
             self.keys[at] = key;
             self.used += 1;
         }
-        self.taken[at][outcome % OUTCOMES] += 1;
+        at
     }
 
     /// The place of a key, or the free one that it would have.
@@ -81,6 +87,12 @@ impl Counter {
             self.keys[at] = key;
             self.taken[at] = taken;
         }
+    }
+
+    /// So many times the first of these outcomes was taken.
+    pub(super) fn is_kind(&mut self, verb: Verb, rule: Rule, offered: u16, times: u64) {
+        let at = self.place(key(verb, rule, offered));
+        self.taken[at][offered.trailing_zeros() as usize % OUTCOMES] += times;
     }
 
     /// An operation has its result.

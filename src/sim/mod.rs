@@ -183,6 +183,7 @@
 //! ```
 
 mod again;
+mod ahead;
 pub(crate) mod busy;
 mod cancel;
 mod cell;

@@ -172,6 +172,11 @@ pub(crate) struct Outline {
 pub(crate) trait Asked {
     fn outline(&self) -> Outline;
     fn request(&self) -> Request;
+    /// The address of what the submitter keeps of it, which is asked for before its completion
+    /// ([`ahead`](super::ahead)); nothing is read there.
+    fn above(&self) -> usize {
+        0
+    }
 }
 
 impl Asked for Request {
@@ -218,6 +223,8 @@ pub(super) struct Op {
     pub(super) location: Option<&'static Location<'static>>,
     pub(super) lent: Lent,
     pub(super) offset: u64,
+    /// The address of what the submitter keeps of it, as far as is known.
+    pub(super) above: usize,
     /// How many-th submission of the run.
     pub(super) order: u64,
     /// What handlers had declared that they take when it had its result.
@@ -372,6 +379,16 @@ impl Op {
         whole && Short::fits(self.lent) && unsafe { self.copy.is_same(self.lent, self.lent.len()) }
     }
 
+    /// Whether nobody has touched what it sends. False: it isn't easily told.
+    #[inline(always)]
+    pub(super) fn is_surely_as_lent(&self) -> bool {
+        // SAFETY: an operation that is not free has its buffer lent. What is sent the submitter initialised, and so
+        // the copy.
+        self.guard == Guard::Copy
+            && Short::fits(self.lent)
+            && unsafe { self.copy.is_same(self.lent, self.lent.len()) }
+    }
+
     /// Keeps a copy of what was received, if its buffer [was untouched](Op::is_surely_untouched).
     #[inline(always)]
     pub(super) fn keeps_received(&mut self, moved: u32) {
@@ -401,6 +418,7 @@ impl Op {
             location: None,
             lent: Lent::NONE,
             offset: 0,
+            above: 0,
             order: 0,
             ready: 0,
             handle: -1,

@@ -1,17 +1,28 @@
-//! The most frequent submissions of all, in a straight line: a receive or a send on a kind kernel, nobody who
+//! The most frequent submissions of all, in a straight line: a receive or a send, nobody who
 //! records, a connection on which nothing is out of the ordinary, and room, or bytes, enough.
 //!
 //! What happens is what [`Kernel::submit`] and [`stream`](super::stream) do, step for step, but with one borrow of
 //! the operation, its handle and its connection for all of it. Whether all is plain is found out first, before
 //! anything is changed; whatever is special is left to those, which are the ones that say what is right.
 //! (`sim::tests::plain` holds the two against each other: a kernel that records takes the long way.)
+//!
+//! All of it twice: on a kernel that is kind, and (`DRAWS`) on one whose decisions are drawn
+//! ([`Draws`](crate::choice::Draws)). Most decisions there do not deviate, which is a comparison for each of them;
+//! [`Passed`] counts them, so that [`Counter`] hears of them in the end. A transfer that is late or short is plain as
+//! well ([`Fate`]).
 
 use super::conn::{Conn, Direction};
+use super::decide::{Decider, Menu};
 use super::handles::{Handle, Object};
 use super::kernel::{COMPLETE, EFFECT, Kernel, Machine, SUBMIT, mixed};
 use super::lent::{Lent, Short};
+use super::matrix::Counter;
 use super::op::{Asked, Guard, Op, Outline, Request, State, Verb};
+use super::queue::NIL;
 use super::smells::direction;
+use super::transitions::{Personality, Rule};
+use super::world::{Config, Coverage};
+use crate::choice::Site;
 use crate::switch;
 
 /// Whether a submission was plain.
@@ -32,10 +43,22 @@ impl Kernel {
     #[inline(always)]
     pub(crate) unsafe fn send_plainly(&mut self, id: u32, asked: &impl Asked) -> Plainly {
         // SAFETY: the caller's promise.
-        match unsafe { self.sends_plainly(id, asked) } {
+        let is_done = unsafe {
+            match self.decider.kind {
+                true => self.sends_plainly::<false>(id, asked),
+                false => self.suffers_faults() && self.sends_plainly::<true>(id, asked),
+            }
+        };
+        match is_done {
             true => self.started_plainly(id, asked.outline()),
             false => Plainly::NotPlain,
         }
+    }
+
+    /// Whether what is submitted now may suffer faults. (What scripted peers submit does not.)
+    #[inline(always)]
+    fn suffers_faults(&self) -> bool {
+        self.config.faults_per_operation > 0
     }
 
     /// Starts a receive, if all about it is plain: it has its effect, or waits. The rest is as of
@@ -47,7 +70,13 @@ impl Kernel {
     #[inline(always)]
     pub(crate) unsafe fn receive_plainly(&mut self, id: u32, asked: &impl Asked) -> Plainly {
         // SAFETY: the caller's promise.
-        match unsafe { self.receives_plainly(id, asked) } {
+        let is_done = unsafe {
+            match self.decider.kind {
+                true => self.receives_plainly::<false>(id, asked),
+                false => self.suffers_faults() && self.receives_plainly::<true>(id, asked),
+            }
+        };
+        match is_done {
             true => self.started_plainly(id, asked.outline()),
             false => Plainly::NotPlain,
         }
@@ -61,23 +90,67 @@ impl Kernel {
         })
     }
 
-    /// Hands out the oldest completion, if that is all there is to the next step: token and result. None: nothing
-    /// was done.
+    /// Hands out a completion, if that is all there is to the next step, or late effects before it: token and
+    /// result. None: the next step is to be made at length.
     #[inline(always)]
     pub(crate) fn next_plainly(&mut self) -> Option<(u64, i32)> {
         if !self.is_plain || self.peers.acting > 0 || self.is_out_of_patience() {
             return None;
         }
+        if !self.decider.kind {
+            let id = self.drawn_plainly()?;
+            return Some(self.hands_out_plainly::<true>(id));
+        }
         let id = self.m.done.pop()?;
+        self.looks_ahead(id);
+        Some(self.hands_out_plainly::<false>(id))
+    }
+
+    /// Draws what comes next, as [`Kernel::step`] does, until it is a completion: which. Nothing but completions and
+    /// late effects is enabled.
+    #[inline(always)]
+    fn drawn_plainly(&mut self) -> Option<u32> {
+        loop {
+            let lines = [self.m.done.len(), self.m.armed.len(), 0];
+            let count = lines[0] + lines[1];
+            let is_plain = self.m.cancels.len() == 0 && !self.may_end_early();
+            if count == 0 || !is_plain || self.next_deadline().is_some() {
+                return None;
+            }
+            let picked = match self.waits.due(lines) {
+                Some(due) => due,
+                None if count < 2 => 0,
+                None => self.decider.draw_order(count)?,
+            };
+            self.waits.picked(lines, picked);
+            if picked < lines[0] {
+                self.decider.coverage.takes(Rule::Complete, 0);
+                let id = self.m.done.take(picked)?;
+                self.looks_ahead(id);
+                return Some(id);
+            }
+            self.decider.coverage.takes(Rule::LateEffect, 0);
+            let id = self.m.armed.take(picked - lines[0])?;
+            if !self.comes_late_plainly(id) {
+                self.effect_or_wait(id);
+            }
+            if !self.is_plain || self.is_out_of_patience() {
+                return None;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn hands_out_plainly<const DRAWS: bool>(&mut self, id: u32) -> (u64, i32) {
         self.idle_polls = 0;
         let Machine { ops, handles, .. } = &mut self.m;
         let op = &mut ops[id as usize];
         let Some(handle) = handles.get_mut(op.handle) else {
-            return Some(self.hand_out(id));
+            return self.hand_out(id);
         };
         // Its handler waited for no other, and no oracle has anything to say of its result.
         if op.result <= 0 || op.ready != self.busy || !op.is_surely_as_left() {
-            return Some(self.hand_out(id));
+            return self.hand_out(id);
         }
         handle.in_flight -= 1;
         handle.busy -= direction(op.verb);
@@ -91,7 +164,13 @@ impl Kernel {
         self.steps += 1;
         self.completions += 1;
         self.digest = mixed(self.digest, op.event.0, COMPLETE, op.result as u64);
-        Some((op.token, op.result))
+        if DRAWS {
+            // What a kind execution ends with, and how, nobody asks.
+            let end = mixed(0, op.event.0, COMPLETE, op.result as u64);
+            self.class = self.class.wrapping_add(end);
+            self.decider.counter.ends(op.verb, op.result);
+        }
+        (op.token, op.result)
     }
 
     /// Whether no oracle but those over buffers has anything to say of such a submission, and nobody looks on.
@@ -108,7 +187,7 @@ impl Kernel {
     ///
     /// As [`Kernel::submit`].
     #[inline(always)]
-    unsafe fn sends_plainly(&mut self, id: u32, asked: &impl Asked) -> bool {
+    unsafe fn sends_plainly<const DRAWS: bool>(&mut self, id: u32, asked: &impl Asked) -> bool {
         let outline = asked.outline();
         let to_send = self.to_send + u64::from(outline.len);
         if !self.is_plainly_started(outline) || to_send > self.config.most_bytes {
@@ -121,15 +200,23 @@ impl Kernel {
         if it.handle.busy > u64::from(u32::MAX) || queued > self.config.stream_buffer {
             return false;
         }
+        let fate = match DRAWS {
+            true => self.decider.fate::<SEND>(outline.len),
+            false => Some(Fate::Whole),
+        };
+        let Some(fate) = fate else {
+            return false;
+        };
         // Nothing is in the way: from here on it is done.
         it.begins(
             &asked.request(),
+            asked.above(),
             self.submissions,
             self.config.faults_per_operation,
         );
         let (op, number, side) = (it.op, it.number, it.side);
-        let (lent, event, len) = (op.lent, op.event.0, op.lent.len());
-        op.has_plainly_had_effect(len, self.busy);
+        let (lent, event) = (op.lent, op.event.0);
+        let share = op.meets(fate, lent.len(), self.busy);
         // SAFETY: lent and initialised, the caller says.
         let content = unsafe {
             op.guard_sent(id, &mut self.copies);
@@ -138,22 +225,122 @@ impl Kernel {
         self.to_send = to_send;
         self.counts_submission(event, Verb::Send);
         self.digest ^= content;
-        self.counts_effect(id, event, len);
+        if DRAWS && share == 0 {
+            self.m.armed.push(id);
+            return true;
+        }
+        self.counts_effect(id, event, share);
+        // SAFETY: lent and initialised, as above.
+        unsafe { self.arrives_plainly::<DRAWS>(number, side, lent.first(share)) };
+        true
+    }
+
+    /// What `side` sends arrives, and who waits for it gets it.
+    ///
+    /// # Safety
+    ///
+    /// What is sent is lent, in one piece, and initialised.
+    #[inline(always)]
+    unsafe fn arrives_plainly<const DRAWS: bool>(&mut self, number: u32, side: usize, lent: Lent) {
+        let len = lent.len();
         let Machine { ops, tcp, .. } = &mut self.m;
         let way = &mut tcp.conns[number as usize].directions[side];
         way.sent += u64::from(len);
-        match way.recvs.first() {
-            // SAFETY: as above.
-            Some(first) if unsafe { is_handed_over(way, &mut ops[first as usize], lent) } => {
-                self.has_got(number, side, first, len);
+        let Some(first) = way.recvs.first() else {
+            // SAFETY: the caller's promise.
+            return unsafe { way.pipe.fill(lent, 0, len as usize) };
+        };
+        let op = &mut ops[first as usize];
+        let is_odd = DRAWS && (op.cancel_pending || op.moved > 0 || op.faults == 0);
+        let fate = match DRAWS {
+            _ if is_odd || !may_be_handed_over(way, op, lent) => None,
+            false => Some(Fate::Whole),
+            true => self.decider.fate::<RECEIVE>(len),
+        };
+        if let Some(Fate::Whole) = fate {
+            // SAFETY: the caller's promise; a receive may be written, and is long enough.
+            unsafe { op.gets(lent) };
+            way.taken += u64::from(len);
+            return self.has_got(number, side, first, len);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { way.pipe.fill(lent, 0, len as usize) };
+        let next = op.next;
+        match fate {
+            Some(Fate::Part(n)) => {
+                // SAFETY: the operation is in flight, so its buffer is lent; a receive may write it.
+                unsafe { way.pipe.drain(op.lent, n as usize) };
+                way.taken += u64::from(n);
+                op.keeps_received(n);
+                self.has_got(number, side, first, n);
             }
-            first => {
-                // SAFETY: as above.
-                unsafe { way.pipe.fill(lent, 0, len as usize) };
-                if first.is_some() {
-                    self.wakes_plainly(number, side);
+            Some(Fate::Late) => {
+                op.state = State::Armed;
+                way.recvs.pop(ops, next);
+                self.m.armed.push(first);
+            }
+            _ if DRAWS => return self.settle(number as usize),
+            _ => return self.wakes_plainly(number, side),
+        }
+        // Others that wait find bytes too.
+        if next != NIL {
+            self.settle(number as usize);
+        }
+    }
+
+    /// A late effect, if all about it is plain. False: nothing was done.
+    #[inline(always)]
+    fn comes_late_plainly(&mut self, id: u32) -> bool {
+        if switch::is_simulated() {
+            return false;
+        }
+        let Machine { ops, tcp, .. } = &mut self.m;
+        let op = &mut ops[id as usize];
+        let (number, side, event) = (op.conn, usize::from(op.side & 1), op.event.0);
+        let Some(conn) = tcp.conns.get_mut(number as usize) else {
+            return false;
+        };
+        let is_plain = conn.smooth && op.moved == 0 && op.faults > 0 && !op.cancel_pending;
+        if !is_plain || op.lent.len() == 0 || !Short::fits(op.lent) {
+            return false;
+        }
+        match op.verb {
+            Verb::Recv => {
+                let way = &mut conn.directions[side ^ 1];
+                let of = op.lent.len().min(way.pipe.len() as u32);
+                if !is_flowing(way) || !op.is_surely_untouched() {
+                    return false;
                 }
+                let Some(fate) = self.decider.fate_of_late::<RECEIVE>(of) else {
+                    return false;
+                };
+                let n = op.meets(fate, of, self.busy);
+                // SAFETY: the operation is in flight, so its buffer is lent; a receive may write it.
+                unsafe { way.pipe.drain(op.lent, n as usize) };
+                way.taken += u64::from(n);
+                op.keeps_received(n);
+                self.counts_effect(id, event, n);
             }
+            Verb::Send => {
+                let way = &conn.directions[side];
+                let (lent, len) = (op.lent, op.lent.len());
+                let queued = way.pipe.len() + len as usize;
+                if queued > self.config.stream_buffer || !op.is_surely_as_lent() {
+                    return false;
+                }
+                debug_assert!(
+                    way.sends.first().is_none(),
+                    "it waits although there is room"
+                );
+                let Some(fate) = self.decider.fate_of_late::<SEND>(len) else {
+                    return false;
+                };
+                let share = op.meets(fate, len, self.busy);
+                self.counts_effect(id, event, share);
+                // SAFETY: the operation is in flight, so its buffer is lent; what is sent is initialised.
+                unsafe { self.arrives_plainly::<true>(number, side, lent.first(share)) };
+            }
+            _ => return false,
         }
         true
     }
@@ -162,7 +349,7 @@ impl Kernel {
     ///
     /// As [`Kernel::submit`].
     #[inline(always)]
-    unsafe fn receives_plainly(&mut self, id: u32, asked: &impl Asked) -> bool {
+    unsafe fn receives_plainly<const DRAWS: bool>(&mut self, id: u32, asked: &impl Asked) -> bool {
         let outline = asked.outline();
         if !self.is_plainly_started(outline) {
             return false;
@@ -179,9 +366,19 @@ impl Kernel {
         if it.handle.busy as u32 != 0 || is_odd {
             return false;
         }
+        let of = outline.len.min(way.pipe.len() as u32);
+        let fate = match (DRAWS, is_empty) {
+            (false, _) => Some(Fate::Whole),
+            (true, true) => self.decider.waits(),
+            (true, false) => self.decider.fate::<RECEIVE>(of),
+        };
+        let Some(fate) = fate else {
+            return false;
+        };
         // Nothing is in the way: from here on it is done.
         it.begins(
             &asked.request(),
+            asked.above(),
             self.submissions,
             self.config.faults_per_operation,
         );
@@ -191,10 +388,13 @@ impl Kernel {
         let n = unsafe {
             let n = match is_empty {
                 true => 0,
-                false => drain(&mut it.conn.directions[side ^ 1], op),
+                false => op.meets(fate, of, self.busy),
             };
-            if !is_empty {
-                op.has_plainly_had_effect(n, self.busy);
+            let has_effect = !(is_empty || DRAWS && n == 0);
+            if has_effect {
+                let way = &mut it.conn.directions[side ^ 1];
+                way.pipe.drain(op.lent, n as usize);
+                way.taken += u64::from(n);
             }
             op.guard(id, &mut self.copies);
             n
@@ -204,6 +404,8 @@ impl Kernel {
             let Machine { ops, tcp, .. } = &mut self.m;
             let way = &mut tcp.conns[number as usize].directions[side ^ 1];
             way.recvs.push(ops, id);
+        } else if DRAWS && n == 0 {
+            self.m.armed.push(id);
         } else {
             self.counts_effect(id, event, n);
         }
@@ -296,12 +498,13 @@ impl<'a> Plain<'a> {
     }
 
     #[inline(always)]
-    fn begins(&mut self, request: &Request, order: u64, faults: u32) {
+    fn begins(&mut self, request: &Request, above: usize, order: u64, faults: u32) {
         self.handle.in_flight += 1;
         self.handle.busy += direction(request.verb);
         let lent = Lent::plain(request.ptr, request.len);
         self.op.begin(request, lent, order, faults);
         self.op.conn = self.number;
+        self.op.above = above;
         self.op.side = self.side as u8;
     }
 }
@@ -334,21 +537,193 @@ fn waits_plainly(op: &Op) -> bool {
     op.is_surely_untouched()
 }
 
-/// Gives what was just sent to a receive that waits for it, past the empty pipe. False: nothing was done.
-///
-/// # Safety
-///
-/// What is sent is lent and initialised; the receive is in flight.
+/// Whether what was just sent can be given to a receive that waits for it, past the empty pipe.
 #[inline(always)]
-unsafe fn is_handed_over(way: &mut Direction, op: &mut Op, lent: Lent) -> bool {
+fn may_be_handed_over(way: &Direction, op: &Op, lent: Lent) -> bool {
     let len = lent.len();
     let is_empty = way.pipe.len() == 0 && way.sent - way.taken == u64::from(len);
     let fits = Short::fits(lent) && Short::fits(op.lent) && len <= op.lent.len();
-    if !is_empty || !fits || way.sends.first().is_some() || !waits_plainly(op) {
-        return false;
+    is_empty && fits && way.sends.first().is_none() && waits_plainly(op)
+}
+
+/// Transfers of which every decision was passed over, and so was kind.
+#[derive(Default)]
+pub(super) struct Passed {
+    personality: Personality,
+    /// Receives that went on to wait, and transfers.
+    waits: u64,
+    receives: u64,
+    sends: u64,
+}
+
+/// From so many bytes on every short transfer is another.
+const EVERY_SIZE: u32 = 4;
+
+/// Whether a kernel offers something at every site of a transfer: else the long way finds out what.
+pub(super) fn offers_all(config: &Config) -> bool {
+    let rules = [Rule::Reset, Rule::Late, Rule::Recv, Rule::Send];
+    let offered = rules.map(|rule| offered(rule, config.personality));
+    config.faults_per_operation > 0 && offered.iter().all(|offered| offered.count_ones() > 1)
+}
+
+/// The outcomes of a rule that a transfer of not too few bytes is offered, which suffered nothing so far.
+fn offered(rule: Rule, personality: Personality) -> u16 {
+    let transition = rule.transition();
+    let mask = transition.mask(personality, true);
+    match rule {
+        Rule::Recv | Rule::Send => mask & transition.sizes(EVERY_SIZE, true),
+        _ => mask,
     }
-    // SAFETY: the caller's promise; a receive may be written, and is long enough.
-    unsafe { op.gets(lent) };
-    way.taken += u64::from(len);
-    true
+}
+
+impl Passed {
+    #[inline(always)]
+    fn offered(&self, rule: Rule) -> u16 {
+        offered(rule, self.personality)
+    }
+
+    /// Another run begins, on a kernel of this personality.
+    pub(super) fn begins(&mut self, personality: Personality) {
+        self.personality = personality;
+    }
+
+    /// What was passed over since this was called last.
+    pub(super) fn tell(&mut self, counter: &mut Counter, coverage: &mut Coverage) {
+        let of = [
+            (Verb::Recv, Rule::Reset, self.waits + self.receives),
+            (Verb::Recv, Rule::Late, self.receives),
+            (Verb::Recv, Rule::Recv, self.receives),
+            (Verb::Send, Rule::Reset, self.sends),
+            (Verb::Send, Rule::Late, self.sends),
+            (Verb::Send, Rule::Send, self.sends),
+        ];
+        if self.waits + self.receives + self.sends == 0 {
+            return;
+        }
+        for (verb, rule, times) in of.into_iter().filter(|(.., times)| *times > 0) {
+            coverage.takes(rule, 0);
+            counter.is_kind(verb, rule, self.offered(rule), times);
+        }
+        (self.waits, self.receives, self.sends) = (0, 0, 0);
+    }
+}
+
+/// Which transfer: the parameter of what is the same for both.
+const RECEIVE: bool = false;
+const SEND: bool = true;
+
+/// What is decided of a transfer that is plain.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// It has its effect at once, on all bytes.
+    Whole,
+    /// On so many of them.
+    Part(u32),
+    /// Its effect is late.
+    Late,
+}
+
+impl Op {
+    /// It has its effect now, if that is its fate: on how many of so many bytes. 0: it is late. `busy`: what handlers
+    /// have declared by now.
+    #[inline(always)]
+    fn meets(&mut self, fate: Fate, of: u32, busy: u64) -> u32 {
+        let share = match fate {
+            Fate::Whole => of,
+            Fate::Part(n) => n,
+            Fate::Late => {
+                self.state = State::Armed;
+                return 0;
+            }
+        };
+        self.has_plainly_had_effect(share, busy);
+        share
+    }
+}
+
+impl Decider {
+    /// Decides of a transfer that could move so many bytes and has suffered nothing. None: nothing was decided.
+    #[inline(always)]
+    fn fate<const WHICH: bool>(&mut self, of: u32) -> Option<Fate> {
+        let (verb, rule, site) = transfer(WHICH);
+        let draws = self.draws.as_mut()?;
+        if of < EVERY_SIZE || !draws.pass([Site::Reset, Site::EffectLate, site]) {
+            return self.odd_fate(verb, rule, site, of);
+        }
+        match WHICH {
+            SEND => self.passed.sends += 1,
+            RECEIVE => self.passed.receives += 1,
+        }
+        Some(Fate::Whole)
+    }
+
+    /// The same of one of which something deviates.
+    #[inline(never)]
+    fn odd_fate(&mut self, verb: Verb, rule: Rule, site: Site, of: u32) -> Option<Fate> {
+        if !self.draws.as_mut()?.pass([Site::Reset]) {
+            return None;
+        }
+        self.takes(verb, Rule::Reset, 0);
+        let late = self.draw(Site::EffectLate, || 2)?;
+        self.takes(verb, Rule::Late, late);
+        match late {
+            0 => self.size(verb, rule, site, of),
+            _ => Some(Fate::Late),
+        }
+    }
+
+    /// The same of one that was late: nothing but how much it moves.
+    #[inline(always)]
+    fn fate_of_late<const WHICH: bool>(&mut self, of: u32) -> Option<Fate> {
+        let (verb, rule, site) = transfer(WHICH);
+        match of {
+            0 => None,
+            _ => self.size(verb, rule, site, of),
+        }
+    }
+
+    #[inline(always)]
+    fn size(&mut self, verb: Verb, rule: Rule, site: Site, of: u32) -> Option<Fate> {
+        let transition = rule.transition();
+        let offered = self.passed.offered(rule) & transition.sizes(of, true);
+        let menu = Menu::new(transition, offered, of);
+        if !menu.is_choice() {
+            self.coverage.takes(rule, 0);
+            return Some(Fate::Whole);
+        }
+        let picked = self.draw(site, || menu.len())?;
+        let place = menu.place(picked);
+        self.coverage.takes(rule, place);
+        self.counter.takes(verb, rule, offered, place);
+        Some(match transition.outcomes[place].does.size(of) {
+            Some(n) if picked > 0 => Fate::Part(n),
+            _ => Fate::Whole,
+        })
+    }
+
+    /// Decides that nothing happens to a receive that waits next. None: nothing was decided.
+    #[inline(always)]
+    fn waits(&mut self) -> Option<Fate> {
+        if !self.draws.as_mut()?.pass([Site::Reset]) {
+            return None;
+        }
+        self.passed.waits += 1;
+        Some(Fate::Whole)
+    }
+
+    /// An outcome of what a plain transfer is offered.
+    #[inline]
+    fn takes(&mut self, verb: Verb, rule: Rule, place: usize) {
+        self.coverage.takes(rule, place);
+        let offered = self.passed.offered(rule);
+        self.counter.takes(verb, rule, offered, place);
+    }
+}
+
+#[inline(always)]
+const fn transfer(which: bool) -> (Verb, Rule, Site) {
+    match which {
+        SEND => (Verb::Send, Rule::Send, Site::SendSize),
+        RECEIVE => (Verb::Recv, Rule::Recv, Site::RecvSize),
+    }
 }

@@ -47,17 +47,23 @@ const PATIENCE: u32 = 1_000;
 const FAIR: u32 = 1_000;
 
 /// How many steps the first of each line of enabled steps has waited: completions, late effects, cancels.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(super) struct Waits([u32; 3]);
 
 impl Waits {
     /// The step that must not be overtaken any more.
-    fn due(&self, lines: [usize; 3]) -> Option<usize> {
+    #[inline(always)]
+    pub(super) fn due(&self, lines: [usize; 3]) -> Option<usize> {
+        let [done, armed, cancels] = self.0;
+        if done.max(armed).max(cancels) < FAIR {
+            return None;
+        }
         let due = (0..3).find(|line| self.0[*line] >= FAIR && lines[*line] > 0)?;
         Some(lines[..due].iter().sum())
     }
 
-    fn picked(&mut self, lines: [usize; 3], step: usize) {
+    #[inline(always)]
+    pub(super) fn picked(&mut self, lines: [usize; 3], step: usize) {
         let mut first = 0;
         for (waits, line) in self.0.iter_mut().zip(lines) {
             *waits = if line == 0 || step == first {
@@ -295,12 +301,17 @@ impl Kernel {
             self.waits.picked(lines, due);
             return due;
         }
-        let key = self.key_to_read(Site::NextStep, first);
-        let steps = Steps {
-            machine: &self.m,
-            clock,
+        let picked = match self.decider.draw(Site::NextStep, || count) {
+            Some(picked) => picked,
+            None => {
+                let key = self.key_to_read(Site::NextStep, first);
+                let steps = Steps {
+                    machine: &self.m,
+                    clock,
+                };
+                self.decider.choose(Site::NextStep, key, count, &steps)
+            }
         };
-        let picked = self.decider.choose(Site::NextStep, key, count, &steps);
         self.waits.picked(lines, picked);
         if self.recorder.on {
             self.record_next_step(picked, first, clock);

@@ -125,6 +125,19 @@ impl Coverage {
         self.deviated[site as usize] += u64::from(deviated);
     }
 
+    /// The same, where what was offered is counted by somebody else.
+    #[inline]
+    pub(super) fn deviates(&mut self, site: Site) {
+        self.deviated[site as usize] += 1;
+    }
+
+    /// Who has counted what was offered.
+    pub(super) fn offers(&mut self, offered: &[u64; Site::ALL.len()]) {
+        for (mine, theirs) in self.offered.iter_mut().zip(offered) {
+            *mine += theirs;
+        }
+    }
+
     /// Whether that outcome happened: where there was a choice; what the state decided is counted in
     /// debug builds.
     #[must_use]
@@ -539,13 +552,13 @@ impl World {
     /// What was offered to each kind of operation, and taken, since this kernel was made; a
     /// [reset](World::reset) keeps it.
     pub(crate) fn matrix(&self) -> Matrix {
-        self.with(|kernel| kernel.decider.counter.matrix())
+        self.with(|kernel| kernel.decider.matrix())
     }
 
     /// How often each site was offered and deviated from.
     #[must_use]
     pub fn coverage(&self) -> Coverage {
-        self.with(|kernel| kernel.decider.coverage)
+        self.with(|kernel| kernel.decider.coverage())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::check::campaign::{Plan, search};
 use crate::check::execution::Subject;
 use crate::check::portfolio::Strategy;
 use crate::check::program::{Cell, Machine, Program, Step};
-use crate::check::random::{below, seed_of};
+use crate::choice::random::{below, seed_of};
 
 /// All that a search came to.
 #[derive(Debug, Default)]
