@@ -123,7 +123,10 @@ impl Kernel {
         if let Does::Error(error) = self.pick(Rule::Accept, id) {
             return -error;
         }
+        // A scripted peer gets the connection, and learns from its first operation that the kernel has reset it.
+        let is_told_later = self.m.tcp.conns[conn as usize].forced && self.is_of_a_peer(id);
         if self.m.tcp.conns[conn as usize].sides[1].dead
+            && !is_told_later
             && let Does::Error(error) = self.pick(Rule::AcceptReset, id)
         {
             self.m.tcp.listeners[listener].queue.pop_front();

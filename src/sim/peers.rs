@@ -413,6 +413,12 @@ impl Kernel {
         self.fail(Oracle::Always, message, event, Some(location));
     }
 
+    /// Whether an operation in flight is a scripted peer's.
+    pub(super) fn is_of_a_peer(&self, id: u32) -> bool {
+        let slot = self.peers.slots.get(id as usize).map(Option::as_ref);
+        slot.flatten().is_some_and(|peer| peer.busy)
+    }
+
     /// Whether it is no fault of the model that its connection is gone.
     fn excused(&self, peer: &Peer) -> bool {
         peer.lenient
